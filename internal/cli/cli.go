@@ -1,0 +1,143 @@
+// Package cli is the command line: one file per command, each a value with its world passed in. Main is the only
+// entry; nothing below it exits the process or reads the environment.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"justright/problem"
+)
+
+// World is everything a command may touch. Tests pass their own.
+type World struct {
+	Args      []string // without the program's name
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Env       func(string) string // "" when unset
+	Environ   func() []string     // for child processes of --on local
+	Now       func() time.Time
+	Transport http.RoundTripper // nil: the default, which honours HTTPS_PROXY
+	Dir       string            // working directory
+	StdinTTY  bool
+	StdoutTTY bool
+	StderrTTY bool
+	Width     int // of the terminal; 0 when there is none
+}
+
+// Main runs one command and returns its exit status.
+func Main(ctx context.Context, w World) int {
+	root := newRoot(&w)
+	root.SetArgs(w.Args)
+	root.SetIn(w.Stdin)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return int(problem.ExitOK)
+	}
+	var quiet exitStatus
+	if errors.As(err, &quiet) {
+		return int(quiet)
+	}
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		if ctx.Err() != nil {
+			p = problem.New(problem.ExitInterrupted, "interrupted", "interrupted").Wrap(err)
+		} else {
+			p = problem.From(err)
+		}
+	}
+	w.printProblem(p)
+	return int(p.Exit)
+}
+
+// exitStatus ends a command whose answer is already printed, with a status other than 0.
+type exitStatus problem.Exit
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// printProblem writes p for a person on stderr, or as the one JSON document on stdout.
+func (w *World) printProblem(p *problem.Problem) {
+	if wantsJSON(w.Args) {
+		_ = w.printJSON(p)
+		return
+	}
+	fmt.Fprintf(w.Stderr, "error: %s\n", p.Summary)
+	if p.Cause != "" {
+		fmt.Fprintf(w.Stderr, "\n  %s\n", strings.ReplaceAll(p.Cause, "\n", "\n  "))
+	}
+	if len(p.Hints) > 0 {
+		fmt.Fprintln(w.Stderr)
+	}
+	for _, h := range p.Hints {
+		switch {
+		case h.Command == "":
+			fmt.Fprintf(w.Stderr, "hint: %s\n", h.Text)
+		case h.Text == "":
+			fmt.Fprintf(w.Stderr, "hint: %s\n", h.Command)
+		default:
+			fmt.Fprintf(w.Stderr, "hint: %s: %s\n", h.Text, h.Command)
+		}
+	}
+}
+
+// wantsJSON looks for --json among the raw arguments, since a usage error may come before flags are parsed.
+func wantsJSON(args []string) bool {
+	for _, a := range args {
+		if a == "--" {
+			return false
+		}
+		if a == "--json" || a == "--json=true" {
+			return true
+		}
+	}
+	return false
+}
+
+// printJSON writes one document and a newline.
+func (w *World) printJSON(v any) error {
+	e := json.NewEncoder(w.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func newRoot(w *World) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "justright",
+		Short:         "From a model's name to a proven, OpenAI-compatible endpoint on a rented GPU",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Long: `justright finds the one combination of GPU, host driver, container image, wheels, engine version and flags
+that is just right for a model, by reasoning before money is spent; starts it, watches it, proves it with real
+requests, and never leaves a machine billing for nothing.`,
+	}
+	root.PersistentFlags().Bool("json", false, "answer as JSON on stdout")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, c := range commands(w) {
+		root.AddCommand(c)
+	}
+	root.AddCommand(&cobra.Command{
+		Use: "exit-codes", Short: "The exit statuses and their meaning", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			for _, e := range []problem.Exit{0, 1, 2, 3, 4, 5, 6, 7, 8, 130} {
+				fmt.Fprintf(w.Stdout, "%4d  %s\n", int(e), e.Meaning())
+			}
+			return nil
+		},
+	})
+	return root
+}

@@ -1,0 +1,8 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands lists every command. Wiring to concrete adapters happens in this file alone.
+func commands(w *World) []*cobra.Command {
+	return []*cobra.Command{}
+}

@@ -1,0 +1,111 @@
+// Package model knows what a language model is made of, as far as serving it needs: architecture, layers and
+// their attention kinds, experts, quantisation, sizes. A Profile is made from config.json and safetensors
+// headers by pure functions; who fetches those is internal/hub.
+package model
+
+import "justright/catalog"
+
+// Profile is what is known of one model at one revision. Nil pointers, empty strings and zero sizes mean "not
+// known" and must be treated as unknown, never as zero.
+type Profile struct {
+	ID            string // hub id, or the path of a local directory
+	Revision      string // commit hash; empty when not known (offline)
+	Architecture  string // architectures[0]
+	Architectures []string
+	ModelType     string // top-level model_type
+	TextModelType string // model_type of the nested text config, if any
+	RemoteCode    bool   // config has auto_map: needs --trust-remote-code
+	Local         bool   // ID is a directory of this machine
+	Gated         bool
+	License       string
+
+	Parameters       int64 // logical parameters; 0 unknown
+	WeightsBytes     int64 // bytes of the checkpoint files an engine loads; 0 unknown
+	ActiveParameters int64
+	DType            string // "bfloat16", "float16", "float32"; empty unknown
+
+	Layers        int
+	Hidden        int
+	Intermediate  int
+	Heads         int
+	KVHeads       int
+	HeadDim       int
+	Vocab         int
+	MaxPosition   int // longest context the config allows; 0 unknown
+	SlidingWindow int // tokens; 0 none
+	TieEmbeddings bool
+
+	LayerKinds  []LayerKind // one per layer; empty when all layers are full attention
+	MLA         *MLA
+	MoE         *MoE
+	Mamba       *Mamba // state-space or linear-attention layers
+	Vision      bool   // has an image, video or audio tower
+	EncoderOnly bool
+	Quant       *Quant
+
+	Tensors []TensorGroup // per dtype and kind, when safetensors headers were read
+
+	Files    []File         // files of the repository that an engine loads
+	Sources  []catalog.Fact // where each statement above comes from
+	Unknowns []string       // what could not be established, in words
+}
+
+// LayerKind is how one layer keeps its past.
+type LayerKind string
+
+// The layer kinds.
+const (
+	FullAttention    LayerKind = "full_attention"
+	SlidingAttention LayerKind = "sliding_attention"
+	ChunkedAttention LayerKind = "chunked_attention"
+	LinearAttention  LayerKind = "linear_attention" // gated delta net, KDA, lightning
+	MambaLayer       LayerKind = "mamba"
+	NoAttention      LayerKind = "none" // pure MLP or MoE block
+)
+
+// MLA is multi-head latent attention (DeepSeek, Kimi, GLM-5).
+type MLA struct {
+	KVLoraRank, QKRopeHeadDim, QKNopeHeadDim, VHeadDim, QLoraRank int
+	Sparse                                                        bool // DeepSeek sparse attention indexer
+	IndexHeadDim                                                  int
+}
+
+// MoE describes expert layers.
+type MoE struct {
+	Experts, PerToken, Intermediate, SharedExperts, SharedIntermediate int
+	DenseLayers                                                        int // leading layers without experts
+	EverySteps                                                         int // 1 when each further layer has experts
+}
+
+// Mamba describes state-space or linear-attention state per sequence.
+type Mamba struct {
+	Kind                                                 string // "mamba1", "mamba2", "gdn", "kda", "short_conv", "lightning"
+	StateSize, ConvKernel, Heads, HeadDim, Groups, Inner int
+	KeyHeads, ValueHeads, KeyHeadDim, ValueHeadDim       int
+}
+
+// Quant is the checkpoint's own quantisation.
+type Quant struct {
+	Method       string  // "mxfp4", "fp8", "awq", "gptq", "compressed-tensors", "modelopt", "nvfp4", "bitsandbytes", ...
+	Format       string  // finer word where the method has several, e.g. "nvfp4-pack-quantized"
+	Bits         float64 // of the quantised linears
+	GroupSize    int
+	BlockShape   []int    // FP8 block quantisation, e.g. [128,128]
+	Excluded     []string // modules left unquantised
+	KVCacheDType string   // declared by the checkpoint, if any
+}
+
+// TensorGroup sums tensors of one role and storage type.
+type TensorGroup struct {
+	Role            string // "embedding", "lm_head", "attention", "mlp", "expert", "vision", "norm", "scale", "other"
+	DType           string // safetensors dtype word
+	Count           int
+	Elements, Bytes int64
+}
+
+// File is one file of a repository.
+type File struct {
+	Name   string
+	Bytes  int64
+	SHA256 string // empty when not known
+}
