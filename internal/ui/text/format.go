@@ -1,0 +1,120 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"justright/report"
+)
+
+// Clean makes foreign text safe for a terminal: control characters become visible escapes, so that a log line can
+// forge neither newlines nor colours.
+func Clean(t string) string {
+	if !strings.ContainsFunc(t, forged) && utf8.ValidString(t) {
+		return t
+	}
+	var b strings.Builder
+	for _, r := range t {
+		switch {
+		case r == '\t':
+			b.WriteByte(' ')
+		case forged(r):
+			fmt.Fprintf(&b, "\\x%02x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// forged reports runes that steer a terminal or reorder text.
+func forged(r rune) bool {
+	return r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// fit pads or cuts t to n columns; the cut is marked.
+func fit(t string, n int) string {
+	if c := utf8.RuneCountInString(t); c <= n {
+		return t + strings.Repeat(" ", n-c)
+	}
+	return string([]rune(t)[:n-1]) + "…"
+}
+
+// clock is a duration as a person reads it on a clock: 1:58, 1:02:03.
+func clock(d time.Duration) string {
+	if d < 0 {
+		d = 0
+	}
+	s := int(d.Seconds())
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// interval is a span of seconds in minutes: "4–7 min", or in seconds when short.
+func interval(s [2]int) string {
+	if s[1] < 100 {
+		return fmt.Sprintf("%d–%d s", s[0], s[1])
+	}
+	return fmt.Sprintf("%d–%d min", s[0]/60, (s[1]+59)/60)
+}
+
+// progress words how far a phase has come, and how fast when it is bytes.
+func progress(p *report.Progress, d time.Duration) string {
+	if p.Unit != "bytes" {
+		if p.Total > 0 {
+			return fmt.Sprintf("%d of %d %s", p.Done, p.Total, p.Unit)
+		}
+		return fmt.Sprintf("%d %s", p.Done, p.Unit)
+	}
+	t := Bytes(p.Done)
+	if p.Total > 0 {
+		t += " of " + Bytes(p.Total)
+	}
+	if sec := d.Seconds(); sec > 1 && p.Done > 0 {
+		t += " · " + Bytes(int64(float64(p.Done)/sec)) + "/s"
+	}
+	return t
+}
+
+// Bytes is a size in decimal units, as downloads are counted: "3.1 GB".
+func Bytes(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	default:
+		return fmt.Sprintf("%d B", n)
+	}
+}
+
+// mark is the sign before a state: failures carry a cross, endings a dot, the rest a tick.
+func mark(state string) string {
+	switch state {
+	case "failed", "lost":
+		return "✗"
+	case "deleting", "detached", "waiting", "unguarded":
+		return "·"
+	default:
+		return "✓"
+	}
+}
+
+func (s *Sink) paint(code, t string) string {
+	if !s.o.Color {
+		return t
+	}
+	return "\x1b[" + code + "m" + t + "\x1b[0m"
+}
+
+func (s *Sink) bold(t string) string   { return s.paint("1", t) }
+func (s *Sink) dim(t string) string    { return s.paint("2", t) }
+func (s *Sink) red(t string) string    { return s.paint("31", t) }
+func (s *Sink) green(t string) string  { return s.paint("32", t) }
+func (s *Sink) yellow(t string) string { return s.paint("33", t) }

@@ -1,0 +1,335 @@
+// Package text shows a stream of report events to a person: finished steps as lines, the running ones as status
+// lines that are redrawn in place on a terminal and printed now and then elsewhere. No meaning hangs on colour or
+// symbol alone.
+package text
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"justright/money"
+	"justright/report"
+)
+
+// Options say what the person looks at.
+type Options struct {
+	TTY     bool             // the writer is a terminal: redraw status lines in place
+	Color   bool             // colour is welcome (a terminal, and NO_COLOR is unset)
+	Width   int              // columns; 0 means 80
+	Verbose bool             // the machine's own log lines too
+	Now     func() time.Time // the clock for redrawing; nil stops the clock between events
+}
+
+// quietEvery is how often a running step is repeated where lines cannot be redrawn.
+const quietEvery = 15 * time.Second
+
+// Sink is a report.Sink for people. Safe for concurrent use; Close ends the redrawing.
+type Sink struct {
+	o    Options
+	mu   sync.Mutex
+	w    io.Writer
+	err  error
+	drew int // status lines on the screen
+
+	began   time.Time
+	attempt time.Time
+	cap     money.USD
+	spent   money.USD
+	price   *money.USD
+	running []*step
+	said    map[string]time.Time // last plain line per running step
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// step is a phase that has started and not ended.
+type step struct {
+	name, detail string
+	began        time.Time
+}
+
+// New starts a sink on w.
+func New(w io.Writer, o Options) *Sink {
+	if o.Width <= 0 {
+		o.Width = 80
+	}
+	s := &Sink{o: o, w: w, said: map[string]time.Time{}, stop: make(chan struct{})}
+	if o.TTY && o.Now != nil {
+		s.done.Add(1)
+		go s.redraw()
+	}
+	return s
+}
+
+// redraw keeps the clock of the status lines moving.
+func (s *Sink) redraw() {
+	defer s.done.Done()
+	t := time.NewTicker(500 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+			s.mu.Lock()
+			s.erase()
+			s.draw(s.o.Now())
+			s.mu.Unlock()
+		}
+	}
+}
+
+// Close erases the status lines and returns the first write error.
+func (s *Sink) Close() error {
+	close(s.stop)
+	s.done.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	return s.err
+}
+
+// Emit shows one event.
+func (s *Sink) Emit(e report.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := e.At
+	if at.IsZero() && s.o.Now != nil {
+		at = s.o.Now()
+	}
+	s.erase()
+	s.show(e, at)
+	s.draw(at)
+	return s.err
+}
+
+func (s *Sink) show(e report.Event, at time.Time) {
+	switch {
+	case e.Begin != nil:
+		s.began, s.attempt, s.cap = at, at, e.Begin.Budget
+		line := fmt.Sprintf("%s   on %s", e.Begin.Model, e.Begin.Target)
+		if e.Begin.Why != "" {
+			line += "   " + e.Begin.Why
+		}
+		if e.Begin.Budget > 0 {
+			line += "   this task may spend $" + e.Begin.Budget.Cents()
+		}
+		s.line("%s", s.bold(Clean(line)))
+	case e.Plan != nil:
+		s.attempt, s.running, s.price = at, nil, e.Plan.PricePerHour
+		line := fmt.Sprintf("→ attempt %d   %s", e.Plan.Attempt, Clean(e.Plan.Summary))
+		if e.Plan.PricePerHour != nil && *e.Plan.PricePerHour > 0 {
+			line += "   $" + e.Plan.PricePerHour.Cents() + "/h"
+		}
+		if e.Plan.ReadySeconds[1] > 0 {
+			line += "   ready in " + interval(e.Plan.ReadySeconds)
+		}
+		s.line("%s", line)
+		if !e.Plan.Guarded {
+			s.line("  %s", s.yellow("no guard inside this machine: only this program watches its bill"))
+		}
+	case e.State != nil:
+		s.money(e.State.Spent, e.State.Cap)
+		detail := e.State.Detail
+		if e.State.ID != "" {
+			detail = strings.TrimSpace(e.State.ID + "  " + detail)
+		}
+		s.step(mark(e.State.State), e.State.State, detail, s.since(at))
+	case e.Phase != nil:
+		s.phase(e.Phase, at)
+	case e.Progress != nil:
+		s.money(e.Progress.Spent, e.Progress.Cap)
+		st := s.find(e.Progress.Phase)
+		if st == nil {
+			st = &step{name: e.Progress.Phase, began: at}
+			s.running = append(s.running, st)
+		}
+		st.detail = progress(e.Progress, at.Sub(st.began))
+		s.plain(st, at)
+	case e.Log != nil:
+		if s.o.Verbose {
+			s.line("  %s", s.dim(Clean(e.Log.Source+" | "+e.Log.Line)))
+		}
+	case e.Finding != nil:
+		s.running = nil
+		s.line("%s %s", s.red("✗"), s.bold(Clean(e.Finding.Cause)+"  ("+Clean(e.Finding.Stage)+")"))
+		for _, l := range e.Finding.Evidence {
+			s.line("    | %s", Clean(l))
+		}
+		if e.Finding.Remedy != "" {
+			s.line("    remedy  %s", Clean(e.Finding.Remedy))
+		}
+		if e.Finding.Next != "" {
+			s.line("    next    %s", Clean(e.Finding.Next))
+		}
+	case e.Attempt != nil:
+		s.running = nil
+		cause := ""
+		if e.Attempt.Cause != "" {
+			cause = "   " + Clean(e.Attempt.Cause)
+		}
+		s.line("  attempt %s   %s   $%s%s", Clean(e.Attempt.ID), clock(time.Duration(e.Attempt.Seconds*float64(time.Second))), e.Attempt.Cost.Cents(), cause)
+	case e.Check != nil:
+		m := s.green("✓")
+		if !e.Check.Passed {
+			m = s.red("✗")
+		}
+		s.line("%s %-10s %-24s %s", m, "proof", Clean(e.Check.Name), Clean(e.Check.Detail))
+	case e.Note != nil:
+		t := Clean(e.Note.Text)
+		if e.Note.Level == "warning" {
+			t = s.yellow("note: " + t)
+		}
+		s.line("%s", t)
+	case e.Problem != nil:
+		s.running = nil
+		s.line("%s %s", s.red("✗"), Clean(e.Problem.Summary))
+		if e.Problem.Cause != "" {
+			s.line("    %s", Clean(e.Problem.Cause))
+		}
+	case e.End != nil:
+		s.running = nil
+		s.end(e.End, at)
+	}
+}
+
+func (s *Sink) phase(p *report.Phase, at time.Time) {
+	s.money(p.Spent, p.Cap)
+	switch p.Status {
+	case "start":
+		if s.find(p.Name) == nil {
+			s.running = append(s.running, &step{name: p.Name, detail: p.Detail, began: at})
+		}
+		s.plain(s.find(p.Name), at)
+	default:
+		detail := p.Detail
+		if st := s.find(p.Name); st != nil && detail == "" {
+			detail = st.detail
+		}
+		s.drop(p.Name)
+		m := s.green("✓")
+		if p.Status != "ok" {
+			m = s.red("✗")
+		}
+		s.step(m, p.Name, detail, s.since(at))
+	}
+}
+
+func (s *Sink) end(e *report.End, at time.Time) {
+	switch e.Outcome {
+	case "ready":
+		s.line("%s", s.green("✓ ready")+fmt.Sprintf("      in %s, spent $%s", clock(at.Sub(s.began)), e.Spent.Cents()))
+		s.line("")
+		s.line("  base URL   %s", e.BaseURL)
+		s.line("  model      %s", e.Model)
+		s.line("  key        in %s", e.KeyFile)
+		s.line("")
+		s.line("  curl %s/chat/completions -H \"Authorization: Bearer $(cat %s)\" \\", e.BaseURL, e.KeyFile)
+		s.line("    -H 'Content-Type: application/json' \\")
+		s.line("    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"What is the capital of France?\"}]}'", e.Model)
+		s.line("")
+		s.line("  stop it    justright down %s", e.Name)
+	default:
+		s.line("%s   %s after %s, spent $%s", s.bold(e.Outcome), Clean(e.Name), clock(at.Sub(s.began)), e.Spent.Cents())
+	}
+}
+
+// step prints a finished step: mark, name, detail, clock, dollars.
+func (s *Sink) step(mark, name, detail string, d time.Duration) {
+	s.line("%s", s.row(mark, name, detail, d))
+}
+
+func (s *Sink) row(mark, name, detail string, d time.Duration) string {
+	right := fmt.Sprintf("%6s   $%s", clock(d), s.spent.Cents())
+	if s.cap > 0 {
+		right += " of $" + s.cap.Cents()
+	}
+	room := s.o.Width - 13 - len(right) - 3
+	if room < 10 {
+		room = 10
+	}
+	return fmt.Sprintf("%s %-10s %s   %s", mark, Clean(name), fit(Clean(detail), room), right)
+}
+
+// plain repeats a running step where it cannot be redrawn: at its start and then every quietEvery.
+func (s *Sink) plain(st *step, at time.Time) {
+	if s.o.TTY || st == nil {
+		return
+	}
+	if last, ok := s.said[st.name]; ok && at.Sub(last) < quietEvery {
+		return
+	}
+	s.said[st.name] = at
+	s.line("%s", s.row("●", st.name, st.detail, s.since(at)))
+}
+
+// erase removes the status lines from the terminal.
+func (s *Sink) erase() {
+	if s.drew > 0 {
+		s.write(strings.Repeat("\x1b[1A\x1b[2K", s.drew) + "\r")
+		s.drew = 0
+	}
+}
+
+// draw puts the running steps back below the finished ones.
+func (s *Sink) draw(at time.Time) {
+	if !s.o.TTY {
+		return
+	}
+	if s.price != nil && len(s.running) > 0 && !s.attempt.IsZero() {
+		// Between the runner's own figures the bill moves on at the known price.
+		if est := s.price.For(at.Sub(s.attempt)); est > s.spent {
+			s.spent = est
+		}
+	}
+	for _, st := range s.running {
+		s.write(s.row("●", st.name, st.detail, s.since(at)) + "\n")
+		s.drew++
+	}
+}
+
+func (s *Sink) money(spent, limit money.USD) {
+	if spent > s.spent {
+		s.spent = spent
+	}
+	if limit > 0 {
+		s.cap = limit
+	}
+}
+
+func (s *Sink) since(at time.Time) time.Duration {
+	if s.attempt.IsZero() {
+		return 0
+	}
+	return at.Sub(s.attempt)
+}
+
+func (s *Sink) find(name string) *step {
+	for _, st := range s.running {
+		if st.name == name {
+			return st
+		}
+	}
+	return nil
+}
+
+func (s *Sink) drop(name string) {
+	for i, st := range s.running {
+		if st.name == name {
+			s.running = append(s.running[:i:i], s.running[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *Sink) line(format string, args ...any) { s.write(fmt.Sprintf(format, args...) + "\n") }
+
+func (s *Sink) write(t string) {
+	if _, err := io.WriteString(s.w, t); err != nil && s.err == nil {
+		s.err = err
+	}
+}
