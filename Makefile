@@ -1,0 +1,22 @@
+# One-line targets that only call tools. `make help` lists them.
+.DEFAULT_GOAL := help
+
+build: ## build bin/justright
+	CGO_ENABLED=0 go build -trimpath -o bin/justright ./cmd/justright
+
+test: ## all hermetic tests: no account, no GPU, no network but loopback
+	go test ./...
+
+race: ## the same under the race detector
+	go test -race ./...
+
+lint: ## the linters of .golangci.yml (installs golangci-lint when it is missing)
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+golden: ## rewrite golden files; read the diff as a user would
+	go test ./... -args -update
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: build test race lint golden help
