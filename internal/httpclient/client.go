@@ -102,7 +102,8 @@ type Request struct {
 	Type    string      // Content-Type of Body; empty: application/json when there is a body
 	MaxBody int64       // overrides Options.MaxBody when > 0
 	Timeout time.Duration
-	Once    bool // never repeat, whatever happens: the call may cost money
+	Once    bool     // never repeat, whatever happens: the call may cost money
+	Hide    []Secret // besides Bearer: what an error must not quote, such as values in Body
 }
 
 // Response is an answer with status below 400, read to its end.
@@ -211,6 +212,7 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
 	head, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // a cut error text is still an error
 	e := c.failure(r, hr, nil)
 	e.fill(head, hr.Header.Get("Content-Type"))
+	e.scrub(append([]Secret{r.Bearer}, r.Hide...))
 	return nil, e
 }
 

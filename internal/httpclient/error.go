@@ -120,6 +120,16 @@ func (e *Error) fill(body []byte, contentType string) {
 	}
 }
 
+// scrub takes secrets out of the server's words: validators like to quote what they were sent.
+func (e *Error) scrub(secrets []Secret) {
+	for _, s := range secrets {
+		e.Body, e.Problem.Title, e.Problem.Detail = s.Scrub(e.Body), s.Scrub(e.Problem.Title), s.Scrub(e.Problem.Detail)
+		for i, line := range e.Problem.Errors {
+			e.Problem.Errors[i] = s.Scrub(line)
+		}
+	}
+}
+
 // textOf reads a JSON string, or the "message" of an object, or the object itself.
 func textOf(raw json.RawMessage) string {
 	var s string
