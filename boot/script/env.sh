@@ -1,0 +1,170 @@
+# The engine's Python environment: kept under a key, so that the next boot installs nothing.
+
+# find_python3 sets JR_PY3: any interpreter that works, for our own small jobs. A shim of a version manager may be
+# there and fail, so each is tried.
+find_python3() {
+  JR_PY3=
+  for V in python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3; do
+    V=$(command -v "$V" 2>/dev/null) || continue
+    if "$V" -c 'import sys,ssl,zipfile;sys.exit(sys.version_info<(3,6))' >/dev/null 2>&1; then
+      JR_PY3=$V
+      return 0
+    fi
+  done
+  return 1
+}
+
+# find_python sets JR_PY and JR_PYV: an interpreter of a version that the stack can use, the wanted one first.
+find_python() {
+  JR_PY= JR_PYV=
+  for V in $JR_PYTHONS; do
+    for P in "python$V" "/usr/bin/python$V" "/usr/local/bin/python$V" python3 /opt/conda/bin/python3 \
+      "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$V".*/bin/python3; do
+      P=$(command -v "$P" 2>/dev/null) || continue
+      if "$P" -c "import sys,ssl,ctypes,zlib;sys.exit('%d.%d'%sys.version_info[:2]!='$V')" >/dev/null 2>&1; then
+        JR_PY=$P JR_PYV=$V
+        return 0
+      fi
+    done
+  done
+  for JR_PYV in $JR_PYTHONS; do return 1; done
+}
+
+# get_uv sets UV: the one on this machine if it is new enough, else the pinned wheel of the index, unpacked.
+get_uv() {
+  UV=$(command -v uv 2>/dev/null) && {
+    V=$("$UV" --version 2>/dev/null) || V=
+    V=${V#uv }
+    at_least "${V%% *}" "$JR_UV_MIN" 2>/dev/null && return 0
+  }
+  UV=$JR_ROOT/tools/uv-$JR_UV/uv
+  [ -x "$UV" ] && return 0
+  W=$JR_ROOT/tools/uv-$JR_UV.$$
+  rm -rf "$W"
+  mkdir -p "$W/x" "$JR_ROOT/tools/uv-$JR_UV" || return 1
+  "$JR_PY3" -m pip download -q --no-deps --only-binary :all: --disable-pip-version-check -d "$W" "uv==$JR_UV" >/dev/null 2>&1 ||
+    "$JR_PY3" -c "$JR_POD" uv "$JR_INDEX" "$JR_UV" "$W" || return 1
+  "$JR_PY3" -m zipfile -e "$W"/uv-*.whl "$W/x" || return 1
+  mv "$W/x"/uv-*.data/scripts/uv "$UV" && chmod 755 "$UV" || return 1
+  rm -rf "$W"
+}
+
+env_fail() {
+  O=$(tail -n 40 "$JR_RUN/uv.log" 2>/dev/null)
+  C=${1:-}
+  if [ -z "$C" ]; then
+    case $O in
+    *'No space left'* | *'os error 28'* | *'quota exceeded'*) C=disk_full ;;
+    *'no wheels with a matching Python'* | *'does not satisfy Python'*) C=python_version_unsupported ;;
+    *'no wheels with a matching'* | *'was not found in the package registry'* | *'there is no version of'*) C=pip_no_matching_distribution ;;
+    *'No solution found'*) C=pip_resolution_conflict ;;
+    *'timed out'* | *'operation timeout'*) C=pip_download_timeout ;;
+    *'Failed to fetch'* | *'error sending request'* | *'dns error'*) C=index_unreachable ;;
+    *) C=install_failed ;;
+    esac
+  fi
+  [ -z "${NEW:-}" ] || rm -rf "$NEW"
+  phase env fail cause "$C" detail "${2:-$O}"
+  exit 1
+}
+
+# say_uv passes on what uv says and turns its download lines into progress. uv names the large wheels only; their
+# number is small, so the count goes by what the lock holds, once it is known.
+say_uv() {
+  N=0
+  while IFS= read -r L; do
+    printf '%s\n' "$L"
+    printf '%s\n' "$L" >>"$JR_RUN/uv.log"
+    case $L in
+    *Downloaded\ *)
+      N=$((N + 1))
+      progress env $N "$1" packages
+      ;;
+    *Prepared\ * | *Installed\ *)
+      progress env "$1" "$1" packages
+      ;;
+    esac
+  done
+}
+
+# uv_run TOTAL ARG... runs uv, its words to stdout and uv.log, and returns its status.
+uv_run() {
+  K=$1
+  shift
+  : >"$JR_RUN/uv.log"
+  {
+    "$UV" "$@" 2>&1
+    echo $? >"$JR_RUN/uv.status"
+  } | say_uv "$K"
+  read -r C <"$JR_RUN/uv.status"
+  return "$C"
+}
+
+# make_lock writes every package with its hash, once; the next boot takes the same.
+make_lock() {
+  LOCK=$JR_ROOT/locks/$JR_ENV_KEY-$JR_PYV.txt
+  [ -s "$LOCK" ] && return 0
+  mkdir -p "$JR_ROOT/locks" || return 1
+  if [ -n "$JR_LOCK" ]; then
+    printf '%s\n' "$JR_LOCK" >"$LOCK.$$" && mv "$LOCK.$$" "$LOCK"
+    return
+  fi
+  printf '%s\n' "$JR_REQUIREMENTS" >"$JR_RUN/in.txt" || return 1
+  set -- pip compile -q --no-header --no-annotate --generate-hashes --python "${JR_PY:-$JR_PYV}" -o "$LOCK.$$"
+  if [ -n "$JR_OVERRIDES" ]; then
+    printf '%s\n' "$JR_OVERRIDES" >"$JR_RUN/over.txt"
+    set -- "$@" --override "$JR_RUN/over.txt"
+  fi
+  if [ -n "$JR_EXCLUDES" ]; then
+    printf '%s\n' "$JR_EXCLUDES" >"$JR_RUN/excl.txt"
+    set -- "$@" --excludes "$JR_RUN/excl.txt"
+  fi
+  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
+  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
+  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
+  if [ -n "$JR_AS_OF" ]; then
+    uv_run 0 "$@" --exclude-newer "$JR_AS_OF" $JR_AS_OF_BUT "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK" && return 0
+    echo "justright: the index does not tell upload dates, or the set as of $JR_AS_OF does not resolve; resolving without the date"
+  fi
+  uv_run 0 "$@" "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK"
+}
+
+# install makes the environment in a directory of its own and puts it in place at the end by one link, so that a
+# boot that was cut off, or another one beside it, never leaves half of it.
+install_env() {
+  phase env start
+  if [ -e "$JR_ENV/$JR_DONE" ] && "$JR_ENV/bin/python" -c 'import sys' >/dev/null 2>&1; then
+    phase env ok cached 1 key "$JR_ENV_KEY"
+    return 0
+  fi
+  get_uv || env_fail index_unreachable "uv $JR_UV could not be had from $JR_INDEX"
+  make_lock || env_fail ''
+  N=$(grep -c '^[A-Za-z0-9]' "$LOCK") || N=0
+  NEW=$JR_ENV.${JUSTRIGHT_ATTEMPT:-$$}
+  rm -rf "$NEW"
+  mkdir -p "$JR_ROOT/envs" || env_fail disk_full ''
+  set -- venv -q --python "${JR_PY:-$JR_PYV}"
+  USE=$LOCK
+  if [ -n "$JR_PY" ] && "$JR_PY3" -c "$JR_POD" reuse "$JR_PY" "$LOCK" "$JR_RUN/lock.txt"; then
+    USE=$JR_RUN/lock.txt
+    set -- "$@" --system-site-packages
+  fi
+  uv_run "$N" "$@" "$NEW" || env_fail ''
+  set -- pip install -p "$NEW/bin/python" --no-deps -r "$USE"
+  case $(head -n 5 "$LOCK") in *--hash=*) set -- "$@" --require-hashes ;; esac
+  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
+  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
+  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
+  if ! uv_run "$N" "$@"; then
+    case $(tail -n 40 "$JR_RUN/uv.log") in
+    *'No space left'* | *'os error 28'*) env_fail disk_full ;;
+    esac
+    echo 'justright: the install failed; once more'
+    sleep 3
+    uv_run "$N" "$@" || env_fail ''
+  fi
+  : >"$NEW/$JR_DONE" || env_fail disk_full ''
+  ln -sfn "$NEW" "$JR_ENV"
+  [ -e "$JR_ENV/$JR_DONE" ] || env_fail install_failed "could not put the environment in place"
+  phase env ok cached 0 packages "$N" key "$JR_ENV_KEY"
+}
