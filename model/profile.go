@@ -35,13 +35,31 @@ type Profile struct {
 	SlidingWindow int // tokens; 0 none
 	TieEmbeddings bool
 
-	LayerKinds  []LayerKind // one per layer; empty when all layers are full attention
-	MLA         *MLA
-	MoE         *MoE
-	Mamba       *Mamba // state-space or linear-attention layers
-	Vision      bool   // has an image, video or audio tower
-	EncoderOnly bool
-	Quant       *Quant
+	// Where layers of one kind differ from the sizes above; zero means they do not.
+	VHeadDim      int // size of a value head, when it is not HeadDim
+	FullHeadDim   int // full-attention layers (Gemma 4: global_head_dim)
+	FullKVHeads   int
+	WindowHeadDim int // sliding-window layers (MiMo V2: swa_head_dim)
+	WindowVDim    int
+	WindowKVHeads int
+	ChunkSize     int  // tokens of chunked local attention (Llama 4)
+	KVShared      int  // last layers that reuse another layer's cache (Gemma 3n, 4)
+	GatedQuery    bool // the query projection also makes an output gate: twice the width
+	PlainMLP      bool // two matrices a block instead of three
+	MTPLayers     int  // multi-token-prediction layers in the checkpoint, loaded only with speculation
+	AttentionBias bool
+
+	LayerKinds     []LayerKind // one per layer; empty when all layers are full attention
+	MLA            *MLA
+	MoE            *MoE
+	Mamba          *Mamba // state-space or linear-attention layers
+	Vision         bool   // has an image, video or audio tower
+	VisionTower    *Tower // its size, when known
+	EncoderOnly    bool
+	EncoderDecoder bool
+	Quant          *Quant
+	PickleOnly     bool     // weights are pickles (.bin), no safetensors: refused unless the user says otherwise
+	RemoteFiles    []string // Python files auto_map names; another repository's as "owner/name--module.Class"
 
 	Tensors []TensorGroup // per dtype and kind, when safetensors headers were read
 
@@ -60,21 +78,32 @@ const (
 	ChunkedAttention LayerKind = "chunked_attention"
 	LinearAttention  LayerKind = "linear_attention" // gated delta net, KDA, lightning
 	MambaLayer       LayerKind = "mamba"
-	NoAttention      LayerKind = "none" // pure MLP or MoE block
+	NoAttention      LayerKind = "none"                // pure MLP or MoE block
+	HybridLayer      LayerKind = "attention_and_mamba" // both in one layer (Falcon-H1, Zamba2)
 )
 
 // MLA is multi-head latent attention (DeepSeek, Kimi, GLM-5).
 type MLA struct {
 	KVLoraRank, QKRopeHeadDim, QKNopeHeadDim, VHeadDim, QLoraRank int
 	Sparse                                                        bool // DeepSeek sparse attention indexer
-	IndexHeadDim                                                  int
+	IndexHeadDim, IndexHeads                                      int
 }
 
 // MoE describes expert layers.
 type MoE struct {
 	Experts, PerToken, Intermediate, SharedExperts, SharedIntermediate int
-	DenseLayers                                                        int // leading layers without experts
-	EverySteps                                                         int // 1 when each further layer has experts
+	DenseLayers                                                        int  // leading layers without experts
+	EverySteps                                                         int  // 1 when each further layer has experts
+	Layers                                                             int  // layers that have experts
+	DenseIntermediate                                                  int  // of the layers without; 0 when it is Intermediate of the profile
+	BesideDense                                                        bool // a dense MLP runs beside the experts of each layer (Gemma 4)
+	LatentSize                                                         int  // experts work on a projection of this size (Nemotron 3 Super); 0 on the hidden size
+}
+
+// Tower is the encoder of a multimodal model.
+type Tower struct {
+	Layers, Hidden, Intermediate, OutHidden int
+	Parameters                              int64 // counted, or published for the family
 }
 
 // Mamba describes state-space or linear-attention state per sequence.
@@ -82,6 +111,7 @@ type Mamba struct {
 	Kind                                                 string // "mamba1", "mamba2", "gdn", "kda", "short_conv", "lightning"
 	StateSize, ConvKernel, Heads, HeadDim, Groups, Inner int
 	KeyHeads, ValueHeads, KeyHeadDim, ValueHeadDim       int
+	StateDType                                           string // of the recurrent state: "float32" or empty for the model's
 }
 
 // Quant is the checkpoint's own quantisation.
@@ -90,9 +120,19 @@ type Quant struct {
 	Format       string  // finer word where the method has several, e.g. "nvfp4-pack-quantized"
 	Bits         float64 // of the quantised linears
 	GroupSize    int
-	BlockShape   []int    // FP8 block quantisation, e.g. [128,128]
-	Excluded     []string // modules left unquantised
-	KVCacheDType string   // declared by the checkpoint, if any
+	BlockShape   []int        // FP8 block quantisation, e.g. [128,128]
+	Excluded     []string     // modules left unquantised
+	KVCacheDType string       // declared by the checkpoint, if any
+	ZeroPoint    bool         // asymmetric: a zero per group is stored
+	Groups       []QuantGroup // what is stored how, when the checkpoint mixes; empty when all linears are alike
+}
+
+// QuantGroup is one way of storing within a mixed checkpoint. Targets are module names, patterns or "Linear".
+type QuantGroup struct {
+	Format    string // "fp8", "nvfp4", "int4", "int8", "mxfp4"
+	Bits      float64
+	GroupSize int
+	Targets   []string
 }
 
 // TensorGroup sums tensors of one role and storage type.

@@ -1,0 +1,31 @@
+package model
+
+import (
+	"fmt"
+
+	"justright/catalog"
+)
+
+// FromRecord makes the profile of an embedded model.
+func FromRecord(m catalog.ModelRecord) (Profile, error) {
+	p, err := FromConfig(m.Config, Sizes{QuantConfig: m.HFQuantConfig, WeightsBytes: m.CheckpointBytes, Parameters: m.Parameters})
+	if err != nil {
+		return Profile{}, fmt.Errorf("embedded profile of %s: %w", m.ID, err)
+	}
+	p.ID = m.ID
+	if m.Parameters > 0 {
+		p.Parameters = m.Parameters
+	}
+	fact := func(what, statement, source string) {
+		p.Sources = append(p.Sources, catalog.Fact{ID: catalog.FactID("model/" + m.ID + "/" + what), Statement: statement, Source: source, Date: catalog.ModelsDate, Standing: catalog.Reported})
+	}
+	said := "config.json of " + m.ID
+	if m.ShapeOf != "" {
+		said = "the shape of " + m.ShapeOf + ", the same as that of " + m.ID
+	}
+	fact("config", said+", as published by the source", m.Source)
+	if m.CheckpointBytes > 0 {
+		fact("checkpoint", fmt.Sprintf("its weight files hold %d bytes", m.CheckpointBytes), m.CheckpointSource)
+	}
+	return p, nil
+}
