@@ -1,0 +1,183 @@
+package probe
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"justright/internal/httpclient"
+)
+
+func failed(p Proof) string {
+	var out []string
+	for _, c := range p.Checks {
+		if !c.Passed {
+			n := c.Name
+			if !c.Required {
+				n = "(" + n + ")"
+			}
+			out = append(out, n)
+		}
+	}
+	sort.Strings(out)
+	return strings.Join(out, " ")
+}
+
+func notApplicable(p Proof) string {
+	var out []string
+	for _, c := range p.Checks {
+		if !c.Applies {
+			out = append(out, c.Name)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// TestProve breaks one thing at a time and sees which check says so.
+func TestProve(t *testing.T) {
+	const doors = "(other-doors)"
+	tests := []struct {
+		name   string
+		e      engine
+		x      Expected
+		passed bool
+		failed string
+	}{
+		{"a guarded engine", engine{key: "k", guardAll: true, context: 4096}, Expected{Model: "tiny", Root: "org/tiny", Context: 4096, DoorsShut: true, Tools: true}, true, ""},
+		{"vLLM's own key leaves doors open", engine{key: "k"}, Expected{}, true, doors},
+		{"a plan that promised shut doors", engine{key: "k"}, Expected{DoorsShut: true}, false, "other-doors"},
+		{"no key anywhere", engine{}, Expected{}, true, ""},
+		{"base model", engine{key: "k", base: true}, Expected{}, true, doors},
+		{"embedding model", engine{key: "k", embeds: true}, Expected{}, true, doors},
+		{"another model under the address", engine{key: "k", name: "other"}, Expected{Model: "tiny"}, false, "(other-doors) model-list"},
+		{"served from elsewhere", engine{key: "k"}, Expected{Root: "org/else"}, false, "(other-doors) model-list"},
+		{"wrong architecture", engine{}, Expected{Architecture: "GptOssForCausalLM", SeenArchitecture: "TransformersForCausalLM"}, false, "architecture"},
+		{"shorter context than planned", engine{context: 2048}, Expected{Context: 4096}, false, "context"},
+		{"sick", engine{sick: true}, Expected{}, false, "health"},
+		{"key not checked", engine{key: "k", deaf: true}, Expected{}, false, "(other-doors) wrong-key-refused"},
+		{"empty answers", engine{emptyAnswer: true}, Expected{}, false, "answers chat completion"},
+		{"logits not numbers", engine{nan: true}, Expected{}, true, "(sane-text)"},
+		{"collected stream", engine{collect: true}, Expected{}, false, "streaming"},
+		{"cut stream", engine{cutStream: true}, Expected{}, false, "streaming"},
+		{"no tool parser", engine{noTools: true}, Expected{}, true, ""},
+		{"no tool parser though planned", engine{noTools: true}, Expected{Tools: true}, false, "tool-call"},
+		{"small model prefers words, calls when named", engine{wordsForTools: true}, Expected{Tools: true}, true, ""},
+		{"schema ignored", engine{brokenJSON: true}, Expected{}, true, "(json-schema)"},
+		{"dies of a long prompt", engine{diesOnLong: true}, Expected{}, false, "alive-afterwards long-prompt"},
+		{"cuts long prompts silently", engine{truncates: true}, Expected{}, false, "long-prompt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var emitted int
+			p, err := Prove(t.Context(), tt.e.serve(t), Options{Expected: tt.x, Each: func(Check) { emitted++ }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Passed != tt.passed || failed(p) != tt.failed || emitted != len(p.Checks) {
+				t.Errorf("passed %v, failed %q; want %v, %q\n%+v", p.Passed, failed(p), tt.passed, tt.failed, p.Checks)
+			}
+			if raw, err := json.Marshal(p); err != nil || strings.Contains(string(raw), "null,\"checks\"") || !strings.Contains(string(raw), `"schema":"justright/proof/1"`) {
+				t.Errorf("document %s, %v", raw, err)
+			}
+		})
+	}
+}
+
+func TestProveSaysWhatDoesNotApply(t *testing.T) {
+	p, err := Prove(t.Context(), (&engine{embeds: true}).serve(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "architecture context chat completion streaming sane-text tool-call json-schema long-prompt wrong-key-refused other-doors unstreamed-limit"
+	if got := notApplicable(p); got != want || !p.Passed {
+		t.Errorf("not applicable: %q, want %q", got, want)
+	}
+	for _, c := range p.Checks {
+		if !c.Applies && (c.Required || !c.Passed || !strings.HasPrefix(c.Detail, "does not apply: ")) {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestProveNamesTheDoors(t *testing.T) {
+	p, err := Prove(t.Context(), (&engine{key: "k"}).serve(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(p.OpenDoors, " "); got != "POST /invocations POST /tokenize GET /metrics GET /version POST /sleep" {
+		t.Errorf("open doors %q", got)
+	}
+}
+
+func TestProveLongPromptShrinks(t *testing.T) {
+	e := &engine{context: 700} // words count one here, plus the question
+	p, err := Prove(t.Context(), e.serve(t), Options{LongTokens: 690})
+	if err != nil || !p.Passed || p.Measured.LongestPromptTokens == nil || *p.Measured.LongestPromptTokens < 400 {
+		t.Errorf("%v %+v", err, p)
+	}
+}
+
+func TestNoProofAtAll(t *testing.T) {
+	e := engine{key: "right"}
+	ep := e.serve(t)
+	ep.Key = httpclient.NewSecret("wrong")
+	if p, err := Prove(t.Context(), ep, Options{}); !errors.Is(err, ErrKeyRefused) || p.Passed {
+		t.Errorf("wrong key: %v", err)
+	}
+	ep.BaseURL = "http://127.0.0.1:1"
+	if p, err := Prove(t.Context(), ep, Options{}); !errors.Is(err, ErrUnreachable) || p.Passed {
+		t.Errorf("nobody there: %v", err)
+	}
+	loading := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }))
+	defer loading.Close()
+	ep.BaseURL = loading.URL
+	if _, err := Prove(t.Context(), ep, Options{}); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("502: %v", err)
+	}
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+	defer page.Close()
+	ep.BaseURL = page.URL
+	if p, err := Prove(t.Context(), ep, Options{}); err != nil || p.Passed {
+		t.Errorf("a web page: passed %v, %v", p.Passed, err)
+	}
+}
+
+func TestUnstreamedLimitOfRunPodsProxy(t *testing.T) {
+	speed := 50.0
+	p := &prover{e: Endpoint{BaseURL: "https://abc-8000.proxy.runpod.net"}}
+	p.doc.Measured.TokensPerSecond = &speed
+	if v := p.unstreamedLimit(t.Context()); !v.applies || *p.doc.Measured.UnstreamedSeconds != 100 || *p.doc.Measured.UnstreamedMaxTokens != 5000 {
+		t.Errorf("%+v %+v", v, p.doc.Measured)
+	}
+	p = &prover{e: Endpoint{BaseURL: "https://proxy.runpod.net.example"}}
+	if v := p.unstreamedLimit(t.Context()); v.applies {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestParseBaseURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://127.0.0.1:8000/v1/": "http://127.0.0.1:8000", "localhost:8000": "http://localhost:8000", "https://h/api/v1": "https://h/api",
+		"https://p-8000.proxy.runpod.net": "https://p-8000.proxy.runpod.net", "ftp://x": "", "": "", "https://h/?k=1": "",
+	} {
+		got, err := ParseBaseURL(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+func TestStreamTimes(t *testing.T) {
+	now := time.Unix(0, 0)
+	ep := (&engine{}).serve(t)
+	ep.Now = func() time.Time { now = now.Add(100 * time.Millisecond); return now }
+	s, err := ep.stream(t.Context(), chat, chat.ask("tiny", "x", 8), time.Minute)
+	if err != nil || s.Chunks != 4 || s.Tokens != 4 || !s.Counted || s.First != 100*time.Millisecond || len(s.Gaps) != 3 || s.Text != "ready when you are" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
