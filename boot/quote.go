@@ -3,7 +3,7 @@ package boot
 import "strings"
 
 // Quote writes one word so that any POSIX shell, and any lexer of shell words, reads it back as it is: in single
-// quotes, a single quote itself as '\''. Words of plain letters stay bare. A NUL byte cannot be written.
+// quotes, a single quote itself as '\”. Words of plain letters stay bare. A NUL byte cannot be written.
 func Quote(word string) string {
 	if word != "" && strings.IndexFunc(word, unsafe) < 0 {
 		return word

@@ -1,15 +1,14 @@
 # The engine's Python environment: kept under a key, so that the next boot installs nothing.
 
 # find_python3 sets JR_PY3: any interpreter that works, for our own small jobs. A shim of a version manager may be
-# there and fail, so each is tried.
+# there and fail, or change PATH for what it starts, so each is tried and named by its own word.
 find_python3() {
   JR_PY3=
   for V in python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3; do
     V=$(command -v "$V" 2>/dev/null) || continue
-    if "$V" -c 'import sys,ssl,zipfile;sys.exit(sys.version_info<(3,6))' >/dev/null 2>&1; then
-      JR_PY3=$V
-      return 0
-    fi
+    JR_PY3=$("$V" -c 'import sys,ssl,zipfile
+if sys.version_info>=(3,6):print(sys.executable)' 2>/dev/null) && [ -x "$JR_PY3" ] && return 0
+    JR_PY3=
   done
   return 1
 }
@@ -21,10 +20,9 @@ find_python() {
     for P in "python$V" "/usr/bin/python$V" "/usr/local/bin/python$V" python3 /opt/conda/bin/python3 \
       "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$V".*/bin/python3; do
       P=$(command -v "$P" 2>/dev/null) || continue
-      if "$P" -c "import sys,ssl,ctypes,zlib;sys.exit('%d.%d'%sys.version_info[:2]!='$V')" >/dev/null 2>&1; then
-        JR_PY=$P JR_PYV=$V
-        return 0
-      fi
+      JR_PY=$("$P" -c "import sys,ssl,ctypes,zlib
+if '%d.%d'%sys.version_info[:2]=='$V':print(sys.executable)" 2>/dev/null) && [ -x "$JR_PY" ] && JR_PYV=$V && return 0
+      JR_PY=
     done
   done
   for JR_PYV in $JR_PYTHONS; do return 1; done
@@ -68,22 +66,46 @@ env_fail() {
   exit 1
 }
 
-# say_uv passes on what uv says and turns its download lines into progress. uv names the large wheels only; their
-# number is small, so the count goes by what the lock holds, once it is known.
+# kib SIZE sets KIB from uv's words: 196.4MiB, 1.2GiB, 884.1KiB.
+kib() {
+  KIB=${1%%[!0-9]*}
+  F=${1#*.}
+  case $1 in *.[0-9]*) F=${F%"${F#?}"} ;; *) F=0 ;; esac
+  case $1 in
+  *GiB*) KIB=$(((KIB * 10 + F) * 104858)) ;;
+  *MiB*) KIB=$(((KIB * 10 + F) * 102)) ;;
+  esac
+}
+
+# say_uv passes on what uv says and turns its download lines into progress: it announces the larger wheels with their
+# sizes, most of them before the first has arrived.
 say_uv() {
-  N=0
+  SUM=0 GOT=0 SIZES=' '
   while IFS= read -r L; do
-    printf '%s\n' "$L"
     printf '%s\n' "$L" >>"$JR_RUN/uv.log"
     case $L in
+    ' + '*) continue ;;
+    *Downloading\ *\ \(*iB\))
+      W=${L##*Downloading }
+      kib "${W##*\(}"
+      SIZES="$SIZES${W%% *}:$KIB "
+      SUM=$((SUM + KIB))
+      continue
+      ;;
     *Downloaded\ *)
-      N=$((N + 1))
-      progress env $N "$1" packages
+      W=${L##*Downloaded }
+      case $SIZES in
+      *" $W:"*)
+        KIB=${SIZES#*" $W:"}
+        GOT=$((GOT + ${KIB%% *}))
+        progress env $((GOT * 1024)) $((SUM * 1024)) bytes
+        continue
+        ;;
+      esac
       ;;
-    *Prepared\ * | *Installed\ *)
-      progress env "$1" "$1" packages
-      ;;
+    *Installed\ *) progress env "$1" "$1" packages ;;
     esac
+    printf '%s\n' "$L"
   done
 }
 

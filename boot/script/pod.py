@@ -304,7 +304,7 @@ def engine(*argv):
     env = dict(os.environ)
     secrets = [env[k] for k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "RUNPOD_API_KEY", "VLLM_API_KEY") if len(env.get(k, "")) > 7]
     for k in list(env):
-        if k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "RUNPOD_API_KEY", "JR_T0") or k.startswith("JUSTRIGHT_"):
+        if k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "RUNPOD_API_KEY", "JR_T0") or (k.startswith("JUSTRIGHT_") and k != "JUSTRIGHT_MACHINE"):
             del env[k]
     if sys.platform == "linux":
         try:
@@ -327,6 +327,10 @@ def engine(*argv):
     except OSError as e:
         print("%s: %s" % (argv[0], e.strerror), flush=True)
         sys.exit(127 if e.errno == 2 else 126)
+
+    if os.environ.get("JUSTRIGHT_MACHINE"):
+        with open(os.path.join(os.environ.get("JUSTRIGHT_RUN", "."), "engine.pid"), "w") as f:
+            f.write(str(p.pid))
 
     def end(*_):
         def last():

@@ -1,0 +1,126 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"justright/version"
+)
+
+// Machine is what this machine has, as far as it could be established.
+type Machine struct {
+	CPUs        int
+	MemoryBytes int64
+	DiskBytes   int64 // free where environments and weights are kept
+	Pythons     []string
+	GPUs        []GPU
+	Driver      version.Driver
+	CUDA        version.CUDA
+	Capability  version.Capability
+	Problem     string // why GPUs that seem to be there cannot be used
+}
+
+// GPU is one card as nvidia-smi names it.
+type GPU struct {
+	Name        string
+	MemoryBytes int64
+}
+
+var smiCUDA = regexp.MustCompile(`CUDA[A-Za-z ]*Version: *([0-9]+\.[0-9]+)`)
+
+// Describe looks at this machine. It takes a moment: it runs nvidia-smi and each Python it finds.
+func (p *Provider) Describe(ctx context.Context) Machine {
+	m := Machine{CPUs: runtime.NumCPU(), MemoryBytes: memory(), DiskBytes: diskFree(p.c.CacheDir), Pythons: p.pythons(ctx)}
+	smi := p.c.Find("nvidia-smi")
+	if smi == "" {
+		return m
+	}
+	out, err := p.run(ctx, smi, "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader,nounits")
+	if err != nil {
+		m.Problem = strings.TrimSpace(string(out))
+		return m
+	}
+	for l := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		f := strings.Split(l, ",")
+		if len(f) < 4 {
+			continue
+		}
+		mib, _ := strconv.ParseInt(strings.TrimSpace(f[1]), 10, 64)
+		m.GPUs = append(m.GPUs, GPU{Name: strings.TrimSpace(f[0]), MemoryBytes: mib << 20})
+		m.Driver, _ = version.ParseDriver(f[2])
+		m.Capability, _ = version.ParseCapability(f[3])
+	}
+	if out, err := p.run(ctx, smi); err == nil {
+		if s := smiCUDA.FindSubmatch(out); s != nil {
+			m.CUDA, _ = version.ParseCUDA(string(s[1]))
+		}
+	}
+	return m
+}
+
+// pythons lists the Python versions that work here, in our order of preference.
+func (p *Provider) pythons(ctx context.Context) []string {
+	root := ""
+	for _, kv := range p.c.Environ {
+		if v, ok := strings.CutPrefix(kv, "PYENV_ROOT="); ok {
+			root = v
+		}
+		if v, ok := strings.CutPrefix(kv, "HOME="); ok && root == "" {
+			root = filepath.Join(v, ".pyenv")
+		}
+	}
+	var out []string
+	for _, v := range []string{"3.12", "3.11", "3.13", "3.10"} {
+		candidates := []string{p.c.Find("python" + v), "/usr/bin/python" + v, p.c.Find("python3")}
+		more, _ := filepath.Glob(filepath.Join(root, "versions", v+".*", "bin", "python3"))
+		for _, c := range append(candidates, more...) {
+			if c == "" {
+				continue
+			}
+			said, err := p.run(ctx, c, "-c", "import sys,ssl,ctypes,zlib;print('%d.%d'%sys.version_info[:2])")
+			if err == nil && strings.TrimSpace(string(said)) == v {
+				out = append(out, v)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (p *Provider) run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = p.c.Environ
+	cmd.WaitDelay = time.Second
+	return cmd.CombinedOutput()
+}
+
+// memory is the machine's memory, or the limit of the container we are in.
+func memory() int64 {
+	total := int64(0)
+	if raw, err := os.ReadFile("/proc/meminfo"); err == nil {
+		if _, rest, ok := bytes.Cut(raw, []byte("MemTotal:")); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(string(rest[:min(len(rest), 64)]))[0], 10, 64)
+			total = kib << 10
+		}
+	}
+	for _, f := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64); err == nil && n > 0 && (total == 0 || n < total) {
+			total = n
+		}
+	}
+	return total
+}
