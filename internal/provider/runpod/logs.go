@@ -126,7 +126,7 @@ func (fo *follower) once(ctx context.Context) (n int, err error) {
 		line := decodeLine(ev)
 		deliver, gap := align.next(ev.LastEventID, line.At)
 		if gap {
-			lost := launch.LogLine{ID: fo.at.String(), At: fo.at.high, Source: "system",
+			lost := launch.LogLine{ID: fo.at.String() + gapSuffix, At: fo.at.high, Source: "system",
 				Text: "justright: gap: lines between here and the next one may be lost, the provider no longer has the last one read"}
 			if err := fo.emit(lost); err != nil {
 				return n, stopped{err}

@@ -203,6 +203,13 @@ func TestLogsForcedGapIsMarked(t *testing.T) {
 	if err != nil || len(got) != 4 || !strings.Contains(got[0].Text, "justright: gap") || got[1].Text != ev[6].text || got[3].Text != "last" {
 		t.Errorf("got %v, %v; want a gap line and the three left", got, err)
 	}
+	marks := map[string]bool{all[2].ID: true}
+	for _, l := range got {
+		if marks[l.ID] {
+			t.Errorf("mark %s stands twice: a store that keeps each once would lose a line", l.ID)
+		}
+		marks[l.ID] = true
+	}
 }
 
 func TestLogsAskFromTheFirstLine(t *testing.T) {

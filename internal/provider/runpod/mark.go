@@ -30,11 +30,15 @@ func (m mark) String() string {
 	return escape(m.last) + "~" + strconv.Itoa(m.count) + "~" + escape(m.before) + "~" + h
 }
 
+// gapSuffix makes the mark of a gap line one of its own, so that a store that keeps each mark once keeps both;
+// going on from it is going on from the line before.
+const gapSuffix = "~gap"
+
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "~", "%7E") }
 
 // parseMark reads String's form. Anything else is taken for the API's own id: resumed from there as it is.
 func parseMark(s string) mark {
-	parts := strings.Split(s, "~")
+	parts := strings.Split(strings.TrimSuffix(s, gapSuffix), "~")
 	if len(parts) == 4 {
 		last, err1 := url.QueryUnescape(parts[0])
 		count, err2 := strconv.Atoi(parts[1])
