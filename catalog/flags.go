@@ -1,0 +1,152 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"justright/version"
+)
+
+// NameKind is a kind of name that vLLM releases gain and lose.
+type NameKind string
+
+// The kinds of names.
+const (
+	FlagNames        NameKind = "flags"             // "--max-model-len"
+	ToolParsers      NameKind = "tool_parsers"      // "hermes"
+	ReasoningParsers NameKind = "reasoning_parsers" // "deepseek_r1"
+	KVCacheDTypes    NameKind = "kv_cache_dtypes"   // "fp8"
+	QuantMethods     NameKind = "quantization"      // "mxfp4"
+	ConfigTypes      NameKind = "config_types"      // model types with a configuration class in vLLM
+	EnvVars          NameKind = "env"               // "VLLM_USE_V1"
+)
+
+type flagSection struct {
+	read        string
+	from, to    version.PEP440
+	names       map[NameKind]map[string]Timeline
+	configTypes map[string]Timeline
+	renamed     map[string]string
+	sources     map[NameKind]string
+}
+
+func parseFlags(data []byte) (flagSection, error) {
+	var in struct {
+		Read    string              `json:"read"`
+		From    string              `json:"from"`
+		To      string              `json:"to"`
+		Renamed map[string]string   `json:"renamed"`
+		Sources map[NameKind]string `json:"sources"`
+		Flags   map[string]Timeline `json:"flags"`
+		Tool    map[string]Timeline `json:"tool_parsers"`
+		Reason  map[string]Timeline `json:"reasoning_parsers"`
+		KV      map[string]Timeline `json:"kv_cache_dtypes"`
+		Quant   map[string]Timeline `json:"quantization"`
+		Config  map[string]Timeline `json:"config_types"`
+		Env     map[string]Timeline `json:"env"`
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return flagSection{}, err
+	}
+	out := flagSection{read: in.Read, configTypes: in.Config, renamed: in.Renamed, sources: in.Sources,
+		names: map[NameKind]map[string]Timeline{FlagNames: in.Flags, ToolParsers: in.Tool, ReasoningParsers: in.Reason,
+			KVCacheDTypes: in.KV, QuantMethods: in.Quant, ConfigTypes: in.Config, EnvVars: in.Env}}
+	err := readText([]textPair{{&out.from, in.From}, {&out.to, in.To}})
+	if err == nil && (out.from.IsZero() || out.to.IsZero()) {
+		err = fmt.Errorf("the range of releases is missing")
+	}
+	return out, err
+}
+
+// Named is a name that releases of vLLM know, and when.
+type Named struct {
+	Kind         NameKind
+	Name         string
+	Releases     Timeline
+	RenamedTo    string // the flag that took over; "" when none is known
+	source, read string
+}
+
+// Names lists every known name of a kind, sorted.
+func (s *Snapshot) Names(kind NameKind) []string {
+	m := s.flags().names[kind]
+	out := make([]string, 0, len(m))
+	for n := range m {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Named finds a name. A flag may be given in any form argparse takes ("--no-enable-x", "--max_model_len",
+// "--kernel-config.field", "--flag=value"). ok is false when no release that was read knows it.
+func (s *Snapshot) Named(kind NameKind, name string) (Named, bool) {
+	sec := s.flags()
+	if kind == FlagNames {
+		name = FlagName(name)
+	}
+	t, ok := sec.names[kind][name]
+	if positive, no := strings.CutPrefix(name, "--no-"); !ok && no && kind == FlagNames {
+		name = "--" + positive
+		t, ok = sec.names[kind][name]
+	}
+	return Named{kind, name, t, sec.renamed[name], sec.sources[kind], sec.read}, ok
+}
+
+// NamesIn lists the names of a kind that a release has, sorted; ok is false when the release was not read.
+func (s *Snapshot) NamesIn(kind NameKind, v version.PEP440) (names []string, ok bool) {
+	sec := s.flags()
+	if v.Compare(sec.from) < 0 || v.Public().Compare(sec.to) > 0 {
+		return nil, false
+	}
+	for n, t := range sec.names[kind] {
+		if t.At(v) == Present {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names, true
+}
+
+// NameIn tells whether a release has a name. It is Uncertain outside the releases that were read.
+func (s *Snapshot) NameIn(kind NameKind, name string, v version.PEP440) Presence {
+	sec := s.flags()
+	if v.Compare(sec.from) < 0 || v.Public().Compare(sec.to) > 0 {
+		return Uncertain
+	}
+	n, ok := s.Named(kind, name)
+	if !ok {
+		return Absent
+	}
+	return n.Releases.At(v)
+}
+
+// FlagName reduces what a user typed to the flag's name: "--max_model_len=4096" becomes "--max-model-len", and
+// "--compilation-config.level" becomes "--compilation-config".
+func FlagName(arg string) string {
+	name, _, _ := strings.Cut(arg, "=")
+	body, ok := strings.CutPrefix(name, "--")
+	if !ok {
+		return name
+	}
+	body, _, _ = strings.Cut(body, ".")
+	return "--" + strings.ReplaceAll(body, "_", "-")
+}
+
+// Fact states which releases know the name.
+func (n *Named) Fact() Fact {
+	what := map[NameKind]string{FlagNames: "flag", ToolParsers: "tool parser", ReasoningParsers: "reasoning parser",
+		KVCacheDTypes: "KV cache dtype", QuantMethods: "quantisation method", ConfigTypes: "configuration class for",
+		EnvVars: "environment variable"}[n.Kind]
+	st := fmt.Sprintf("vLLM has the %s %s in %s", what, n.Name, n.Releases)
+	if len(n.Releases) == 0 {
+		st = fmt.Sprintf("no vLLM release that was read has the %s %s", what, n.Name)
+	}
+	if n.RenamedTo != "" {
+		st += "; " + n.RenamedTo + " took over"
+	}
+	return Fact{ID: FactID(fmt.Sprintf("vllm/%s/%s", n.Kind, strings.TrimPrefix(n.Name, "--"))), Statement: st,
+		Source: n.source, Date: n.read, Standing: Derived}
+}
