@@ -4,5 +4,7 @@ import "github.com/spf13/cobra"
 
 // commands lists every command. Wiring to concrete adapters happens in this file alone.
 func commands(w *World) []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newDiagnoseCommand(w),
+	}
 }

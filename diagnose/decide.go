@@ -1,0 +1,335 @@
+package diagnose
+
+import (
+	"slices"
+	"sort"
+)
+
+// CauseUnknown is said where the log proves a failure and no rule knows its cause, and where nothing is known at all.
+const CauseUnknown Code = "unknown"
+
+// masks lists, for a cause, those that are only its consequences and lose to it wherever they stand.
+var masks = map[Code][]Code{
+	ContainerCUDARequirement:    {DockerNoGPURuntime, NVMLError},
+	NVMLDriverMismatch:          {NoGPUVisible, NVMLError, DockerNoGPURuntime, CUDAInitFailed},
+	NVMLNotFound:                {NoGPUVisible},
+	NVMLError:                   {NoGPUVisible},
+	LibcudaMissing:              {NoGPUVisible},
+	CUDAInitFailed:              {NoGPUVisible},
+	CUDACompatLibrary:           {NoGPUVisible, CUDAInitFailed, NVMLError},
+	DriverTooOld:                {NoGPUVisible, CUDAInitFailed, DriverInsufficient, TorchABIMismatch, NCCLError, ArchInspectFailed},
+	DriverInsufficient:          {NCCLError, CUDAInitFailed, NoGPUVisible},
+	TorchArchMismatch:           {NoKernelImage, CUDAKernelFault, NCCLError},
+	GPUTooOld:                   {NoKernelImage, KernelCompileFailed},
+	TorchABIMismatch:            {ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
+	GlibcTooOld:                 {TorchABIMismatch, ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
+	NVJitLinkMismatch:           {TorchABIMismatch},
+	AttentionPackageMismatch:    {TorchABIMismatch, TransformersAPIMismatch},
+	TorchvisionMismatch:         {TransformersAPIMismatch, ModuleMissingPartialInstall},
+	SHMTooSmall:                 {NCCLError, RayWorkerDied, WorkerSegfault, DiskFull, CollectiveTimeout},
+	GatedRepo:                   {HFUnauthorized, RepoNotFound, HFUnreachable, MissingConfig, TokenizerLoadFailed},
+	RepoNotFound:                {HFUnauthorized},
+	DiskFull:                    {HFXetError, KernelCompileFailed},
+	ImageDiskFull:               {DiskFull, ImageLayerCorrupt},
+	HFRateLimited:               {HFUnreachable, TokenizerLoadFailed, MissingConfig},
+	CUDAToolkitTooOld:           {FlashinferFailed, KernelCompileFailed},
+	NvccMissing:                 {FlashinferFailed, KernelCompileFailed, BuildToolMissing},
+	NinjaMissing:                {FlashinferFailed, KernelCompileFailed},
+	CCompilerMissing:            {FlashinferFailed, KernelCompileFailed},
+	PythonHeadersMissing:        {FlashinferFailed, KernelCompileFailed},
+	BuildHostOOM:                {HostOOMKilled, FlashinferFailed, KernelCompileFailed},
+	TokenizerClassMissing:       {TokenizerLoadFailed, TrustRemoteCodeRequired},
+	TrustRemoteCodeRequired:     {TokenizerLoadFailed},
+	PythonVersionUnsupported:    {PipResolutionConflict, PipNoMatchingDistribution},
+	PipNoMatchingDistribution:   {PipResolutionConflict},
+	PipResolutionConflict:       {},
+	CUDAOOMLoad:                 {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed},
+	CUDAOOMProfile:              {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed, FlashinferFailed},
+	CUDAOOMCudagraph:            {NCCLError, CublasError, CUDAGraphCaptureFailed},
+	TPQuantGroupIndivisible:     {TPSizeIndivisible},
+	SystemLibraryMissing:        {SglKernelArchMissing},
+	LibcudartMissing:            {SglKernelArchMissing},
+	KVCacheSmallerThanContext:   {NoKVCacheBlocks},
+	FlashinferFailed:            {CUDAGraphCaptureFailed},
+	HFTransferMissing:           {TokenizerLoadFailed, MissingConfig},
+	ExecNotFound:                {},
+	StartupTimeout:              {},
+	UnrecognizedArguments:       {InvalidArgumentValue},
+	QuantUnsupportedGPU:         {KernelCompileFailed, CUDAGraphCaptureFailed},
+	EngineHangTimeout:           {CollectiveTimeout},
+	NCCLLibraryMissing:          {NCCLError},
+	ArchNotSupported:            {MissingPythonModule},
+	InvalidConfigCombination:    {TPSizeIndivisible},
+	ModuleMissingPartialInstall: {},
+}
+
+// masked reports whether another cause that was found explains c.
+func masked(c Code, all []*finding) bool {
+	for _, f := range all {
+		if f.code != c && slices.Contains(masks[f.code], c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Result says what the log means so far. It may be asked at any time; more lines may change the answer, and a line
+// that says ready is withdrawn by a later fatal one.
+func (r *Reader) Result() Result {
+	r.flushPartial()
+	r.search()
+	a := r.now
+	if r.previous != nil && !a.ready && a.phase <= r.previous.phase && !a.died() {
+		a = r.previous // a crash loop: the new attempt has come no further than the last
+	}
+	res := Result{Engine: r.engine, Version: r.version, Restarts: r.restarts, Lines: r.line}
+	f, outcome := r.decide(a)
+	res.Outcome = outcome
+	switch {
+	case f != nil:
+		res.Cause = f.code
+		res.Stage = r.stageOf(f)
+		res.Source = f.rule.source
+	case outcome == Ready:
+		res.Cause, res.Stage = CauseReady, StageServe
+	case outcome == InProgress:
+		res.Cause, res.Stage = CauseInProgress, a.current.stage()
+	default:
+		res.Cause, res.Stage = CauseUnknown, a.current.stage()
+	}
+	res.Evidence = r.evidence(a, f, outcome)
+	if outcome == Failure {
+		res.Remedy = r.remedy(f)
+		res.Next = NextStep(res.Cause)
+		if f != nil {
+			res.Lesson = r.lesson(f, res)
+		}
+	} else {
+		info, ok := Of(res.Cause)
+		if !ok {
+			info = Info{Remedy: UserAction, Text: "The log does not say: read more of it."}
+		}
+		res.Remedy = &Remedy{info.Remedy, info.Text}
+		res.Next = map[Outcome]Step{Ready: NoStep, InProgress: WaitLonger, Stopped: NoStep, Unknown: WaitLonger}[outcome]
+	}
+	return res
+}
+
+// decide picks the cause, nil when none is known.
+func (r *Reader) decide(a *attempt) (*finding, Outcome) {
+	live := a.live()
+	byTier := map[tier][]*finding{}
+	for _, f := range live {
+		byTier[f.tier] = append(byTier[f.tier], f)
+	}
+	if a.ready {
+		return a.afterReady(live)
+	}
+	cause := firstUnmasked(byTier[root], live)
+	if cause == nil {
+		cause = a.softCause(byTier[soft], byTier[hint], live)
+	}
+	if a.stop != nil && (cause == nil || a.stop.line < cause.line && cause.tier != root || a.stop.line < cause.line && a.stop.line < a.deathLine()) {
+		if cause == nil || cause.code != StartupTimeout && cause.code != HostOOMKilled {
+			if a.death == nil || a.stop.line < a.death.line {
+				return a.stop, Stopped
+			}
+		}
+	}
+	switch {
+	case cause != nil:
+		return cause, Failure
+	case a.death != nil:
+		if len(a.odd) > 0 {
+			return nil, Failure
+		}
+		return a.death, Failure
+	case a.phase > PhaseNone:
+		return nil, InProgress
+	default:
+		return nil, Unknown
+	}
+}
+
+// deathLine is where the engine was first said to be dead, far away when it was not.
+func (a *attempt) deathLine() int {
+	if a.death == nil {
+		return int(^uint(0) >> 1)
+	}
+	return a.death.line
+}
+
+// afterReady judges an engine that has served: only what can end a server counts, or anything before a death.
+func (a *attempt) afterReady(live []*finding) (*finding, Outcome) {
+	var fatal []*finding
+	for _, f := range live {
+		if !f.after || f.tier < soft || f.code == StoppedFromOutside {
+			continue
+		}
+		if f.rule.serves || a.death != nil && a.death.after && f.line <= a.death.line+400 {
+			fatal = append(fatal, f)
+		}
+	}
+	cause := firstUnmasked(fatal, fatal)
+	stopped := a.stop != nil && a.stop.after
+	switch {
+	case stopped && (cause == nil || a.stop.line < cause.line) && (a.death == nil || !a.death.after || a.stop.line <= a.death.line):
+		return a.stop, Stopped
+	case cause != nil:
+		return cause, Failure
+	case a.death != nil && a.death.after:
+		if len(a.odd) > 0 && a.odd[len(a.odd)-1].line > a.readyAt.line {
+			return nil, Failure
+		}
+		return a.death, Failure
+	default:
+		return nil, Ready
+	}
+}
+
+// live lists what was found and not disproved by what came after, in the order of the log.
+func (a *attempt) live() []*finding {
+	var out []*finding
+	for _, f := range a.found {
+		if !a.disproved(f) {
+			out = append(out, f)
+		} else if f.last != nil && !a.disproved(f.last) {
+			out = append(out, f.last)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].seq < out[j].seq })
+	return out
+}
+
+// disproved reports whether the launch went on so far after f that f did not end it.
+func (a *attempt) disproved(f *finding) bool {
+	if a.ready && !f.after {
+		return true
+	}
+	if f.after || f.tier == wrapper || a.death != nil && a.death.line >= f.line {
+		return false
+	}
+	need := PhaseCache
+	switch {
+	case f.tier == hint:
+		need = PhaseLoad
+	case f.phase >= PhaseLoad:
+		need = f.phase + 2
+	}
+	for q := need; q < phaseCount; q++ {
+		if a.phaseAt[q] > f.line {
+			return true
+		}
+	}
+	return false
+}
+
+// firstUnmasked is the earliest finding that no other explains.
+func firstUnmasked(candidates, all []*finding) *finding {
+	for _, f := range candidates {
+		if !masked(f.code, all) {
+			return f
+		}
+	}
+	if len(candidates) > 0 {
+		return candidates[0]
+	}
+	return nil
+}
+
+// alone lists the hints that mean a failure even where the log says nothing louder: nobody goes on after them.
+var alone = map[Code]bool{
+	NVMLNotFound: true, TorchArchMismatch: true, TorchABIMismatch: true, GlibcTooOld: true, NoGPUVisible: true, NVMLError: true,
+	AttentionPackageMismatch: true, NumpyABI: true, GPUTooOld: true,
+}
+
+// softCause picks among errors another one may stand behind and warnings that explain a death.
+func (a *attempt) softCause(softs, hints, live []*finding) *finding {
+	if f := firstUnmasked(softs, live); f != nil && !masked(f.code, live) {
+		if (f.code == ProxyBadGateway502 || f.code == ProxyTimeout524) && a.phase >= PhaseImport {
+			f = nil // asked too early, by somebody else
+		}
+		if f != nil {
+			return f
+		}
+	}
+	for _, f := range hints {
+		if masked(f.code, live) {
+			continue
+		}
+		quietOnly := a.death == nil && len(softs) == 0 && len(a.odd) == 0
+		if !quietOnly || alone[f.code] || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
+			return f
+		}
+	}
+	return nil
+}
+
+// stageOf is where in the launch f belongs; some causes occur in several stages.
+func (r *Reader) stageOf(f *finding) Stage {
+	if f.rule.stage != "" {
+		return f.rule.stage
+	}
+	info, _ := Of(f.code)
+	switch f.code {
+	case DiskFull:
+		switch {
+		case hasAny(lowerInto(nil, []byte(f.text)), "inductor|autotun|compile_cache|triton"):
+			return StageKernel
+		case f.phase == PhaseInstall || hasAny(lowerInto(nil, []byte(f.text)), "install packages|site-packages/pip|uv "):
+			return StageInstall
+		case f.phase == PhaseLoad:
+			return StageWeights
+		}
+	case DriverTooOld:
+		if f.phase == PhaseInstall || hasAny(lowerInto(nil, []byte(f.text)), "pip-build-env") {
+			return StageInstall
+		}
+	case NCCLError, SHMTooSmall, CUDAKernelFault, NVMLError:
+		if f.after {
+			return StageRuntime
+		}
+	case GenericWrapperOnly:
+		if hasAny(lowerInto(nil, []byte(f.text)), "workerproc|worker proc") {
+			return StageDistributed
+		}
+	}
+	return info.Stage
+}
+
+// evidence is up to three lines: where the launch stood, the cause, and what it led to.
+func (r *Reader) evidence(a *attempt, f *finding, outcome Outcome) []Evidence {
+	var out []Evidence
+	add := func(line int, text string) {
+		if line == 0 || text == "" || slices.ContainsFunc(out, func(e Evidence) bool { return e.Line == line && e.Text == text }) || len(out) == 3 {
+			return
+		}
+		out = append(out, Evidence{line, text})
+	}
+	if f != nil {
+		add(f.line, f.text)
+	}
+	if outcome == Ready {
+		add(a.readyAt.line, a.readyAt.text)
+	}
+	if outcome == Failure && f == nil {
+		for _, o := range a.odd {
+			add(o.line, o.text)
+		}
+	}
+	if f != nil {
+		for _, g := range a.live() { // the consequence, best the wrapper at the end
+			if g != f && g.tier == wrapper && g.line >= f.line {
+				add(g.line, g.text)
+			}
+		}
+		for _, g := range a.live() {
+			if g != f && g.code != f.code {
+				add(g.line, g.text)
+			}
+		}
+	}
+	add(a.mark.line, a.mark.text)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Line < out[j].Line })
+	return out
+}

@@ -1,0 +1,373 @@
+package diagnose
+
+import (
+	"bytes"
+)
+
+const (
+	historySize = 2 << 10 // text before a line that rules may look at
+	bufferSize  = 64 << 10
+	maxText     = 400 // of one line of evidence
+	maxOdd      = 3   // errors without a rule that are remembered
+	overlap     = 512 // of the pieces of an overlong line
+)
+
+// finding is one rule that held.
+type finding struct {
+	rule  *rule
+	code  Code
+	tier  tier
+	line  int
+	col   int
+	text  string
+	level logLevel
+	phase Phase // how far the launch was
+	after bool  // the server was ready
+	seq   int
+	last  *finding // the same again in a later phase
+}
+
+// place is a line worth showing.
+type place struct {
+	line int
+	text string
+}
+
+// attempt is what one start of the engine said; a crash loop has several in one log.
+type attempt struct {
+	found    map[findingKey]*finding
+	phase    Phase // furthest
+	current  Phase
+	phaseAt  [phaseCount]int // line of the last mark of each phase; 0: none
+	mark     place           // last phase mark
+	ready    bool
+	readyAt  place
+	death    *finding // first wrapper
+	stop     *finding // first sign that somebody stopped it
+	odd      []place  // errors no rule knows
+	deadLine int
+	sequence int
+}
+
+type findingKey struct {
+	code  Code
+	tier  tier
+	after bool
+}
+
+func newAttempt() *attempt { return &attempt{found: map[findingKey]*finding{}} }
+
+// Reader takes a log line by line and knows at any time what it says. It is linear in the size of the log and keeps
+// a bounded amount of it. It is not safe for use by several goroutines.
+type Reader struct {
+	opts  Options
+	rules *compiledRules
+
+	buf     []byte // history, then lines not yet searched
+	pending int    // where in buf the unsearched text begins
+	partial []byte // of Write: an unfinished line
+	line    int    // lines in buf before pending
+	matches []match
+	lower   []byte
+
+	now      *attempt
+	previous *attempt // the one before, when the engine was started again
+	restarts int
+	engine   string
+	version  string
+	foreign  bool // another program speaks too: its "startup complete" is not the engine's
+	download downloadState
+	context  map[string]int // line where a note of the context was last seen, by name
+	facts    facts
+}
+
+// facts are figures read out of the log, for remedies and lessons.
+type facts struct {
+	cardCapability int   // sm_NNN of the card in the torch warning
+	capabilities   []int // what the torch build supports
+}
+
+// NewReader prepares for one log.
+func NewReader(opts Options) *Reader {
+	r := &Reader{opts: opts, rules: compiled(), now: newAttempt(), context: map[string]int{}, buf: make([]byte, 0, bufferSize+historySize)}
+	r.buf = append(r.buf, '\n') // some literals begin with a line break
+	r.pending = 1
+	return r
+}
+
+// Feed takes the next line, with or without its line break.
+func (r *Reader) Feed(line string) {
+	if i := indexByteString(line, '\n'); i >= 0 && i < len(line)-1 {
+		_, _ = r.Write([]byte(line))
+		r.flushPartial()
+		return
+	}
+	r.addLine([]byte(line))
+}
+
+// Write takes any piece of the log; lines may be cut anywhere between calls. It never fails.
+func (r *Reader) Write(p []byte) (int, error) {
+	n := len(p)
+	if len(r.partial) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			r.partial = append(r.partial, p...)
+			if len(r.partial) > maxLine {
+				r.flushPartial()
+				r.line-- // the rest is the same line
+			}
+			return n, nil
+		}
+		r.partial = append(r.partial, p[:i]...)
+		r.flushPartial()
+		p = p[i+1:]
+	}
+	for len(p) > 0 {
+		end := bytes.LastIndexByte(p, '\n')
+		if end < 0 {
+			r.partial = append(r.partial, p...)
+			if len(r.partial) > maxLine {
+				r.flushPartial()
+				r.line--
+			}
+			break
+		}
+		whole := p[:end+1]
+		p = p[end+1:]
+		r.addLines(whole)
+	}
+	return n, nil
+}
+
+func (r *Reader) flushPartial() {
+	if len(r.partial) > 0 {
+		r.addLine(r.partial)
+		r.partial = r.partial[:0]
+	}
+}
+
+// addLines takes whole lines at once. Plain text goes to the search as it is; a piece with colours or structured
+// records is cleaned line by line.
+func (r *Reader) addLines(p []byte) {
+	for len(p) > 0 {
+		piece := p
+		if room := bufferSize - (len(r.buf) - r.pending); len(piece) > room {
+			cut := bytes.LastIndexByte(piece[:max(room, 0)], '\n')
+			if cut < 0 {
+				r.search()
+				if room == bufferSize { // one line longer than the buffer
+					cut = bytes.IndexByte(piece, '\n')
+					r.addLong(piece[:cut])
+					p = p[cut+1:]
+				}
+				continue
+			}
+			piece = piece[:cut+1]
+		}
+		p = p[len(piece):]
+		if bytes.IndexByte(piece, 0x1b) < 0 && bytes.IndexByte(piece, '\r') < 0 && !hasRecords(piece) {
+			r.buf = append(r.buf, piece...)
+			continue
+		}
+		for len(piece) > 0 {
+			i := bytes.IndexByte(piece, '\n')
+			r.buf = appendClean(r.buf, piece[:i])
+			r.buf = append(r.buf, '\n')
+			piece = piece[i+1:]
+		}
+	}
+	if len(r.buf)-r.pending >= bufferSize/2 {
+		r.search()
+	}
+}
+
+// hasRecords reports whether a line of p is a JSON record.
+func hasRecords(p []byte) bool { return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) }
+
+// addLine takes one line.
+func (r *Reader) addLine(line []byte) {
+	if len(line) > maxLine {
+		r.addLong(line)
+		return
+	}
+	r.buf = appendClean(r.buf, line)
+	r.buf = append(r.buf, '\n')
+	if len(r.buf)-r.pending >= bufferSize/2 {
+		r.search()
+	}
+}
+
+// addLong takes a line that is longer than the buffer, in pieces that overlap by less than a literal's neighbourhood.
+func (r *Reader) addLong(line []byte) {
+	r.search()
+	for len(line) > 0 {
+		n := min(len(line), bufferSize/2)
+		r.buf = appendClean(r.buf, line[:n])
+		r.buf = append(r.buf, '\n')
+		r.search()
+		r.line--
+		if n == len(line) {
+			break
+		}
+		line = line[n-overlap:]
+	}
+	r.line++
+}
+
+// search looks at everything that was added since the last time.
+func (r *Reader) search() {
+	from := r.pending
+	if from == len(r.buf) {
+		return
+	}
+	r.matches = r.rules.index.scan(r.buf, from-1, r.matches[:0])
+	at, line := from, r.line+1 // at is the start of a line, line its number
+	var h hit
+	h.r = r
+	start, end := -1, -1
+	for _, m := range r.matches {
+		if r.buf[m.start] == '\n' {
+			m.start++
+		}
+		if m.start >= end || start < 0 {
+			start = bytes.LastIndexByte(r.buf[:m.start], '\n') + 1
+			start = max(start, from)
+			line += bytes.Count(r.buf[at:start], []byte{'\n'})
+			at = start
+			if e := bytes.IndexByte(r.buf[m.start:], '\n'); e >= 0 {
+				end = m.start + e
+			} else {
+				end = len(r.buf)
+			}
+			r.lower = lowerInto(r.lower[:0], r.buf[max(0, start-historySize):end])
+			cut := len(r.lower) - (end - start)
+			h.line, h.raw = line, r.buf[start:end]
+			h.lower, h.before = r.lower[cut:], r.lower[:cut]
+		}
+		h.col = m.start - start
+		h.near = h.lower[max(0, h.col-400):min(len(h.lower), h.col+600)]
+		r.take(&h, m.lit)
+	}
+	r.line += bytes.Count(r.buf[from:], []byte{'\n'})
+	if len(r.buf) > historySize {
+		n := copy(r.buf, r.buf[len(r.buf)-historySize:])
+		r.buf = r.buf[:n]
+	}
+	r.pending = len(r.buf)
+}
+
+// take applies what one literal means.
+func (r *Reader) take(h *hit, lit int32) {
+	leveled := false
+	for _, u := range r.rules.uses[lit] {
+		if u.mark != nil {
+			if (u.mark.and == "" || hasAny(h.near, u.mark.and)) && (u.mark.not == "" || !hasAny(h.near, u.mark.not)) {
+				r.mark(h, u.mark)
+			}
+			continue
+		}
+		if !u.rule.matches(h) {
+			continue
+		}
+		if !leveled {
+			h.level = levelAt(h.lower, h.col)
+			leveled = true
+		}
+		h.rule = u.rule
+		code, t := u.rule.code, u.rule.tier
+		if u.rule.refine != nil {
+			if code, t = u.rule.refine(h); t == 0 {
+				continue
+			}
+		}
+		r.found(h, code, t)
+	}
+}
+
+// found remembers a rule that held.
+func (r *Reader) found(h *hit, code Code, t tier) {
+	if h.level == levelQuiet && !h.rule.quiet {
+		return
+	}
+	a := r.now
+	key := findingKey{code, t, a.ready}
+	first := a.found[key]
+	if first != nil && (first.last != nil && first.last.phase == a.current || first.phase == a.current) {
+		return
+	}
+	a.sequence++
+	f := &finding{
+		rule: h.rule, code: code, tier: t, line: h.line, col: h.col, text: excerpt(h.raw, h.col), level: h.level,
+		phase: a.current, after: a.ready, seq: a.sequence,
+	}
+	if first != nil { // said again after the launch went on: the first time was not the end
+		first.last = f
+		return
+	}
+	a.found[key] = f
+	switch {
+	case code == StoppedFromOutside:
+		if a.stop == nil {
+			a.stop = f
+		}
+	case t == wrapper && code == GenericWrapperOnly:
+		if a.death == nil || a.ready && !a.death.after {
+			a.death = f
+		}
+	}
+}
+
+// excerpt is a line as evidence, cut around col when it is long.
+func excerpt(raw []byte, col int) string {
+	if len(raw) > maxText {
+		from := max(0, min(col-80, len(raw)-maxText))
+		raw = raw[from:min(len(raw), from+maxText)]
+	}
+	return string(bytes.ToValidUTF8(bytes.TrimSpace(raw), nil))
+}
+
+// note remembers where something of the context was seen.
+func (r *Reader) note(name string, h *hit) { r.context[name] = h.line }
+
+// recently reports whether a note was made in the last n lines.
+func (h *hit) recently(name string, n int) bool {
+	l, ok := h.r.context[name]
+	return ok && h.line-l <= n
+}
+
+func lowerInto(dst, src []byte) []byte {
+	n := len(dst)
+	dst = append(dst, src...)
+	for i := n; i < len(dst); i++ {
+		dst[i] = fold(dst[i])
+	}
+	return dst
+}
+
+func containsString(b []byte, s string) bool {
+	if len(s) > len(b) {
+		return false
+	}
+	c := s[0]
+	for i := 0; i+len(s) <= len(b); {
+		j := bytes.IndexByte(b[i:len(b)-len(s)+1], c)
+		if j < 0 {
+			return false
+		}
+		i += j
+		if string(b[i:i+len(s)]) == s {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
+func indexByteString(s string, c byte) int {
+	for i := range len(s) {
+		if s[i] == c {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,261 @@
+package diagnose
+
+import (
+	"regexp"
+	"strconv"
+)
+
+var memoryRules = []rule{
+	{code: CUDAOOMLoad, tier: root, quiet: true, lits: "cuda out of memory|hip out of memory|cuda error: out of memory|cuda_error_out_of_memory|cudaerrormemoryallocation|xpu out of memory|hip error: out of memory|out of memory (oom) on gpu", not: "ncclunhandled|prompt:|to avoid cuda out of memory|may cause cuda out of memory|if you encounter|might cause", serves: true, source: srcTorch, refine: outOfMemory},
+	{code: CUDAOOMLoad, tier: root, lits: "not enough gpu memory. try lowering|failed to load model - not enough gpu", source: srcVLLM, refine: outOfMemory},
+	{code: CUDAOOMProfile, tier: root, lits: "occurred when warming up sampler|when warming up the sampler", source: "https://github.com/vllm-project/vllm/issues/37518"},
+	{code: CUDAOOMRuntime, tier: soft, lits: "api call failed at", and: "aten::new_empty|aten::empty|aten::new_zeros", serves: true},
+	{code: CUDAOOMRuntime, tier: soft, lits: "kv cache pool leak|decode out of memory|prefill out of memory|out of memory. please lower your tokens", serves: true, source: srcSGLang},
+	{code: NoKVCacheBlocks, tier: root, lits: "no available memory for the cache blocks|try to increase --mem-fraction-static|no available memory for the kv cache|not enough memory. please try|not enought memory. please|loading model needs more memory", remedy: ChangeFlag, source: "https://github.com/vllm-project/vllm/issues/14376"},
+	{code: KVCacheSmallerThanContext, tier: root, lits: "larger than the maximum number of tokens|to serve at least one request|estimated maximum model length|kv cache is needed, which is larger|kv cache is needed", and: "kv cache|max seq len|maximum model length", source: "https://github.com/vllm-project/vllm/issues/34078"},
+	{code: FreeMemoryBelowUtilization, tier: root, lits: "is less than desired gpu memory utilization|on startup is less than desired|kv cache allocation is less than requested memory|memory capacity is unbalanced", source: "https://github.com/vllm-project/vllm/issues/35356", refine: freeMemory},
+	{code: MemoryProfilingChanged, tier: root, lits: "error in memory profiling|initial free memory", and: "current free memory|error in memory profiling", source: srcVLLM},
+	{code: KVPageSizeUnify, tier: root, lits: "page size of the layer is not divisible|cannot unify by adjusting block_size|kv cache specs to one unified type|unify the kv cache|unify kv cache|page size unif|page_size_bytes", re: regexp.MustCompile(`page size of the layer|cannot unify|to one unified type|(?:fail|error|cannot|not ).{0,60}unify.{0,10}kv cache|assertionerror.*page_size_bytes`), source: "https://github.com/vllm-project/vllm/issues/40391"},
+	{code: HostOOMKilled, tier: root, quiet: true, lits: "out of memory: killed process|memory cgroup out of memory|oom-killer|oom_reaper|\"oomkilled\": true|oomkilled=true|oomkilled: true|reason: oomkilled|node running low on memory|outofmemoryerror: task was killed|defaultcpuallocator: |not enough memory: you tried|std::bad_alloc|cannot allocate memory|oom_kill event|oom-kill event|killed by the linux oom", not: "potential root causes|oomkilled\": false|oomkilled=false|kv cache|nvidia", source: srcRay, refine: hostMemory},
+	{code: HostOOMKilled, tier: soft, lits: "\nkilled\n|killed    |oom killed|oomkilled", not: "potential root causes|oomkilled=false|\"oomkilled\": false|srun: |step aborted", refine: bareKilled},
+	{code: HostOOMKilled, tier: hint, quiet: true, lits: "exit code 137|exit status 137|exited with code 137|exit code: 137|exit code -9|exitcode: -9|exitcode=-9|code 137 (|died with <signals.sigkill|signal 9 (sigkill", refine: killed137},
+}
+
+// hostMemory keeps the shared memory of /dev/shm and GPU allocations apart from the host's own.
+func hostMemory(h *hit) (Code, tier) {
+	if hasAny(h.near, "/dev/shm|shm_open|nccl") {
+		return "", 0
+	}
+	if hasAny(h.near, "cannot allocate memory") && !hasAny(h.near, "errno 12|oserror|fork|mmap|std::|malloc|os error 12") {
+		return HostOOMKilled, soft
+	}
+	return HostOOMKilled, root
+}
+
+// bareKilled is the shell's word for a SIGKILL: the kernel's work, unless the engine had failed before or somebody
+// stopped it.
+func bareKilled(h *hit) (Code, tier) {
+	if h.recently("build", 40) || h.r.now.death != nil || h.r.now.stop != nil {
+		return "", 0
+	}
+	return HostOOMKilled, soft
+}
+
+// killed137 is believed only beside a word about memory: vLLM kills its own children after any fatal error.
+func killed137(h *hit) (Code, tier) {
+	if hasAny(h.near, "oom|out of memory|memory") && !hasAny(h.near, "potential root causes") {
+		return HostOOMKilled, hint
+	}
+	return "", 0
+}
+
+var (
+	triedToAllocate = regexp.MustCompile(`tried to allocate (\d+(?:\.\d+)?) (g|m|k)ib`)
+	freePair        = regexp.MustCompile(`\((\d+(?:\.\d+)?)/(\d+(?:\.\d+)?) gib\)`)
+)
+
+// outOfMemory tells from the surroundings when the card's memory ran out: while weights were loaded, while the
+// engine profiled, while graphs were captured, or while it served.
+func outOfMemory(h *hit) (Code, tier) {
+	a := h.r.now
+	strength := root
+	if h.level == levelQuiet {
+		strength = hint
+	}
+	text := string(h.near)
+	at := func(name string) int {
+		if !h.recently(name, 60) {
+			return -1
+		}
+		return h.r.context[name]
+	}
+	switch {
+	case a.ready:
+		return CUDAOOMRuntime, strength
+	case hasAny(h.near, "warming up sampler|inductorerror|failed to run autotuning|profile_run|autotun"):
+		return CUDAOOMProfile, strength
+	case hasAny(h.near, "not enough gpu memory. try|failed to load model|create_weights|loading model weights|load_model"):
+		return CUDAOOMLoad, strength
+	case hasAny(h.near, "capture cuda graph failed|capturing cuda graph|cuda graph capture|graph capture"):
+		return CUDAOOMCudagraph, strength
+	case hasAny(h.near, "unexpected error from cudagetdevicecount"):
+		return "", 0
+	}
+	load, profile, capture, run, cache := at("load"), at("profile"), at("capture"), at("run"), at("cache")
+	switch {
+	case a.current == PhaseCapture || capture >= 0 && capture >= load && h.line-capture < 30:
+		return CUDAOOMCudagraph, strength
+	case profile >= 0 && profile >= load-20:
+		return CUDAOOMProfile, strength
+	case load >= 0 && h.line-load < 40 && at("loaded") < 0:
+		return CUDAOOMLoad, strength
+	case at("loaded") >= 0 || a.phaseAt[PhaseCompile] > 0 || a.current == PhaseCompile:
+		return CUDAOOMProfile, strength
+	case cache >= 0 && cache >= load:
+		return CUDAOOMProfile, strength
+	case a.current == PhaseLoad:
+		return CUDAOOMLoad, strength
+	case run >= 0:
+		return CUDAOOMRuntime, strength
+	}
+	// Without surroundings the size asked for speaks: no single weight takes many GiB, a profiling run's buffers do.
+	if m := triedToAllocate.FindStringSubmatch(text); m != nil && m[2] == "g" {
+		if gib, err := strconv.ParseFloat(m[1], 64); err == nil && gib >= 8 {
+			return CUDAOOMProfile, strength
+		}
+	}
+	return CUDAOOMLoad, strength
+}
+
+// freeMemory sees from the pair (free/total) whether a neighbour holds the card; the remedy differs.
+func freeMemory(h *hit) (Code, tier) { return FreeMemoryBelowUtilization, root }
+
+var kernelRules = []rule{
+	{code: NoKernelImage, tier: root, quiet: true, lits: "no kernel image is available|cudaerrornokernelimagefordevice|no kernel image for device", serves: true, source: "https://github.com/vllm-project/vllm/issues/33516"},
+	{code: TorchArchMismatch, tier: hint, quiet: true, lits: "is not compatible with the current pytorch", source: srcTorch, refine: torchArch},
+	{code: TorchArchMismatch, tier: hint, quiet: true, lits: "install supports cuda capabilities", source: srcTorch, refine: torchArchList},
+	{code: GPUTooOld, tier: root, quiet: true, lits: "compute capability below 7.0|too old to be supported by the triton|because it is too old|minimum cuda capability supported|devices of cuda capability >= 7|requires compute capability|sglang only supports sm75|only supports sm75 and above|compute capability (at least )?7", and: "too old|7.0|7.5|sm75|minimum cuda capability|>= 7", not: "driver|quantization|fp8|bfloat16|flashattention|awq|gptq|marlin|fp4", source: srcTriton},
+	{code: PTXUnsupportedToolchain, tier: root, quiet: true, lits: "compiled with an unsupported toolchain|cudaerrorunsupportedptxversion|cuda_error_unsupported_ptx_version", serves: true, source: "https://github.com/vllm-project/vllm/issues/28305"},
+	{code: CUDAToolkitTooOld, tier: root, lits: "ptxas fatal|unsupported gpu architecture|is not defined for option 'gpu-name'|nvcc fatal|unsupported .version|ptxas error|requires cuda toolkit|cuda toolkit version|requires cuda 12.|requires cuda >= 12|requires cuda >= 13|requires nvcc", not: "ptxas fatal   : memory allocation|lto|warning : ", source: "https://github.com/triton-lang/triton/issues/8539"},
+	{code: BF16Unsupported, tier: root, lits: "bfloat16 is only supported on gpus|bfloat16 is not supported|bf16 is not supported|bf16 is only supported|type bf16 not supported", source: srcVLLM},
+	{code: QuantUnsupportedGPU, tier: root, lits: "is not supported for the current gpu|type fp8e4nv not supported|type fp8e4b8 not supported|no fp8 moe backend|no mxfp4 moe backend|no nvfp4 moe backend|no nvfp4 gemm|no int8 moe backend|is only supported on gpus with compute capability|_scaled_mm is only supported|no compiled cutlass_scaled_mm|no compiled get_cutlass|no compiled scaled_fp4|no compiled nvfp4|marlin requires|fp8 is not supported|fp8 is only supported|fp8 quantization is not supported|fp4 is not supported|fp8 kv cache is not|minimum capability: |not supported on this gpu|w8a8 is not supported|does not support fp8|mxfp4 quantized|mxfp4 is only|not support mxfp4|failed to find a kernel that can implement|dynamic per-token quantization requires|requires sm90|requires sm100|requires sm89|requires hopper|requires blackwell", not: "bfloat16 is only|flashattention", source: srcVLLM, refine: quantOnGPU},
+	{code: FlashAttnNeedsAmpere, tier: root, lits: "flashattention only supports ampere|only supports ampere gpus or newer|flash attention only supports|fa2 is only supported|flashattention-2 only supports|flashattention 2 only|flashattention v3|fa3 is only supported|fa version", and: "ampere|capability|hopper|only supported|not supported|unsupported", not: "falling back", source: "https://github.com/vllm-project/vllm/issues/43577"},
+	{code: FlashinferFailed, tier: root, lits: "withpagedkvcache failed|withraggedkvcache failed|batchprefillwith|batchdecodewith|flashinfer error", and: "failed|error", not: "importerror|cannot import name|no module named", source: "https://github.com/flashinfer-ai/flashinfer"},
+	{code: FlashinferFailed, tier: soft, lits: "ninja build failed|error building extension|ninja: build stopped", before: "flashinfer", source: "https://github.com/flashinfer-ai/flashinfer"},
+	{code: KernelCompileFailed, tier: soft, lits: "ninja build failed|error building extension", not: "flashinfer"},
+	{code: NvccMissing, tier: root, lits: "could not find nvcc|nvcc: not found|nvcc: command not found|nvcc not found|cuda_home environment variable is not set|cuda_home is not set|no such file or directory: 'nvcc'|cannot find nvcc|bin/nvcc: no such file|'/usr/local/cuda/bin/nvcc'|cuda_home does not exist|could not find cuda installation", not: "nvcc fatal|found nvcc|error: command '", source: "https://github.com/flashinfer-ai/flashinfer/issues/1919"},
+	{code: NvccMissing, tier: root, lits: "cuda/bin/nvcc", and: "no such file|not found"},
+	{code: NinjaMissing, tier: root, lits: "ninja is required to load|no such file or directory: 'ninja'|ninja: not found|ninja: command not found|unable to find ninja|could not find ninja", source: srcTorch},
+	{code: CCompilerMissing, tier: root, lits: "failed to find c compiler|cannot execute 'cc1plus|cannot execute ‘cc1plus|cannot execute cc1plus|no such file or directory: 'gcc'|no such file or directory: 'g++'|no working c++ compiler|invalidcxxcompiler|no such file or directory: 'cc'|no such file or directory: 'c++'|/usr/bin/gcc: no such", source: srcTriton},
+	{code: CCompilerMissing, tier: root, lits: "execute ‘cc1plus|execute 'cc1plus|cc1plus: no such|cc1plus: not found", and: "cannot execute|no such file|not found"},
+	{code: PythonHeadersMissing, tier: root, lits: "python.h: no such|python.h' file not found|python.h: not found", source: "https://github.com/sgl-project/sglang/issues/18644"},
+	{code: KernelCompileFailed, tier: root, lits: "passmanager::run failed|device kernel image is invalid|cudaerrorinvalidkernelimage|llvm error: |mlir pass pipeline|cppcompileerror|c++ compile error|for '-march|for -march=|unknown value '", and: "passmanager|kernel image|llvm error|pass pipeline|compileerror|compile error|march", not: "no kernel image", source: srcTriton},
+	{code: KernelCompileFailed, tier: soft, lits: "triton.compiler.errors.compilationerror|compilationerror: at |unsupportedlanguageconstruct|triton error [cuda]: invalid|torch._dynamo.exc.|torch._inductor.exc.|backendcompilerfailed|backend compiler failed|torchruntimeerror|torch.compile failed|nvrtc error|nvrtc: error|nvrtc compilation failed", not: "out of memory|outofmemory|no space left|quota exceeded|ptxas|out of resource|c compiler", source: srcTriton},
+	{code: CompileCacheStale, tier: root, lits: "too many values to unpack|not enough values to unpack", before: "torch_compile_cache", source: srcVLLM},
+	{code: CompileCacheStale, tier: soft, lits: "torch_compile_cache", and: "valueerror|typeerror|keyerror|unpicklingerror|eoferror|jsondecodeerror", not: "no space|quota|warning 0"},
+	{code: TritonOutOfResources, tier: root, quiet: true, lits: "out of resource: shared memory|out of resources: shared memory|outofresources|out of resource: tensor memory", serves: true, source: srcTriton, refine: errorOnly},
+	{code: CUDAGraphCaptureFailed, tier: soft, lits: "capture cuda graph failed|cuda graph capture failed|operation not permitted when stream is capturing|cudaerrorstreamcapture|operation failed due to a previous error during capture|cannot copy between cpu and cuda tensors during cuda graph", source: srcSGLang},
+	{code: CublasError, tier: soft, lits: "cublas_status_|hipblas_status_|cublas error", serves: true, source: srcTorch},
+	{code: CUDAKernelFault, tier: root, lits: "an illegal memory access was encountered|device-side assert triggered|an illegal instruction was encountered|cuda error: misaligned address|cuda error: unspecified launch failure|unspecified launch failure|cudaerrorillegaladdress|memory access fault by gpu|hsa_status_error|warp illegal|cuda error: invalid argument|cuda error: invalid configuration argument|cudaerrorlaunchfailure", serves: true, source: srcTorch},
+	{code: CUDAFeatureUnavailable, tier: root, lits: "uva is not available|cuda error: operation not permitted|cuda error: operation not supported|cudaerrornotpermitted|cudaerrornotsupported|feature is not supported on this|virtual memory management is not supported", and: "uva|operation not|notpermitted|notsupported|not supported", not: "capturing|nccl", source: srcVLLM},
+	{code: GPUHardwareError, tier: root, quiet: true, lits: "uncorrectable ecc|nvrm: xid|fallen off the bus|uncorrectable nvlink|gpu is lost|row remapping failure|xid error|cudaerroreccuncorrectable", serves: true, source: "https://docs.nvidia.com/deploy/xid-errors/"},
+}
+
+func errorOnly(h *hit) (Code, tier) {
+	if h.level == levelQuiet {
+		return "", 0
+	}
+	return h.rule.code, h.rule.tier
+}
+
+// quantOnGPU drops a probe that goes on with another kernel.
+func quantOnGPU(h *hit) (Code, tier) {
+	if hasAny(h.near, "falling back|fallback to|will use weight-only|will be used instead") {
+		return "", 0
+	}
+	return QuantUnsupportedGPU, root
+}
+
+var (
+	cardCapability = regexp.MustCompile(`cuda capability sm_(\d+)`)
+	smName         = regexp.MustCompile(`sm_(\d+)`)
+)
+
+// torchArch reads the card's capability out of torch's warning.
+func torchArch(h *hit) (Code, tier) {
+	if m := cardCapability.FindSubmatch(h.near); m != nil {
+		h.r.facts.cardCapability, _ = strconv.Atoi(string(m[1]))
+	}
+	torchArchList(h) // a mirror has the list in the same line
+	return TorchArchMismatch, hint
+}
+
+// torchArchList reads what the torch build supports; the list stands in the line after the warning.
+func torchArchList(h *hit) (Code, tier) {
+	i := h.col
+	if j := lastIndex(h.lower, "supports cuda capabilities"); j >= 0 {
+		i = j
+	} else if h.rule.lits[0] != 'i' {
+		return "", 0
+	}
+	for _, m := range smName.FindAllSubmatch(h.lower[i:min(len(h.lower), i+200)], -1) {
+		if n, err := strconv.Atoi(string(m[1])); err == nil && len(h.r.facts.capabilities) < 64 {
+			h.r.facts.capabilities = append(h.r.facts.capabilities, n)
+		}
+	}
+	return TorchArchMismatch, hint
+}
+
+func lastIndex(b []byte, s string) int {
+	for i := len(b) - len(s); i >= 0; i-- {
+		if string(b[i:i+len(s)]) == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// oldCard reports whether torch's warning is about a card older than anything the build supports.
+func (f *facts) oldCard() bool {
+	if f.cardCapability == 0 || len(f.capabilities) == 0 {
+		return f.cardCapability > 0 && f.cardCapability < 70
+	}
+	for _, c := range f.capabilities {
+		if c <= f.cardCapability {
+			return false
+		}
+	}
+	return true
+}
+
+var distributedRules = []rule{
+	{code: TPSizeIndivisible, tier: root, lits: "must be divisible by tensor parallel|must be divisible by tensor_parallel|must be divisible by tp|divisible by tensor model parallel|must be divisible by the tensor|must be divisible by num_", source: srcVLLM},
+	{code: TPSizeIndivisible, tier: soft, lits: " is not divisible by ", re: regexp.MustCompile(`\d+ is not divisible by \d+`), not: "block|group|scales|quant|page size|min_thread|partition", source: srcVLLM},
+	{code: TPSizeIndivisible, tier: soft, lits: "zerodivisionerror: ", and: "modulo|division", before: "attention|num_kv_heads|tp_size"},
+	{code: TPQuantGroupIndivisible, tier: root, lits: "min_thread_k|min_thread_n|block_n =|block_k =|weight quantization block|block_size_k|block_size_n|exceeds dimension size|not aligned with the quantized weight|b_scales.size|too large tensor parallel size|is not divisible by group_size|not divisible by weight quantization|group size must be divisible|divisible by quantization group", and: "divisible|exceeds|aligned|too large tensor|assert|%", source: srcVLLM},
+	{code: TPQuantGroupIndivisible, tier: root, lits: "not divisible by|must be divisible by|should be divisible by", and: "block_size|group_size|group size|quant|min_thread|partition", not: "page size|max_num"},
+	{code: InvalidDeviceOrdinal, tier: root, lits: "invalid device ordinal|cudaerrorinvaliddevice", source: "https://github.com/vllm-project/vllm/issues/33274"},
+	{code: NCCLError, tier: soft, lits: "nccl error|ncclunhandledcudaerror|ncclsystemerror|ncclinternalerror|ncclinvalidusage|ncclremoteerror|distbackenderror|ncclinvalidargument", source: srcNCCL},
+	{code: SHMTooSmall, tier: root, quiet: true, lits: "while creating shared memory segment|insufficient space in /dev/shm|unable to allocate shared memory|unable to mmap|</torch_|error while attaching to shared memory segment|worker is killed by signal: bus error|dataloader worker", and: "/dev/shm|shared memory|no space left|mmap|bus error", source: "https://github.com/sgl-project/sglang/issues/4259"},
+	{code: SHMTooSmall, tier: root, quiet: true, lits: "bus error", re: regexp.MustCompile(`\bbus error\b`), not: "pcie bus"},
+	{code: SHMTooSmall, tier: root, quiet: true, lits: "no space left on device", and: "/dev/shm|</torch_|shared memory|shm_open|nccl-"},
+	{code: CollectiveTimeout, tier: soft, lits: "watchdog caught collective operation timeout|timeout at nccl work|timed out initializing process group|waiting for clients|diststoreerror|wait timeout after|ran for 600|nccl operations have failed or timed out|socket timeout|timed out after 600", and: "timeout|timed out|waiting for clients", not: "zmq", source: srcTorch},
+	{code: PeerConnectionLost, tier: soft, lits: "connection closed by peer", not: "warning 0|huggingface"},
+	{code: PeerConnectionLost, tier: soft, lits: "connection reset by peer|remote process exited|broken pipe", and: "distnetworkerror|distbackenderror|gloo|nccl|tcpstore|runtimeerror|connectionreseterror: |brokenpipeerror: ", not: "huggingface|registry|/v2/|should dump|sendbytes|warning|[w", source: srcTorch},
+	{code: RayWorkerDied, tier: soft, lits: "worker exit type: system_error|the actor died|actordiederror|rayactorerror|workercrashederror|actor is dead because|worker died or was killed|died unexpectedly before finishing", source: srcRay},
+	{code: RayNotEnoughGPUs, tier: root, lits: "cannot provide a placement group|current node has no gpu available|does not allocate any gpus on the driver|exceeds the total number of available gpus|is larger than the number of available gpus|number of required gpus exceeds|not enough gpus|exceeds the number of available gpus", and: "placement|gpu", not: "warning 0", source: srcRay},
+	{code: ThreadLimit, tier: root, lits: "pthread_create failed|can't start new thread|thread creation failed|cannot create thread|blas_thread_init", source: srcVLLM},
+	{code: ThreadLimit, tier: root, lits: "resource temporarily unavailable", and: "thread|fork|pthread"},
+}
+
+var serveRules = []rule{
+	{code: UnrecognizedArguments, tier: root, lits: "unrecognized arguments|no such option: |unknown flag: |unknown option: |unknown argument: |ambiguous option: |unknown shorthand flag|flag provided but not defined|invalid argument: --", not: "nvcc|cc1plus|g++: error", source: srcVLLM},
+	{code: UnrecognizedArguments, tier: root, lits: "got an unexpected keyword argument", re: regexp.MustCompile(`(?:engineargs|asyncengineargs|serverargs)\S*\(?\)? got an unexpected keyword`)},
+	{code: InvalidArgumentValue, tier: root, lits: "invalid choice: |cannot be converted|expected one argument|expected at least one argument|invalid int value|invalid float value|invalid loads value|invalid json value|input should be |invalid literal for int|invalid tool call parser|invalid reasoning parser|invalid bool value|: invalid |invalid value for |the following arguments are required|must be a valid json", re: regexp.MustCompile(`invalid choice: |cannot be converted|expected (?:one|at least one) argument|invalid \w+ value|error: argument \S+.*: |input should be |invalid literal for int\(\) with base 10: '[^']*'|invalid (?:tool call|reasoning) parser|invalid value for |arguments are required|must be a valid json`), not: "got an unexpected|warning 0", source: "https://github.com/vllm-project/vllm/issues/39802"},
+	{code: InvalidArgumentValue, tier: root, lits: "error: argument ", re: regexp.MustCompile(`error: argument -\S+`)},
+	{code: InvalidConfigCombination, tier: root, lits: "numa binding was requested|is smaller than max_model_len|must be greater than or equal to max_num_seqs|does not match the quantization method|mutually exclusive|cannot be used together|cannot be used with|not compatible with|are not compatible|incompatible with|can only be used with|must be used with|is not supported with|not supported together|should not be set|must be set when|must be set together|cannot both be|requires --|please disable|please set --|is not supported when|not supported in combination|only supports --|cannot be enabled|can not be enabled|must be smaller than|is not supported yet|cannot be specified|not allowed when|only supported when|only supported with|must be less than or equal|must not exceed", re: regexp.MustCompile(`(?:valueerror|assertionerror|notimplementederror|runtimeerror|value error|error)[:,] .{0,300}(?:numa binding|smaller than max_model_len|equal to max_num_seqs|does not match the quantization method|mutually exclusive|cannot be used|compatible with|are not compatible|can only be used|must be used with|supported with|supported together|should not be set|must be set|cannot both|requires --|please disable|please set --|supported when|in combination|only supports --|cannot be enabled|can not be enabled|must be smaller|supported yet|cannot be specified|not allowed when|less than or equal|must not exceed)`), not: "pytorch|cuda capability|tensor parallel size|lora|flashattention|transformers implementation|numpy|architecture|multiprocess|prompt|torch installation|with vllm|triton", source: srcVLLM, refine: configError},
+	{code: InvalidConfigCombination, tier: soft, lits: "assertionerror: ", before: "server_args.py|arg_utils.py|vllm/config|__post_init__|check_server_args", re: regexp.MustCompile(`assertionerror: .*\b\w+_\w+`), refine: configError},
+	{code: PortInUse, tier: root, lits: "address already in use|[errno 98]|eaddrinuse|port is already allocated|is already in use|errno: 98|address in use", re: regexp.MustCompile(`address already in use|errno:? 98|eaddrinuse|port is already allocated|port \S* ?is already in use|address in use`), not: "trying port|trying next|using port|gpu memory", serves: true, source: "https://github.com/vllm-project/vllm/issues/40596"},
+	{code: ChatTemplateMissing, tier: root, lits: "default chat template is no longer allowed|appears path-like, but|cannot use chat template functions|tokenizer.chat_template is not set|no chat template|does not have a chat template|must provide a chat template|chat template is not", re: regexp.MustCompile(`no longer allowed|appears path-like|cannot use chat template|chat_template is not set|(?:no|not have a|must provide a) chat template|chat template is not (?:set|found|defined)`), not: "no chat template is provided. using|no chat template found, defaulting|using default", serves: true, source: srcVLLM},
+	{code: StartupTimeout, tier: soft, lits: "failed to start within|did not become ready|did not start within|result expired|timed out waiting for server|timeout waiting for server|server startup timed out|timed out waiting for the server|did not receive response from front-end|not ready within|not ready after|failed to become ready|timed out waiting for vllm|timed out waiting for engine|startup probe failed", quiet: true, source: srcSGLang},
+	{code: EngineHangTimeout, tier: root, lits: "rpc call to |self.watchdog_timeout|no heartbeat|missing heartbeat|engine iteration timed out|is not responding to heartbeat|did not respond to heartbeat|watchdog timeout|execute_model timed out|detokenizer heartbeat", and: "timed out|timeout|heartbeat", not: "nccl|collective|no heartbeat received for 0", serves: true, source: "https://github.com/vllm-project/vllm/issues/35496"},
+	{code: WorkerSegfault, tier: root, lits: "segmentation fault|signal sigsegv|exit code 139|exit status 139|exited with code 139|exit code -11|exitcode: -11|exitcode=-11|died with <signals.sigsegv|signal 11 (sigsegv|(signal 11)", not: "potential root causes|or other unexpected", serves: true, source: "https://github.com/vllm-project/vllm/issues/17770"},
+	{code: StoppedFromOutside, tier: wrapper, quiet: true, lits: "trigger received signal=sig|cancelled at|due to time limit|received signal 15|received sigterm|received sigint|sigterm received|signal: terminated|keyboardinterrupt|received exit signal|caught signal terminated|due to preemption|stop container |due to user request|stopping container|handling signal: term|shutdown signal received|received signal: term|got signal sigterm|received stop request|api server: shutdown triggered|finished server process", not: "prompt:|core dumped", source: srcVLLM},
+	{code: ProxyTimeout524, tier: soft, quiet: true, lits: "error code: 524|524 a timeout|http 524|status 524|error 524|524: a timeout|proxy 524|524 timeout|status code 524|returned 524|with a `524`|524 server error|code 524|status=524|a timeout occurred", serves: true, source: "https://docs.runpod.io/pods/configuration/expose-ports"},
+	{code: ProxyBadGateway502, tier: soft, quiet: true, lits: "502 bad gateway|502 server error|http 502|error code: 502|proxy 502|status 502|status code 502|bad gateway|returned 502|proxy url 502|error 502|code 502", source: "https://docs.runpod.io/pods/troubleshooting/troubleshooting-502-errors"},
+}
+
+// configError believes the general wording only where configurations are checked, not in a model's own code.
+func configError(h *hit) (Code, tier) {
+	if h.r.now.current >= PhaseLoad && !hasAny(h.near, "--") {
+		return InvalidConfigCombination, soft
+	}
+	if hasAny(h.near, "numa binding|max_model_len|max_num_seqs|quantization method|--|mutually exclusive") {
+		return InvalidConfigCombination, root
+	}
+	return InvalidConfigCombination, soft
+}
+
+var wrapperRules = []rule{
+	{code: GenericWrapperOnly, tier: wrapper, lits: "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff|mqllmengine is already dead|see stack trace for the root cause|see root cause above", source: srcVLLM, serves: true},
+}
