@@ -200,6 +200,9 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
 	if err := c.waitForWindow(ctx, q.URL.Host); err != nil {
 		return nil, &Error{Method: method, URL: RedactURL(r.URL), Err: err}
 	}
+	if ctx.Err() != nil { // nothing was sent: no transport may decide otherwise
+		return nil, &Error{Method: method, URL: RedactURL(r.URL), Err: ctx.Err()}
+	}
 	hr, err := c.hc.Do(q)
 	if err != nil {
 		return nil, &Error{Method: method, URL: RedactURL(r.URL), Err: withoutURL(err)}
