@@ -10,57 +10,62 @@ const CauseUnknown Code = "unknown"
 
 // masks lists, for a cause, those that are only its consequences and lose to it wherever they stand.
 var masks = map[Code][]Code{
-	ContainerCUDARequirement:    {DockerNoGPURuntime, NVMLError},
-	NVMLDriverMismatch:          {NoGPUVisible, NVMLError, DockerNoGPURuntime, CUDAInitFailed},
-	NVMLNotFound:                {NoGPUVisible},
-	NVMLError:                   {NoGPUVisible},
-	LibcudaMissing:              {NoGPUVisible},
-	CUDAInitFailed:              {NoGPUVisible},
-	CUDACompatLibrary:           {NoGPUVisible, CUDAInitFailed, NVMLError},
-	DriverTooOld:                {NoGPUVisible, CUDAInitFailed, DriverInsufficient, TorchABIMismatch, NCCLError, ArchInspectFailed},
-	DriverInsufficient:          {NCCLError, CUDAInitFailed, NoGPUVisible},
-	TorchArchMismatch:           {NoKernelImage, CUDAKernelFault, NCCLError},
-	GPUTooOld:                   {NoKernelImage, KernelCompileFailed},
-	TorchABIMismatch:            {ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
-	GlibcTooOld:                 {TorchABIMismatch, ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
-	NVJitLinkMismatch:           {TorchABIMismatch},
-	AttentionPackageMismatch:    {TorchABIMismatch, TransformersAPIMismatch},
-	TorchvisionMismatch:         {TransformersAPIMismatch, ModuleMissingPartialInstall},
-	SHMTooSmall:                 {NCCLError, RayWorkerDied, WorkerSegfault, DiskFull, CollectiveTimeout},
-	GatedRepo:                   {HFUnauthorized, RepoNotFound, HFUnreachable, MissingConfig, TokenizerLoadFailed},
-	RepoNotFound:                {HFUnauthorized},
-	DiskFull:                    {HFXetError, KernelCompileFailed},
-	ImageDiskFull:               {DiskFull, ImageLayerCorrupt},
-	HFRateLimited:               {HFUnreachable, TokenizerLoadFailed, MissingConfig},
-	CUDAToolkitTooOld:           {FlashinferFailed, KernelCompileFailed},
-	NvccMissing:                 {FlashinferFailed, KernelCompileFailed, BuildToolMissing},
-	NinjaMissing:                {FlashinferFailed, KernelCompileFailed},
-	CCompilerMissing:            {FlashinferFailed, KernelCompileFailed},
-	PythonHeadersMissing:        {FlashinferFailed, KernelCompileFailed},
-	BuildHostOOM:                {HostOOMKilled, FlashinferFailed, KernelCompileFailed},
-	TokenizerClassMissing:       {TokenizerLoadFailed, TrustRemoteCodeRequired},
-	TrustRemoteCodeRequired:     {TokenizerLoadFailed},
-	PythonVersionUnsupported:    {PipResolutionConflict, PipNoMatchingDistribution},
-	PipNoMatchingDistribution:   {PipResolutionConflict},
-	PipResolutionConflict:       {},
-	CUDAOOMLoad:                 {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed},
-	CUDAOOMProfile:              {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed, FlashinferFailed},
-	CUDAOOMCudagraph:            {NCCLError, CublasError, CUDAGraphCaptureFailed},
-	TPQuantGroupIndivisible:     {TPSizeIndivisible},
-	SystemLibraryMissing:        {SglKernelArchMissing},
-	LibcudartMissing:            {SglKernelArchMissing},
-	KVCacheSmallerThanContext:   {NoKVCacheBlocks},
-	FlashinferFailed:            {CUDAGraphCaptureFailed},
-	HFTransferMissing:           {TokenizerLoadFailed, MissingConfig},
-	ExecNotFound:                {},
-	StartupTimeout:              {},
-	UnrecognizedArguments:       {InvalidArgumentValue},
-	QuantUnsupportedGPU:         {KernelCompileFailed, CUDAGraphCaptureFailed},
-	EngineHangTimeout:           {CollectiveTimeout},
-	NCCLLibraryMissing:          {NCCLError},
-	ArchNotSupported:            {MissingPythonModule},
-	InvalidConfigCombination:    {TPSizeIndivisible},
-	ModuleMissingPartialInstall: {},
+	ContainerCUDARequirement:  {DockerNoGPURuntime, NVMLError},
+	NVMLDriverMismatch:        {NoGPUVisible, NVMLError, DockerNoGPURuntime, CUDAInitFailed},
+	NVMLNotFound:              {NoGPUVisible},
+	NVMLError:                 {NoGPUVisible},
+	LibcudaMissing:            {NoGPUVisible},
+	CUDAInitFailed:            {NoGPUVisible},
+	CUDACompatLibrary:         {NoGPUVisible, CUDAInitFailed, NVMLError},
+	DriverTooOld:              {NoGPUVisible, CUDAInitFailed, DriverInsufficient, TorchABIMismatch, NCCLError, ArchInspectFailed},
+	DriverInsufficient:        {NCCLError, CUDAInitFailed, NoGPUVisible},
+	TorchArchMismatch:         {NoKernelImage, CUDAKernelFault, NCCLError},
+	GPUTooOld:                 {NoKernelImage, KernelCompileFailed},
+	TorchABIMismatch:          {ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
+	GlibcTooOld:               {TorchABIMismatch, ArchInspectFailed, NoGPUVisible, ModuleMissingPartialInstall},
+	NVJitLinkMismatch:         {TorchABIMismatch},
+	AttentionPackageMismatch:  {TorchABIMismatch, TransformersAPIMismatch},
+	TorchvisionMismatch:       {TransformersAPIMismatch, ModuleMissingPartialInstall},
+	SHMTooSmall:               {NCCLError, RayWorkerDied, WorkerSegfault, DiskFull, CollectiveTimeout},
+	GatedRepo:                 {HFUnauthorized, RepoNotFound, HFUnreachable, MissingConfig, TokenizerLoadFailed},
+	RepoNotFound:              {HFUnauthorized},
+	DiskFull:                  {HFXetError, KernelCompileFailed},
+	ImageDiskFull:             {DiskFull, ImageLayerCorrupt},
+	HFRateLimited:             {HFUnreachable, TokenizerLoadFailed, MissingConfig},
+	CUDAToolkitTooOld:         {FlashinferFailed, KernelCompileFailed},
+	NvccMissing:               {FlashinferFailed, KernelCompileFailed, BuildToolMissing},
+	NinjaMissing:              {FlashinferFailed, KernelCompileFailed},
+	CCompilerMissing:          {FlashinferFailed, KernelCompileFailed},
+	PythonHeadersMissing:      {FlashinferFailed, KernelCompileFailed},
+	BuildHostOOM:              {HostOOMKilled, FlashinferFailed, KernelCompileFailed},
+	TokenizerClassMissing:     {TokenizerLoadFailed, TrustRemoteCodeRequired},
+	TrustRemoteCodeRequired:   {TokenizerLoadFailed},
+	PythonVersionUnsupported:  {PipResolutionConflict, PipNoMatchingDistribution},
+	PipNoMatchingDistribution: {PipResolutionConflict},
+	CUDAOOMLoad:               {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed},
+	CUDAOOMProfile:            {NCCLError, CublasError, CUDAGraphCaptureFailed, KernelCompileFailed, FlashinferFailed},
+	CUDAOOMCudagraph:          {NCCLError, CublasError, CUDAGraphCaptureFailed},
+	TPQuantGroupIndivisible:   {TPSizeIndivisible},
+	SystemLibraryMissing:      {SglKernelArchMissing},
+	LibcudartMissing:          {SglKernelArchMissing},
+	KVCacheSmallerThanContext: {NoKVCacheBlocks},
+	FlashinferFailed:          {CUDAGraphCaptureFailed},
+	HFTransferMissing:         {TokenizerLoadFailed, MissingConfig},
+	ExternallyManaged:         {PipNoMatchingDistribution},
+	ShellQuoting:              {WorkerSegfault, ExecNotFound},
+	NoKernelImage:             {FlashinferFailed, CUDAGraphCaptureFailed, NCCLError, CublasError},
+	PTXUnsupportedToolchain:   {FlashinferFailed, CUDAGraphCaptureFailed, NCCLError},
+	PeerConnectionLost:        {CUDAGraphCaptureFailed},
+	NCCLError:                 {CUDAGraphCaptureFailed, PeerConnectionLost},
+	CublasError:               {CUDAGraphCaptureFailed},
+	KernelCompileFailed:       {CUDAGraphCaptureFailed},
+	QuantConfigMissing:        {CUDAGraphCaptureFailed},
+	UnrecognizedArguments:     {InvalidArgumentValue},
+	QuantUnsupportedGPU:       {KernelCompileFailed, CUDAGraphCaptureFailed},
+	EngineHangTimeout:         {CollectiveTimeout},
+	NCCLLibraryMissing:        {NCCLError},
+	ArchNotSupported:          {MissingPythonModule},
+	InvalidConfigCombination:  {TPSizeIndivisible},
 }
 
 // masked reports whether another cause that was found explains c.
@@ -231,10 +236,15 @@ func firstUnmasked(candidates, all []*finding) *finding {
 			return f
 		}
 	}
-	if len(candidates) > 0 {
-		return candidates[0]
+	if len(candidates) == 0 {
+		return nil
 	}
-	return nil
+	for _, f := range all { // what explains the first one, however quietly it was said
+		if slices.Contains(masks[f.code], candidates[0].code) {
+			return f
+		}
+	}
+	return candidates[0]
 }
 
 // alone lists the hints that mean a failure even where the log says nothing louder: nobody goes on after them.
@@ -257,7 +267,7 @@ func (a *attempt) softCause(softs, hints, live []*finding) *finding {
 		if masked(f.code, live) {
 			continue
 		}
-		quietOnly := a.death == nil && len(softs) == 0 && len(a.odd) == 0
+		quietOnly := a.death == nil && len(softs) == 0 && len(a.odd) == 0 && (a.traceback == 0 || a.traceback < f.line-20)
 		if !quietOnly || alone[f.code] || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
 			return f
 		}

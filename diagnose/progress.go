@@ -183,6 +183,7 @@ var phaseMarks = []phaseMark{
 	{lits: "automatically detected platform|non-default args|available plugins for group|no plugins for group|checking if cuda platform", phase: PhaseImport, act: marksVLLM},
 	{lits: "resolved architecture:|this model supports multiple tasks|using max model len|chunked prefill is enabled|defaulting to use mp for distributed|casting torch.", phase: PhaseResolve},
 	{lits: "initializing a v1 llm engine|initializing an llm engine|initializing a v0 llm engine|initializing a llm engine", phase: PhaseResolve, act: marksVLLM},
+	{lits: "attention backend|using xformers backend|using pytorch sdpa|using flashinfer for|cannot use flashattention-2 backend", phase: PhaseResolve, not: "--attention-backend"},
 	{lits: "init torch distributed begin|init torch distributed ends|init nccl begin", phase: PhaseResolve, act: marksSGLang},
 	{lits: "is assigned as dp rank|init_method=tcp|rank 0 in world size|parallel_state.py", phase: PhaseResolve, act: marksVLLM},
 	{lits: "downloading shards|downloading weights|[download] fetching|[download]   from|downloading model|fetching model", phase: PhaseDownload, act: opensDownload},
@@ -214,6 +215,7 @@ var phaseMarks = []phaseMark{
 	{lits: "valueerror: |runtimeerror: |assertionerror|typeerror: |attributeerror: |notimplementederror|keyerror: |importerror: |oserror: |indexerror: |modulenotfounderror: |nameerror: |exception: |zerodivisionerror|unboundlocalerror|validationerror: ", act: oddError},
 
 	// Context that is no progress.
+	{lits: "traceback (most recent call last)", act: func(r *Reader, h *hit) { r.now.traceback = h.line }},
 	{lits: "supervisord started|info spawned: '|gateway.main|logger\": \"gateway", act: func(r *Reader, _ *hit) { r.foreign = true }},
 	{lits: "sglang/srt|sgl_kernel|sglang.launch_server|sglang::", act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
 	{lits: "vllm/entrypoints|vllm/engine|vllm/v1/|vllm/executor|vllm/worker|vllm serve |(enginecore|(apiserver|(vllmworker", act: func(r *Reader, _ *hit) { r.nameEngine("vllm") }},

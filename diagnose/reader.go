@@ -9,6 +9,7 @@ const (
 	bufferSize  = 64 << 10
 	maxText     = 400 // of one line of evidence
 	maxOdd      = 3   // errors without a rule that are remembered
+	wrapped     = 200 // before a line: what a broken line may have left there
 	overlap     = 512 // of the pieces of an overlong line
 )
 
@@ -35,18 +36,18 @@ type place struct {
 
 // attempt is what one start of the engine said; a crash loop has several in one log.
 type attempt struct {
-	found    map[findingKey]*finding
-	phase    Phase // furthest
-	current  Phase
-	phaseAt  [phaseCount]int // line of the last mark of each phase; 0: none
-	mark     place           // last phase mark
-	ready    bool
-	readyAt  place
-	death    *finding // first wrapper
-	stop     *finding // first sign that somebody stopped it
-	odd      []place  // errors no rule knows
-	deadLine int
-	sequence int
+	found     map[findingKey]*finding
+	phase     Phase // furthest
+	current   Phase
+	phaseAt   [phaseCount]int // line of the last mark of each phase; 0: none
+	mark      place           // last phase mark
+	ready     bool
+	readyAt   place
+	death     *finding // first wrapper
+	stop      *finding // first sign that somebody stopped it
+	odd       []place  // errors no rule knows
+	traceback int      // line of the last one
+	sequence  int
 }
 
 type findingKey struct {

@@ -137,9 +137,15 @@ func hasAny(b []byte, alternatives string) bool {
 	return false
 }
 
+// around reports whether one of the alternatives stands near the literal: in its line, or at the end of the text
+// before it, since terminals, documents and chats break long lines.
+func (h *hit) around(alternatives string) bool {
+	return hasAny(h.near, alternatives) || hasAny(h.before[max(0, len(h.before)-wrapped):], alternatives)
+}
+
 // matches decides whether the rule holds at h.
 func (u *rule) matches(h *hit) bool {
-	if u.and != "" && !hasAny(h.near, u.and) || u.and2 != "" && !hasAny(h.near, u.and2) {
+	if u.and != "" && !h.around(u.and) || u.and2 != "" && !h.around(u.and2) {
 		return false
 	}
 	if u.not != "" && hasAny(h.near, u.not) {

@@ -13,7 +13,7 @@ var memoryRules = []rule{
 	{code: CUDAOOMRuntime, tier: soft, lits: "kv cache pool leak|decode out of memory|prefill out of memory|out of memory. please lower your tokens", serves: true, source: srcSGLang},
 	{code: NoKVCacheBlocks, tier: root, lits: "no available memory for the cache blocks|try to increase --mem-fraction-static|no available memory for the kv cache|not enough memory. please try|not enought memory. please|loading model needs more memory", remedy: ChangeFlag, source: "https://github.com/vllm-project/vllm/issues/14376"},
 	{code: KVCacheSmallerThanContext, tier: root, lits: "larger than the maximum number of tokens|to serve at least one request|estimated maximum model length|kv cache is needed, which is larger|kv cache is needed", and: "kv cache|max seq len|maximum model length", source: "https://github.com/vllm-project/vllm/issues/34078"},
-	{code: FreeMemoryBelowUtilization, tier: root, lits: "is less than desired gpu memory utilization|on startup is less than desired|kv cache allocation is less than requested memory|memory capacity is unbalanced", source: "https://github.com/vllm-project/vllm/issues/35356", refine: freeMemory},
+	{code: FreeMemoryBelowUtilization, tier: root, lits: "is less than desired gpu memory utilization|on startup is less than|desired gpu memory utilization|kv cache allocation is less than requested memory|memory capacity is unbalanced", source: "https://github.com/vllm-project/vllm/issues/35356", refine: freeMemory},
 	{code: MemoryProfilingChanged, tier: root, lits: "error in memory profiling|initial free memory", and: "current free memory|error in memory profiling", source: srcVLLM},
 	{code: KVPageSizeUnify, tier: root, lits: "page size of the layer is not divisible|cannot unify by adjusting block_size|kv cache specs to one unified type|unify the kv cache|unify kv cache|page size unif|page_size_bytes", re: regexp.MustCompile(`page size of the layer|cannot unify|to one unified type|(?:fail|error|cannot|not ).{0,60}unify.{0,10}kv cache|assertionerror.*page_size_bytes`), source: "https://github.com/vllm-project/vllm/issues/40391"},
 	{code: HostOOMKilled, tier: root, quiet: true, lits: "out of memory: killed process|memory cgroup out of memory|oom-killer|oom_reaper|\"oomkilled\": true|oomkilled=true|oomkilled: true|reason: oomkilled|node running low on memory|outofmemoryerror: task was killed|defaultcpuallocator: |not enough memory: you tried|std::bad_alloc|cannot allocate memory|oom_kill event|oom-kill event|killed by the linux oom", not: "potential root causes|oomkilled\": false|oomkilled=false|kv cache|nvidia", source: srcRay, refine: hostMemory},
@@ -44,7 +44,7 @@ func bareKilled(h *hit) (Code, tier) {
 // killed137 is believed only beside a word about memory: vLLM kills its own children after any fatal error.
 func killed137(h *hit) (Code, tier) {
 	if hasAny(h.near, "oom|out of memory|memory") && !hasAny(h.near, "potential root causes") {
-		return HostOOMKilled, hint
+		return HostOOMKilled, soft
 	}
 	return "", 0
 }
@@ -120,7 +120,7 @@ var kernelRules = []rule{
 	{code: BF16Unsupported, tier: root, lits: "bfloat16 is only supported on gpus|bfloat16 is not supported|bf16 is not supported|bf16 is only supported|type bf16 not supported", source: srcVLLM},
 	{code: QuantUnsupportedGPU, tier: root, lits: "is not supported for the current gpu|type fp8e4nv not supported|type fp8e4b8 not supported|no fp8 moe backend|no mxfp4 moe backend|no nvfp4 moe backend|no nvfp4 gemm|no int8 moe backend|is only supported on gpus with compute capability|_scaled_mm is only supported|no compiled cutlass_scaled_mm|no compiled get_cutlass|no compiled scaled_fp4|no compiled nvfp4|marlin requires|fp8 is not supported|fp8 is only supported|fp8 quantization is not supported|fp4 is not supported|fp8 kv cache is not|minimum capability: |not supported on this gpu|w8a8 is not supported|does not support fp8|mxfp4 quantized|mxfp4 is only|not support mxfp4|failed to find a kernel that can implement|dynamic per-token quantization requires|requires sm90|requires sm100|requires sm89|requires hopper|requires blackwell", not: "bfloat16 is only|flashattention", source: srcVLLM, refine: quantOnGPU},
 	{code: FlashAttnNeedsAmpere, tier: root, lits: "flashattention only supports ampere|only supports ampere gpus or newer|flash attention only supports|fa2 is only supported|flashattention-2 only supports|flashattention 2 only|flashattention v3|fa3 is only supported|fa version", and: "ampere|capability|hopper|only supported|not supported|unsupported", not: "falling back", source: "https://github.com/vllm-project/vllm/issues/43577"},
-	{code: FlashinferFailed, tier: root, lits: "withpagedkvcache failed|withraggedkvcache failed|batchprefillwith|batchdecodewith|flashinfer error", and: "failed|error", not: "importerror|cannot import name|no module named", source: "https://github.com/flashinfer-ai/flashinfer"},
+	{code: FlashinferFailed, tier: root, lits: "withpagedkvcache failed|withraggedkvcache failed|batchprefillwith|batchdecodewith|flashinfer error", and: "failed with error|kvcache failed|flashinfer error", not: "importerror|cannot import name|no module named", source: "https://github.com/flashinfer-ai/flashinfer"},
 	{code: FlashinferFailed, tier: soft, lits: "ninja build failed|error building extension|ninja: build stopped", before: "flashinfer", source: "https://github.com/flashinfer-ai/flashinfer"},
 	{code: KernelCompileFailed, tier: soft, lits: "ninja build failed|error building extension", not: "flashinfer"},
 	{code: NvccMissing, tier: root, lits: "could not find nvcc|nvcc: not found|nvcc: command not found|nvcc not found|cuda_home environment variable is not set|cuda_home is not set|no such file or directory: 'nvcc'|cannot find nvcc|bin/nvcc: no such file|'/usr/local/cuda/bin/nvcc'|cuda_home does not exist|could not find cuda installation", not: "nvcc fatal|found nvcc|error: command '", source: "https://github.com/flashinfer-ai/flashinfer/issues/1919"},
@@ -130,7 +130,7 @@ var kernelRules = []rule{
 	{code: CCompilerMissing, tier: root, lits: "execute ‘cc1plus|execute 'cc1plus|cc1plus: no such|cc1plus: not found", and: "cannot execute|no such file|not found"},
 	{code: PythonHeadersMissing, tier: root, lits: "python.h: no such|python.h' file not found|python.h: not found", source: "https://github.com/sgl-project/sglang/issues/18644"},
 	{code: KernelCompileFailed, tier: root, lits: "passmanager::run failed|device kernel image is invalid|cudaerrorinvalidkernelimage|llvm error: |mlir pass pipeline|cppcompileerror|c++ compile error|for '-march|for -march=|unknown value '", and: "passmanager|kernel image|llvm error|pass pipeline|compileerror|compile error|march", not: "no kernel image", source: srcTriton},
-	{code: KernelCompileFailed, tier: soft, lits: "triton.compiler.errors.compilationerror|compilationerror: at |unsupportedlanguageconstruct|triton error [cuda]: invalid|torch._dynamo.exc.|torch._inductor.exc.|backendcompilerfailed|backend compiler failed|torchruntimeerror|torch.compile failed|nvrtc error|nvrtc: error|nvrtc compilation failed", not: "out of memory|outofmemory|no space left|quota exceeded|ptxas|out of resource|c compiler", source: srcTriton},
+	{code: KernelCompileFailed, tier: soft, lits: "cc1plus: error|triton.compiler.errors.compilationerror|compilationerror: at |unsupportedlanguageconstruct|triton error [cuda]: invalid|torch._dynamo.exc.|torch._inductor.exc.|backendcompilerfailed|backend compiler failed|torchruntimeerror|torch.compile failed|nvrtc error|nvrtc: error|nvrtc compilation failed", not: "out of memory|outofmemory|no space left|quota exceeded|ptxas|out of resource|c compiler", source: srcTriton},
 	{code: CompileCacheStale, tier: root, lits: "too many values to unpack|not enough values to unpack", before: "torch_compile_cache", source: srcVLLM},
 	{code: CompileCacheStale, tier: soft, lits: "torch_compile_cache", and: "valueerror|typeerror|keyerror|unpicklingerror|eoferror|jsondecodeerror", not: "no space|quota|warning 0"},
 	{code: TritonOutOfResources, tier: root, quiet: true, lits: "out of resource: shared memory|out of resources: shared memory|outofresources|out of resource: tensor memory", serves: true, source: srcTriton, refine: errorOnly},
@@ -231,7 +231,7 @@ var distributedRules = []rule{
 var serveRules = []rule{
 	{code: UnrecognizedArguments, tier: root, lits: "unrecognized arguments|no such option: |unknown flag: |unknown option: |unknown argument: |ambiguous option: |unknown shorthand flag|flag provided but not defined|invalid argument: --", not: "nvcc|cc1plus|g++: error", source: srcVLLM},
 	{code: UnrecognizedArguments, tier: root, lits: "got an unexpected keyword argument", re: regexp.MustCompile(`(?:engineargs|asyncengineargs|serverargs)\S*\(?\)? got an unexpected keyword`)},
-	{code: InvalidArgumentValue, tier: root, lits: "invalid choice: |cannot be converted|expected one argument|expected at least one argument|invalid int value|invalid float value|invalid loads value|invalid json value|input should be |invalid literal for int|invalid tool call parser|invalid reasoning parser|invalid bool value|: invalid |invalid value for |the following arguments are required|must be a valid json", re: regexp.MustCompile(`invalid choice: |cannot be converted|expected (?:one|at least one) argument|invalid \w+ value|error: argument \S+.*: |input should be |invalid literal for int\(\) with base 10: '[^']*'|invalid (?:tool call|reasoning) parser|invalid value for |arguments are required|must be a valid json`), not: "got an unexpected|warning 0", source: "https://github.com/vllm-project/vllm/issues/39802"},
+	{code: InvalidArgumentValue, tier: root, lits: "invalid choice: |cannot be converted|expected one argument|expected at least one argument|invalid int value|invalid float value|invalid loads value|invalid json value|input should be |invalid literal for int|invalid tool call parser|invalid reasoning parser|invalid bool value|: invalid |invalid value for |the following arguments are required|must be a valid json", re: regexp.MustCompile(`invalid choice: |cannot be converted|expected (?:one|at least one) argument|invalid \w+ value|error: argument \S+.*: |input should be |invalid literal for int\(\) with base 10: '[^']*'|invalid (?:tool call|reasoning) parser|invalid value for '?-|arguments are required|must be a valid json`), not: "got an unexpected|warning 0", source: "https://github.com/vllm-project/vllm/issues/39802"},
 	{code: InvalidArgumentValue, tier: root, lits: "error: argument ", re: regexp.MustCompile(`error: argument -\S+`)},
 	{code: InvalidConfigCombination, tier: root, lits: "numa binding was requested|is smaller than max_model_len|must be greater than or equal to max_num_seqs|does not match the quantization method|mutually exclusive|cannot be used together|cannot be used with|not compatible with|are not compatible|incompatible with|can only be used with|must be used with|is not supported with|not supported together|should not be set|must be set when|must be set together|cannot both be|requires --|please disable|please set --|is not supported when|not supported in combination|only supports --|cannot be enabled|can not be enabled|must be smaller than|is not supported yet|cannot be specified|not allowed when|only supported when|only supported with|must be less than or equal|must not exceed", re: regexp.MustCompile(`(?:valueerror|assertionerror|notimplementederror|runtimeerror|value error|error)[:,] .{0,300}(?:numa binding|smaller than max_model_len|equal to max_num_seqs|does not match the quantization method|mutually exclusive|cannot be used|compatible with|are not compatible|can only be used|must be used with|supported with|supported together|should not be set|must be set|cannot both|requires --|please disable|please set --|supported when|in combination|only supports --|cannot be enabled|can not be enabled|must be smaller|supported yet|cannot be specified|not allowed when|less than or equal|must not exceed)`), not: "pytorch|cuda capability|tensor parallel size|lora|flashattention|transformers implementation|numpy|architecture|multiprocess|prompt|torch installation|with vllm|triton", source: srcVLLM, refine: configError},
 	{code: InvalidConfigCombination, tier: soft, lits: "assertionerror: ", before: "server_args.py|arg_utils.py|vllm/config|__post_init__|check_server_args", re: regexp.MustCompile(`assertionerror: .*\b\w+_\w+`), refine: configError},
@@ -256,6 +256,26 @@ func configError(h *hit) (Code, tier) {
 	return InvalidConfigCombination, soft
 }
 
+// rayErrors are the causes behind the name of the error Ray wraps: RayTaskError(OutOfMemoryError).
+var rayErrors = []struct {
+	name string
+	code Code
+}{
+	{"(safetensorerror", SafetensorsCorrupt}, {"(outofmemoryerror", CUDAOOMLoad}, {"(gatedrepoerror", GatedRepo}, {"(localentrynotfounderror", HFUnreachable},
+	{"(modulenotfounderror", MissingPythonModule}, {"(unpicklingerror", SafetensorsCorrupt}, {"(distbackenderror", NCCLError},
+}
+
+// rayWrapped believes the name only where the error itself is out of sight.
+func rayWrapped(h *hit) (Code, tier) {
+	for _, e := range rayErrors {
+		if hasAny(h.near, "raytaskerror"+e.name) {
+			return e.code, soft
+		}
+	}
+	return "", 0
+}
+
 var wrapperRules = []rule{
 	{code: GenericWrapperOnly, tier: wrapper, lits: "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff|mqllmengine is already dead|see stack trace for the root cause|see root cause above", source: srcVLLM, serves: true},
+	{code: GenericWrapperOnly, tier: soft, lits: "raytaskerror(", source: srcRay, refine: rayWrapped},
 }

@@ -201,7 +201,7 @@ func packageMissing(h *hit) (Code, tier) {
 }
 
 var modelRules = []rule{
-	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this architecture|unrecognized configuration class|does not support model type", and: "model type|configuration class", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
+	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this|does not recognize this architecture|unrecognized configuration class|does not support model type", and: "model type|configuration class", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
 	{code: UnknownModelType, tier: root, lits: "keyerror: '", before: "config_mapping[", re: regexp.MustCompile(`keyerror: '[\w-]+'`), source: srcTF},
 	{code: UnknownModelType, tier: soft, lits: "should have a `model_type` key in its config|unknown model type|unsupported model type|model type not supported"},
 	{code: ArchNotSupported, tier: root, lits: "are not supported for now|unsupported architectures: |was supported in vllm until|unknown model architecture|unsupported architecture:|is not a registered model in the transformers library|no supported model architecture|cannot find model module|model architecture is not supported", not: "failed to be inspected|lora", source: srcVLLM},
@@ -210,6 +210,7 @@ var modelRules = []rule{
 	{code: ArchInspectFailed, tier: soft, lits: "failed to be inspected|error in inspecting model architecture", source: "https://github.com/vllm-project/vllm/issues/18318"},
 	{code: GatedRepo, tier: root, lits: "cannot access gated repo|gatedrepoerror|trying to access a gated repo|by the repo's authors|awaiting a review from the repo|is restricted and you are not in the authorized|must have access to it and be authenticated|you must be authenticated to access it|access to this model is restricted", source: srcHF},
 	{code: GatedRepo, tier: root, lits: "access to model ", and: "is restricted"},
+	{code: GatedRepo, tier: root, lits: "403 client error|403 forbidden", and: "huggingface.co|hf.co/"},
 	{code: HFUnauthorized, tier: soft, lits: "401 client error|401 unauthorized|invalid username or password|invalid credentials in authorization|illegal header value b'bearer|invalid user token|token is expired|user access token|token is not valid", and: "huggingface|hub|hf_token|bearer|token|username", not: "gated|http/1.1\" 401|not a valid model identifier|read access", source: "https://github.com/vllm-project/vllm/issues/20350"},
 	{code: RepoNotFound, tier: root, lits: "is not a valid model identifier|repository not found for url|repositorynotfounderror|invalid repository id or local directory|revisionnotfounderror|revision not found for url|invalid rev id", source: srcHF, refine: repoMissing},
 	{code: RepoNotFound, tier: soft, lits: "404 client error", and: "huggingface", not: "entry not found|entrynotfound|adapter_config|generation_config|tokenizer_config|chat_template"},
@@ -220,7 +221,8 @@ var modelRules = []rule{
 	{code: TrustRemoteCodeRequired, tier: root, lits: "does not exist or is not currently imported", refine: tokenizerClass},
 	{code: TokenizerClassMissing, tier: root, lits: "tokenizersbackend", and: "does not exist|not found|no attribute|cannot import|not currently imported", source: "https://github.com/vllm-project/vllm/issues/36448"},
 	{code: TokenizerLoadFailed, tier: root, lits: "can't load tokenizer|couldn't instantiate the backend tokenizer|requires the sentencepiece library|need to have sentencepiece|data did not match any variant of untagged enum|unable to load vocabulary from file|error parsing line|tekken.json|tokenizer.model not found|no tokenizer file found", and: "tokenizer|sentencepiece|untagged|vocabulary|tekken|parsing line", not: "no such file or directory: '/", source: srcTF},
-	{code: TokenizerLoadFailed, tier: root, lits: "mistral_common", and: "error|exception", re: regexp.MustCompile(`(?:error|exception)\b.*mistral_common|mistral_common.*(?:error|exception):`), not: "file \""},
+	{code: TokenizerLoadFailed, tier: root, lits: "mistral_common", and: "error|exception", re: regexp.MustCompile(`(?:error|exception)\b.*mistral_common|mistral_common.*(?:error|exception):`), not: "file \"|pip install|is required for this function"},
+	{code: TransformersAPIMismatch, tier: soft, lits: "typeerror: transformers.|tokenizersbackend.", and: "typeerror|attributeerror"},
 	{code: TokenizerLoadFailed, tier: soft, lits: "failed to load the tokenizer|converting from tiktoken failed|converting from sentencepiece and tiktoken|tiktoken is required|tokenizer is not valid|not a string\n"},
 	{code: HarmonyVocabDownload, tier: root, lits: "harmonyerror|error downloading or loading vocab|failed to download or load vocab|hash mismatch: computed|openaipublic.blob.core.windows.net", and: "vocab|hash mismatch|harmonyerror|openaipublic", source: "https://github.com/openai/harmony/issues/95"},
 	{code: ContextExceedsModel, tier: root, lits: "is greater than the derived", and: "max_model_len|context_length|context length", source: srcVLLM},
