@@ -50,3 +50,24 @@ func lasts(amount, hourly money.USD) time.Duration {
 	}
 	return time.Duration(seconds * float64(time.Second)).Truncate(time.Second)
 }
+
+// outerFirst is by how much the guard inside lets the program outside go first: that one can save the logs and try
+// the next plan.
+const outerFirst = time.Minute
+
+// LimitsEnv is what the guard inside the machine is told: who it is and its limits, in absolute seconds of the
+// provider's clock. A limit that is not set is left out.
+func (a Attempt) LimitsEnv(owner, name string, idle time.Duration) map[string]string {
+	env := map[string]string{"JUSTRIGHT_ATTEMPT": a.ID, "JUSTRIGHT_OWNER": owner, "JUSTRIGHT_NAME": name}
+	for k, t := range map[string]time.Time{
+		"JUSTRIGHT_BOOT_BY": a.BootBy.Add(outerFirst), "JUSTRIGHT_END_BY": a.EndBy, "JUSTRIGHT_CAP_BY": a.CapBy,
+	} {
+		if !t.IsZero() {
+			env[k] = fmt.Sprint(t.Unix())
+		}
+	}
+	if idle > 0 {
+		env["JUSTRIGHT_IDLE"] = fmt.Sprint(int(idle.Seconds()))
+	}
+	return env
+}

@@ -27,8 +27,8 @@ func (m *saga) planned(e Planned) {
 	}
 	left := s.Budget - s.Committed(m.now)
 	reserve, capBy := money.USD(0), time.Time{}
-	if e.Price > 0 {
-		need := e.Price.For(max(time.Minute, time.Duration(e.Stack.Ready.Seconds[1])*time.Second))
+	if hourly := e.Price + e.Disk; hourly > 0 {
+		need := hourly.For(max(time.Minute, time.Duration(e.Stack.Ready.Seconds[1])*time.Second))
 		if left < need {
 			m.stopPlanning(Stop{"failed", problem.ExitLimit, "budget", fmt.Sprintf(
 				"$%s of the budget is left or not reserved; the next plan needs about $%s until it is ready",
@@ -37,14 +37,14 @@ func (m *saga) planned(e Planned) {
 		}
 		reserve = left
 		if s.TTL > 0 {
-			reserve = min(left, e.Price.For(s.TTL+5*time.Minute))
+			reserve = min(left, hourly.For(s.TTL+5*time.Minute))
 		}
-		capBy = m.now.Add(lasts(reserve, e.Price))
+		capBy = m.now.Add(lasts(reserve, hourly))
 	}
 	a := Attempt{
 		ID: e.AttemptID, N: m.count() + 1, PodName: e.PodName, Candidate: key, Hardware: HardwareKey(e.Stack),
 		Summary: e.Summary, Stack: slim(e.Stack), Address: e.Address, Account: e.Account,
-		Confirmed: e.Price, Price: e.Price, Reserved: reserve, Guarded: e.Stack.Guarded,
+		Confirmed: e.Price, Price: e.Price, Disk: e.Disk, Reserved: reserve, Guarded: e.Stack.Guarded,
 		Phase: Intended, Intended: m.now, BootBy: m.now.Add(e.Boot), CapBy: capBy, Busy: "create",
 	}
 	if s.TTL > 0 {
@@ -303,7 +303,7 @@ func (m *saga) stillThere(a *Attempt, in Instance) {
 }
 
 func (m *saga) endedBy(a *Attempt) string {
-	if a.Ending != "" {
+	if a.Ending != "" || a.Armed && m.pastLimit(a) {
 		return CauseGuard
 	}
 	return CauseElsewhere
@@ -367,7 +367,7 @@ func (m *saga) duplicate(of *Attempt, in Instance) {
 	d := Attempt{
 		ID: fmt.Sprintf("%s/%d", of.ID, n+2), N: of.N, PodName: of.PodName, Candidate: of.Candidate, Hardware: of.Hardware,
 		Summary: of.Summary, Duplicate: true, Address: of.Address, Account: of.Account, Confirmed: of.Confirmed,
-		Price: of.Price, Reserved: of.Reserved, Guarded: of.Guarded, Phase: Deleting, PodID: in.ID, Intended: of.Intended,
+		Price: of.Price, Disk: of.Disk, Reserved: of.Reserved, Guarded: of.Guarded, Phase: Deleting, PodID: in.ID, Intended: of.Intended,
 		Created: in.Created, BootBy: of.BootBy, EndBy: of.EndBy, CapBy: of.CapBy, NextAt: m.now, Cause: CauseDuplicate,
 	}
 	if d.Created.IsZero() {

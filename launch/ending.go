@@ -120,6 +120,11 @@ func (m *saga) lastAlive(a *Attempt) time.Time {
 	return t
 }
 
+// pastLimit reports whether the guard had to end the machine by now.
+func (m *saga) pastLimit(a *Attempt) bool {
+	return !a.CapBy.IsZero() && m.due(a.CapBy) || !a.EndBy.IsZero() && m.due(a.EndBy)
+}
+
 func (m *saga) present(e Present) {
 	a := m.attempt(e.Attempt)
 	if a == nil || a.Phase != Deleting {
@@ -163,6 +168,8 @@ func (m *saga) settle(a *Attempt, p Phase) {
 	case m.s.Wanted == WantGone:
 	case a.Cause == CauseBudget || a.Cause == CauseTTL:
 		m.stopPlanning(Stop{"failed", problem.ExitLimit, a.Cause, a.Detail})
+	case a.Foreign && a.Cause == CauseGuard && m.pastLimit(a):
+		m.stopPlanning(Stop{"failed", problem.ExitLimit, a.Cause, "its guard ended the machine at its limit"})
 	case a.Foreign:
 		m.stopPlanning(Stop{"failed", problem.ExitNotProven, a.Cause,
 			"the machine was ended by somebody else; no further plan is started"})

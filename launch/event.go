@@ -24,8 +24,13 @@ func (a At) when() time.Time { return time.Time(a) }
 
 // The events. Attempt is the attempt id they belong to.
 type (
-	// Resume says that a process took the task up, for the first time or again: nothing is in flight.
-	Resume struct{ At }
+	// Resume says that a process took the task up, for the first time or again: nothing is in flight. Gone says that
+	// the journal wants it gone, and why.
+	Resume struct {
+		At
+		Gone bool
+		Why  string
+	}
 	// Tick says that time has passed.
 	Tick struct{ At }
 
@@ -36,7 +41,8 @@ type (
 		PodName   string
 		Stack     solve.Stack
 		Summary   string
-		Price     money.USD     // per hour, disks included; 0 is a price too (local, rehearsal without prices)
+		Price     money.USD     // per hour; 0 is a price too (local)
+		Disk      money.USD     // per hour, beside Price
 		Boot      time.Duration // how long until it must be ready
 		Address   string
 		Account   string

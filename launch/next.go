@@ -59,6 +59,9 @@ func (m *saga) current() *Attempt {
 func (m *saga) take(e Event) {
 	switch e := e.(type) {
 	case Resume:
+		if e.Gone {
+			m.wantGone(e.Why)
+		}
 		m.resume()
 	case Planned:
 		m.planned(e)
@@ -167,7 +170,7 @@ func (m *saga) resume() {
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
 		a.Busy, a.Following, a.Unsure = "", false, ""
-		if a.Phase == Intended || a.Phase == Open {
+		if a.Phase == Intended || a.Phase == Open && m.now.Before(a.Intended.Add(s.Timing.OpenFor)) {
 			// The create was committed and its answer is not known: it may have been sent. Whoever takes the
 			// task up looks again.
 			a.Phase, a.Cause, a.Denials = Unanswered, CauseUnanswered, 0
@@ -283,6 +286,9 @@ func (m *saga) advanceAttempt(a *Attempt) {
 
 // limits ends a machine that has reached one of its limits. The guard inside does the same; this is the second layer.
 func (m *saga) limits(a *Attempt) {
+	if m.s.LastPoll.IsZero() { // just taken up: whether it still lives comes first
+		return
+	}
 	switch {
 	case !a.CapBy.IsZero() && m.due(a.CapBy):
 		m.fail(a, CauseBudget, fmt.Sprintf("its cap of $%s is reached", a.Reserved.Cents()), true)
@@ -367,7 +373,7 @@ func (m *saga) finish() {
 		m.stop(Stop{"failed", problem.ExitCredentials, "removal_unknown",
 			"whether the machine is gone cannot be told: " + unsure})
 	case !parked:
-		if c := s.Current(); c != nil && c.Phase == Ready && (c.Armed || c.Price == 0) && s.DetachAt.IsZero() {
+		if c := s.Current(); c != nil && c.Phase == Ready && (c.Armed || c.Price == 0) && s.DetachAt.IsZero() && !s.LastPoll.IsZero() {
 			m.stop(Stop{"ready", problem.ExitOK, "ready", ""})
 		}
 	case s.Wanted == WantGone && s.WantedWhy == CauseInterrupt:

@@ -130,8 +130,9 @@ type Attempt struct {
 	Address string `json:"address"`
 	Account string `json:"account"`
 
-	Confirmed money.USD `json:"confirmed"` // hourly price that was agreed to, disks included
+	Confirmed money.USD `json:"confirmed"` // hourly price that was agreed to
 	Price     money.USD `json:"price"`     // hourly price as answered; Confirmed until then
+	Disk      money.USD `json:"disk"`      // what its disks cost an hour beside it, by list price
 	Reserved  money.USD `json:"reserved"`  // the most this machine may cost: its dollar cap
 	Cost      money.USD `json:"cost"`      // final, once settled
 	Billed    bool      `json:"billed"`    // Cost is the provider's own figure, not our estimate
@@ -189,6 +190,9 @@ const (
 	CauseInterrupt   = "interrupted"
 )
 
+// Hourly is what the machine burns an hour, disks included.
+func (a Attempt) Hourly() money.USD { return a.Price + a.Disk }
+
 // CostAt is what the attempt has cost by now: final once settled, else price × time since its creation.
 func (a Attempt) CostAt(now time.Time) money.USD {
 	if a.Phase.Settled() || a.Billed {
@@ -201,7 +205,7 @@ func (a Attempt) CostAt(now time.Time) money.USD {
 	if !a.Stopped.IsZero() && a.Stopped.Before(end) {
 		end = a.Stopped
 	}
-	return a.Price.For(end.Sub(a.Created))
+	return a.Hourly().For(end.Sub(a.Created))
 }
 
 // SecondsAt is how long the attempt's machine has existed.
