@@ -299,6 +299,10 @@ def weights(hub, model, revision, into, marker):
 WRAPPERS = ("Engine core initialization failed", "See root cause above", "EngineDeadError", "initialization failed due to an exception")
 
 
+# What the guard and the wait for readiness leave in an access log, every few seconds, for ever.
+OURS = re.compile(rb'INFO: +127\.0\.0\.1:\d+ - "GET /(?:metrics|health) HTTP/1\.1" 200 OK')
+
+
 def engine(*argv):
     """Runs the engine in a session of its own, passes its words on without our secrets, forwards the end."""
     env = dict(os.environ)
@@ -339,8 +343,9 @@ def engine(*argv):
             except OSError:
                 pass
 
+        # Only the first process: it stops its own children in order, and complains when they are gone before.
         try:
-            os.killpg(p.pid, signal.SIGTERM)
+            os.kill(p.pid, signal.SIGTERM)
         except OSError:
             pass
         t = threading.Timer(20, last)
@@ -369,6 +374,7 @@ def engine(*argv):
             rest += got
             lines = rest.splitlines(True)
             rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) and len(lines[-1]) < 1 << 20 else b""
+            lines = [l for l in lines if not OURS.match(l)]
             for l in lines:
                 text = l.decode("utf-8", "replace")
                 m = re.search(r"(?:^|\s)((?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt): .*|\S+: error: .*)", text)
