@@ -1,0 +1,149 @@
+package memory
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"justright/model"
+)
+
+// span is an amount with its bounds.
+type span struct{ at, low, high float64 }
+
+// activations is the peak of the profile run: one step of the largest batch, the encoder on its largest item, the
+// sampler on every sequence. They do not overlap, so the largest counts.
+func activations(p *model.Profile, u Use, r rules, tokens, seqs int) (span, string) {
+	forward := float64(tokens) * perToken(p, u)
+	sort, lean := 38.5, 14.0 // bytes an entry of the logits: sorting keeps values, indices and sums; else masks and draws
+	sampler := float64(seqs) * float64(p.Vocab)
+	entry := lean
+	if r.sortSampler && !(u.FromImage && r.ncclInside) {
+		entry = sort
+	}
+	if p.EncoderOnly {
+		sampler = 0
+	}
+	encoder, encLow, encHigh := encoderPeak(p, u)
+	peak := math.Max(math.Max(forward, sampler*entry), encoder)
+	low := math.Max(math.Max(forward*0.6, sampler*lean*0.9), encLow)
+	high := math.Max(math.Max(forward*2, sampler*entry*1.05), encHigh)
+	if !r.known {
+		high = math.Max(high, sampler*sort)
+	}
+	which := fmt.Sprintf("forward pass of %d tokens", tokens)
+	switch {
+	case peak == encoder && encoder > 0:
+		which = "encoder on its largest item"
+	case peak == sampler*entry && sampler > 0:
+		which = fmt.Sprintf("sampler: %d rows x %d entries x %.1f B", seqs, p.Vocab, entry)
+	}
+	return span{peak, math.Min(low, peak), high}, which
+}
+
+// perToken is what a token keeps alive in the widest block of the forward pass, 16 bit: hidden states and residual,
+// projections, and the feed-forward block; experts work on copies for each expert a token is sent to.
+func perToken(p *model.Profile, u Use) float64 {
+	tp := float64(max(1, u.TensorParallel))
+	h := float64(p.Hidden)
+	attention := float64(p.Heads*p.HeadDim+2*p.KVHeads*p.HeadDim) / tp
+	dense := 3 * float64(p.Intermediate) / tp
+	if p.MoE != nil && p.MoE.Layers > 0 {
+		i := float64(p.MoE.Intermediate) / tp
+		k := float64(max(1, p.MoE.PerToken))
+		if u.ExpertParallel {
+			i = float64(p.MoE.Intermediate) // tokens stay, experts are whole
+		}
+		experts := k * (math.Max(2*i, h) + i)
+		if p.MoE.Layers == p.Layers && !p.MoE.BesideDense {
+			dense = 0
+		}
+		dense = math.Max(dense, experts)
+	}
+	return 2 * (4*h + math.Max(attention, dense))
+}
+
+// encoderPeak is what profiling the image encoder takes, on few measurements: Qwen's towers see 16384 tokens an
+// image by default, others a few hundred.
+func encoderPeak(p *model.Profile, u Use) (at, low, high float64) {
+	if !p.Vision || u.TextOnly || u.SkipEncoder {
+		return 0, 0, 0
+	}
+	switch {
+	case strings.HasPrefix(p.ModelType, "qwen") || p.ModelType == "dots_ocr":
+		at = 2.4 * GiB
+		if u.FewImages {
+			at = 1.2 * GiB
+		}
+		return at, 0.3 * GiB, 4 * GiB
+	default:
+		return 0.5 * GiB, 0.1 * GiB, 2 * GiB
+	}
+}
+
+// graphs is the pool of CUDA graphs: 0.28 MiB a layer and captured size, on eight measured starts. The sizes are
+// 1, 2, 4, then by eights to 256 and by sixteens to twice the sequences, at most 512.
+func graphs(p *model.Profile, u Use, r rules, seqs int) (span, string) {
+	if u.Eager {
+		return span{}, "eager: none"
+	}
+	largest := min(2*seqs, 512)
+	if r.ncclInside {
+		largest = 512 // older releases capture all sizes
+	}
+	sizes := 0
+	for _, s := range []int{1, 2, 4} {
+		sizes += boolInt(s <= largest)
+	}
+	sizes += min(largest, 256) / 8
+	if largest > 256 {
+		step := 16
+		if r.ncclInside {
+			step = 8
+		}
+		sizes += (largest - 256) / step
+	}
+	at := float64(sizes) * float64(p.Layers) * 0.28 * (1 << 20)
+	if u.TensorParallel > 1 {
+		at *= 2 // 1.4 to 3.0 times on four measured starts
+	}
+	return span{at, at * 0.4, at*2 + 0.1*GiB}, fmt.Sprintf("%d sizes x %d layers x 0.28 MiB", sizes, p.Layers)
+}
+
+// resident is what stays inside the budget besides weights and cache: kernels and libraries loaded while
+// profiling, collective buffers, and on unified memory the processes themselves.
+func resident(u Use, r rules) (span, string) {
+	s, what := span{0.1 * GiB, 0.02 * GiB, 0.35 * GiB}, "kernels and libraries"
+	if u.TensorParallel*max(1, u.PipelineParallel) > 1 {
+		what += ", collective buffers"
+		if r.ncclInside {
+			s.at, s.high = s.at+0.6*GiB, s.high+1.8*GiB
+		} else {
+			s.at, s.high = s.at+0.2*GiB, s.high+0.8*GiB
+		}
+		if u.ExpertParallel {
+			s.at, s.high = s.at+0.8*GiB, s.high+2*GiB
+		}
+	}
+	if u.GPU.Unified {
+		what += ", host memory of the engine"
+		s.at, s.high = s.at+1.8*GiB, s.high+4*GiB
+	}
+	if r.firstEngine || !r.known {
+		s.high += 2.5 * GiB // the first engine counts whatever else is on the card
+	}
+	return s, what
+}
+
+// outside is what the share of the card that the engine leaves alone must hold: the CUDA context, collective
+// buffers made before the snapshot, and graphs where they are not counted.
+func outside(u Use, r rules, g span) span {
+	s := span{0.45 * GiB, 0.3 * GiB, 0.8 * GiB}
+	if u.TensorParallel > 1 && !r.ncclInside {
+		s.at, s.low, s.high = s.at+0.4*GiB, s.low+0.2*GiB, s.high+GiB
+	}
+	if !r.graphsCounted {
+		s.at, s.low, s.high = s.at+g.at, s.low+g.low, s.high+g.high
+	}
+	return s
+}

@@ -1,0 +1,280 @@
+package memory
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"justright/model"
+)
+
+// weighed is one rank's weights and how surely they are known.
+type weighed struct {
+	bytes, low, high float64
+	formula          string
+	why              string // why nothing is known, when bytes is 0
+}
+
+// weigh counts what one rank loads. Tensor headers are exact in sum and the shape tells how the sum divides; without
+// headers the shape tells both; without a whole shape the size of the files is divided evenly.
+func weigh(p *model.Profile, u Use, r rules) weighed {
+	parts, complete := p.Parts()
+	switch {
+	case complete && len(p.Tensors) > 0:
+		return weighTensors(p, parts, u, r)
+	case complete:
+		return weighShape(p, parts, u, r)
+	case len(p.Tensors) > 0 || p.WeightsBytes > 0:
+		return weighFiles(p, u)
+	}
+	return weighed{why: "neither the shape nor the size of the files is known"}
+}
+
+// online is a quantisation made while loading; only FP8 and bitsandbytes do that.
+func online(p *model.Profile, u Use) *model.Quant {
+	if p.Quant != nil {
+		return p.Quant
+	}
+	switch u.Quantization {
+	case "fp8", "fbgemm_fp8", "ptpc_fp8":
+		return &model.Quant{Method: "fp8", Format: "fp8", Bits: 8}
+	case "bitsandbytes":
+		return &model.Quant{Method: "bitsandbytes", Format: "bnb4", Bits: 4, GroupSize: 64}
+	case "awq", "gptq", "awq_marlin", "gptq_marlin", "compressed-tensors":
+		return &model.Quant{Method: u.Quantization, Format: "int4", Bits: 4, GroupSize: 128}
+	case "modelopt", "modelopt_fp4", "nvfp4":
+		return &model.Quant{Method: u.Quantization, Format: "nvfp4", Bits: 4, GroupSize: 16}
+	}
+	return nil
+}
+
+// share is the part of a matrix that the fullest rank holds.
+func share(p *model.Profile, part model.Part, u Use) float64 {
+	tp := float64(max(1, u.TensorParallel))
+	switch part.Shard {
+	case model.Replicated:
+		return 1
+	case model.SplitKV:
+		return 1 / math.Min(tp, math.Max(1, float64(p.KVHeads)))
+	case model.SplitVocab:
+		pad := math.Ceil(float64(p.Vocab)/64) * 64
+		return math.Ceil(pad/tp) / float64(max(1, p.Vocab))
+	}
+	if part.Role == "expert" && u.ExpertParallel {
+		return 1 / (tp * float64(max(1, u.DataParallel)))
+	}
+	return 1 / tp
+}
+
+// stages is the share of the fullest pipeline stage; the ends hold a table each.
+func stages(p *model.Profile, role string, u Use) float64 {
+	pp := max(1, u.PipelineParallel)
+	if pp == 1 || role == "embedding" || role == "lm_head" {
+		return 1
+	}
+	n := max(1, p.Layers)
+	return math.Ceil(float64(n)/float64(pp)) / float64(n)
+}
+
+func skipped(p *model.Profile, role string, u Use) bool {
+	return role == "vision" && u.TextOnly || role == "mtp" && !predicts(p, u)
+}
+
+// predicts reports that the checkpoint's own prediction layers are loaded.
+func predicts(p *model.Profile, u Use) bool {
+	return u.Speculative.On && p.MTPLayers > 0 && u.Speculative.Draft == "" && (u.Speculative.Method == "" || strings.Contains(u.Speculative.Method, "mtp"))
+}
+
+func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
+	q := online(p, u)
+	rank, whole := 0.0, 0.0
+	for _, part := range parts {
+		per, _ := 2.0, ""
+		if part.Quant {
+			per, _ = q.StoredBytes(part.Role, part.Layers, 2)
+		}
+		if part.Role == "router" && p.MoE != nil {
+			per = 2
+		}
+		if part.Role != "mla_copy" {
+			whole += part.Weights * per
+		}
+		if skipped(p, part.Role, u) || part.Role == "mla_copy" && !r.latentCache {
+			continue
+		}
+		b := part.Weights * per * share(p, part, u) * stages(p, part.Role, u)
+		if part.Role == "expert" {
+			b *= padding(p, q, u, r)
+		}
+		rank += b
+	}
+	spread := 0.01
+	formula := "sum of the shape's matrices"
+	if p.TieEmbeddings && u.PipelineParallel > 1 {
+		rank += float64(p.Vocab) * float64(p.Hidden) * 2 / float64(max(1, u.TensorParallel))
+	}
+	if q != nil {
+		formula += ", linears as " + name(q)
+		spread = 0.03
+	}
+	mtp := mtpWeights(p, parts, q)
+	if p.WeightsBytes > 0 && whole > 0 {
+		// The files may hold prediction layers that are not loaded, and what the quantiser left whole.
+		ratio := float64(p.WeightsBytes) / (whole + mtp)
+		if alone := float64(p.WeightsBytes) / whole; math.Abs(alone-1) < math.Abs(ratio-1) {
+			ratio = alone
+		}
+		if ratio > 0.8 && ratio < 1.25 && math.Abs(ratio-1) > 0.002 {
+			rank *= ratio
+			formula += ", scaled to the size of the files"
+		}
+	}
+	if predicts(p, u) {
+		rank += mtp / float64(max(1, u.TensorParallel))
+		spread += 0.02
+	}
+	return finishWeights(p, rank, spread, formula, u)
+}
+
+// mtpWeights is about what the prediction layers hold: a layer of the model each, and a projection of two hidden
+// states to one.
+func mtpWeights(p *model.Profile, parts []model.Part, q *model.Quant) float64 {
+	if p.MTPLayers == 0 || p.Layers == 0 {
+		return 0
+	}
+	layer := 2 * float64(p.Hidden) * float64(p.Hidden) * 2
+	for _, part := range parts {
+		if part.Layers > 1 && part.Role != "vision" && part.Role != "linear_attn" && part.Role != "mla_copy" {
+			per := 2.0
+			if part.Quant && p.Quant != nil && p.Quant.Method == "fp8" {
+				per, _ = q.StoredBytes(part.Role, part.Layers, 2) // DeepSeek and GLM quantise them too, others do not
+			}
+			layer += part.Weights * per / float64(part.Layers)
+		}
+	}
+	return layer * float64(p.MTPLayers)
+}
+
+func name(q *model.Quant) string {
+	if q.Format != "" {
+		return q.Format
+	}
+	return q.Method
+}
+
+// padding is how much the kernels enlarge MXFP4 experts: Marlin and TRT-LLM round the intermediate size of a rank to
+// 128 and the hidden size to 256, Triton on Hopper only the latter (oracle/mxfp4.py).
+func padding(p *model.Profile, q *model.Quant, u Use, r rules) float64 {
+	if q == nil || q.Method != "mxfp4" || p.MoE == nil || p.MoE.Intermediate == 0 {
+		return 1
+	}
+	tp := max(1, u.TensorParallel)
+	if u.ExpertParallel {
+		tp = 1
+	}
+	slice := float64(p.MoE.Intermediate) / float64(tp)
+	i, h := math.Ceil(slice/128)*128/slice, math.Ceil(float64(p.Hidden)/256)*256/float64(p.Hidden)
+	if u.GPU.Capability.Major == 9 && !r.ncclInside && tp == 1 {
+		i = 1
+	}
+	return i * h
+}
+
+// weighTensors divides the headers' sums as the shape divides.
+func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
+	type sums struct{ whole, rank float64 }
+	byRole := map[string]*sums{}
+	copies := 0.0
+	for _, part := range parts {
+		if part.Role == "mla_copy" {
+			if r.latentCache {
+				copies += part.Weights * 2 * share(p, part, u)
+			}
+			continue
+		}
+		s := byRole[part.Role]
+		if s == nil {
+			s = &sums{}
+			byRole[part.Role] = s
+		}
+		s.whole += part.Weights
+		s.rank += part.Weights * share(p, part, u)
+	}
+	q := online(p, u)
+	rank := copies
+	for _, g := range p.Tensors {
+		if skipped(p, g.Role, u) || g.Role == "lm_head" && p.TieEmbeddings {
+			continue
+		}
+		bytes := float64(g.Bytes)
+		if g.DType == "F32" && !strings.HasPrefix(u.DType, "float32") && u.DType != "float" && (p.Quant == nil || g.Elements > 1<<22) && g.Role != "router" {
+			bytes /= 2 // dtype auto loads single precision as half
+		}
+		if p.Quant == nil && q != nil && g.Role != "embedding" && g.Role != "norm" && g.Role != "lm_head" && g.Role != "vision" && g.Role != "router" {
+			per, _ := q.StoredBytes(g.Role, 1, 2)
+			bytes = float64(g.Elements) * per
+		}
+		of := 1 / float64(max(1, u.TensorParallel))
+		if s := byRole[g.Role]; s != nil && s.whole > 0 {
+			of = s.rank / s.whole
+		} else if g.Role == "norm" || g.Role == "router" {
+			of = 1
+		}
+		if g.Role == "expert" {
+			of *= padding(p, q, u, r)
+		}
+		rank += bytes * of * stages(p, g.Role, u)
+	}
+	return finishWeights(p, rank, 0.01, "sum of the tensors in the files' headers", u)
+}
+
+func weighFiles(p *model.Profile, u Use) weighed {
+	bytes := float64(p.WeightsBytes)
+	if len(p.Tensors) > 0 {
+		bytes = 0
+		for _, g := range p.Tensors {
+			if skipped(p, g.Role, u) {
+				continue
+			}
+			if g.DType == "F32" && p.Quant == nil {
+				bytes += float64(g.Bytes) / 2
+			} else {
+				bytes += float64(g.Bytes)
+			}
+		}
+	}
+	n := float64(max(1, u.TensorParallel) * max(1, u.PipelineParallel))
+	return finishWeights(p, bytes/n, 0.05, "size of the files over the ranks", u)
+}
+
+// finishWeights adds what loading leaves beside the weights: rotary tables (one table for a model, float32 in old
+// releases) and the kernels' workspaces.
+func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use) weighed {
+	rank -= float64(u.OffloadBytes)
+	if rank < 0 {
+		rank = 0
+	}
+	rotary := float64(p.MaxPosition) * float64(max(p.HeadDim, 64)+p.FullHeadDim) * 2
+	if p.EncoderOnly {
+		rotary = 0
+	}
+	rank += math.Min(rotary, 0.3*GiB)
+	if u.LoRAs > 0 {
+		rank += lora(p, u)
+	}
+	tp := max(1, u.TensorParallel) * max(1, u.PipelineParallel)
+	if tp > 1 {
+		formula += fmt.Sprintf(", share of %d ranks", tp)
+	}
+	return weighed{bytes: rank, low: rank * (1 - spread), high: rank*(1+spread) + 0.1*GiB, formula: formula}
+}
+
+// lora is the size of the adapter slots: two low-rank matrices beside every linear of a layer.
+func lora(p *model.Profile, u Use) float64 {
+	rank := float64(u.LoRARank)
+	if rank == 0 {
+		rank = 16
+	}
+	ends := 2*float64(p.Hidden) + float64(p.Heads*p.HeadDim)*2 + float64(2*p.KVHeads*p.HeadDim) + 3*float64(p.Intermediate) + 3*float64(p.Hidden)
+	return float64(u.LoRAs) * rank * ends * float64(p.Layers) * 2 / math.Sqrt(float64(max(1, u.TensorParallel)))
+}
