@@ -6,5 +6,7 @@ import "github.com/spf13/cobra"
 func commands(w *World) []*cobra.Command {
 	return []*cobra.Command{
 		newDiagnoseCommand(w),
+		newVerifyCommand(w),
+		newBenchCommand(w),
 	}
 }

@@ -179,7 +179,7 @@ func (p *prover) saneText(context.Context) verdict {
 	if v, ok := p.generates(); !ok {
 		return v
 	}
-	t := []rune(strings.TrimSpace(p.reply))
+	t := []rune(strings.Join(strings.Fields(p.reply), ""))
 	if len(t) < 16 {
 		return skip("too little text to judge (%d characters)", len(t)).extra()
 	}

@@ -127,7 +127,7 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 	case e.emptyAnswer:
 		text = ""
 	case e.nan:
-		text = strings.Repeat("!", 24)
+		text = strings.Repeat("! ", 24)
 	}
 	if _, ok := q["response_format"]; ok && !e.brokenJSON {
 		text = `{"colour":"red","liked":true}`
