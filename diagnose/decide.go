@@ -89,6 +89,11 @@ func (r *Reader) Result() Result {
 	}
 	res := Result{Engine: r.engine, Version: r.version, Restarts: r.restarts, Lines: r.line}
 	f, outcome := r.decide(a)
+	if f != nil && f.code == TorchArchMismatch && r.facts.oldCard() { // the same warning, for a card below the list
+		older := *f
+		older.code = GPUTooOld
+		f = &older
+	}
 	res.Outcome = outcome
 	switch {
 	case f != nil:
@@ -329,12 +334,12 @@ func (r *Reader) evidence(a *attempt, f *finding, outcome Outcome) []Evidence {
 	}
 	if f != nil {
 		for _, g := range a.live() { // the consequence, best the wrapper at the end
-			if g != f && g.tier == wrapper && g.line >= f.line {
+			if g.seq != f.seq && g.tier == wrapper && g.line >= f.line {
 				add(g.line, g.text)
 			}
 		}
 		for _, g := range a.live() {
-			if g != f && g.code != f.code {
+			if g.seq != f.seq && g.code != f.code {
 				add(g.line, g.text)
 			}
 		}

@@ -178,7 +178,7 @@ var phaseMarks = []phaseMark{
 	{lits: "start container for|successfully pulled image|started container|created container", phase: PhaseContainer},
 	{lits: "installing collected packages|successfully installed |obtaining dependency information|building wheel|building wheels for|using cached |collecting ", phase: PhaseInstall, not: "collecting environment"},
 	{lits: " packages in ", phase: PhaseInstall, and: "resolved |prepared |installed |audited |downloaded "},
-	{lits: "vllm api server version", phase: PhaseImport, act: startsEngine},
+	{lits: "vllm api server version|█  version ", phase: PhaseImport, act: startsEngine},
 	{lits: "server_args=serverargs(|server args: serverargs(", phase: PhaseImport, act: startsEngine},
 	{lits: "automatically detected platform|non-default args|available plugins for group|no plugins for group|checking if cuda platform", phase: PhaseImport, act: marksVLLM},
 	{lits: "resolved architecture:|this model supports multiple tasks|using max model len|chunked prefill is enabled|defaulting to use mp for distributed|casting torch.", phase: PhaseResolve},

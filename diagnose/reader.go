@@ -166,7 +166,7 @@ func (r *Reader) addLines(p []byte) {
 			piece = piece[:cut+1]
 		}
 		p = p[len(piece):]
-		if bytes.IndexByte(piece, 0x1b) < 0 && bytes.IndexByte(piece, '\r') < 0 && !hasRecords(piece) {
+		if bytes.IndexByte(piece, 0x1b) < 0 && bytes.IndexByte(piece, '\r') < 0 && bytes.IndexByte(piece, 0) < 0 && !hasRecords(piece) {
 			r.buf = append(r.buf, piece...)
 			continue
 		}
@@ -291,6 +291,9 @@ func (r *Reader) found(h *hit, code Code, t tier) {
 		return
 	}
 	a := r.now
+	if a.ready && h.level == levelQuiet && code != StoppedFromOutside && code != GPUHardwareError {
+		return // once a server serves, its informing lines quote what users write
+	}
 	key := findingKey{code, t, a.ready}
 	first := a.found[key]
 	if first != nil && (first.last != nil && first.last.phase == a.current || first.phase == a.current) {

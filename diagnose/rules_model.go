@@ -34,7 +34,7 @@ var importRules = []rule{
 	{code: SglKernelArchMissing, tier: soft, quiet: true, lits: "could not load any common_ops|no common_ops library", source: srcSGLang},
 	{code: DependencyAPIMismatch, tier: root, lits: "cannot import name ", source: "https://github.com/sgl-project/sglang/issues/350", refine: importName},
 	{code: DependencyAPIMismatch, tier: soft, lits: "' has no attribute '", re: regexp.MustCompile(`attributeerror: (?:partially initialized )?module '[\w.]+' has no attribute`), refine: moduleAttribute},
-	{code: TransformersAPIMismatch, tier: root, lits: "is already used by a transformers config|has no attribute 'all_special_tokens_extended'|requires a transformers version|transformers version is|transformers>=|is required for a normal functioning of this module", re: regexp.MustCompile(`already used by a transformers config|all_special_tokens_extended'|(?:importerror|versionconflict|valueerror|runtimeerror|error): .{0,200}(?:transformers\s?(?:>=|==|<|version)|(?:tokenizers|huggingface-hub)\S* is required for a normal functioning)`), source: "https://github.com/vllm-project/vllm/issues/20439"},
+	{code: TransformersAPIMismatch, tier: root, lits: "is already used by a transformers config|has no attribute 'all_special_tokens_extended'|all_special_tokens_extended|requires a transformers version|transformers version is|transformers>=|is required for a normal functioning of this module", re: regexp.MustCompile(`already used by a transformers config|no attribute '?all_special_tokens_extended|(?:importerror|versionconflict|valueerror|runtimeerror|error): .{0,200}(?:transformers\s?(?:>=|==|<|version)|(?:tokenizers|huggingface-hub)\S* is required for a normal functioning)`), source: "https://github.com/vllm-project/vllm/issues/20439"},
 	{code: DependencyAPIMismatch, tier: root, lits: "is installed with version", and: "less than the minimum required", not: "flashinfer"},
 	{code: MissingPythonModule, tier: root, lits: "no module named ", source: "https://github.com/vllm-project/vllm/issues/7612", refine: moduleMissing},
 	{code: MissingPythonModule, tier: root, lits: "packages that were not found in your environment|no package metadata was found for|packagenotfounderror: |error while finding module specification", refine: packageMissing},
@@ -144,6 +144,9 @@ func moduleMissing(h *hit) (Code, tier) {
 		return "", 0
 	}
 	name := strings.Trim(string(m[1]), ".")
+	if name == "common_ops" { // sgl-kernel's last try; the first one says why
+		return "", 0
+	}
 	top := topModule(name)
 	dotted := name != top
 	switch top {
