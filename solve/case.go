@@ -1,0 +1,40 @@
+package solve
+
+import (
+	"justright/catalog"
+	"justright/model"
+	"justright/version"
+)
+
+// Case is one stack as somebody states it, whole or in part. What is not stated stays free: the verdict is about
+// whether any completion of the case works.
+type Case struct {
+	Pins
+	Engine      EngineRef // instead of Pins.Engine, which ParseEngineRef reads when this is empty
+	ImageAs     ImageRef  // instead of Pins.Image, likewise
+	FlagsAs     *Flags    // instead of Pins.Flags and Pins.Env, likewise
+	Date        string    // YYYY-MM-DD: what "latest" and "today" mean; empty: the day the catalog was read
+	Profile     *model.Profile
+	Provider    string // where the host is: "GKE", "RunPod serverless"
+	ARM         bool   // the host's CPU is aarch64
+	Concurrency int    // requests wanted at once; 0: 1
+
+	// What is known of the model when its name or config is not: names as in config.json.
+	ModelName    string
+	Architecture string
+	ModelType    string
+
+	Source string // where the statements come from; "stated" when empty
+}
+
+// gpu is what the case says about the cards.
+type gpu struct {
+	name       string
+	card       catalog.Card
+	full       *catalog.GPU // when the catalog has the whole card
+	known      bool
+	capability version.Capability
+	bytes      int64 // of one card as the driver reports it; 0 unknown
+	count      int   // 0 unknown
+	consumer   bool
+}

@@ -1,0 +1,148 @@
+package solve
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"justright/catalog"
+	"justright/problem"
+)
+
+// The codes of refusals, as the collected incidents name them.
+const (
+	CodeTransformersUnknown = "architecture_unknown_to_transformers"
+	CodeEngineUnknown       = "architecture_unknown_to_engine"
+	CodeRemoved             = "architecture_removed"
+	CodeTransformersBound   = "transformers_bound_conflict"
+	CodeFlagRemoved         = "flag_removed"
+	CodeFlagUnknown         = "flag_unknown"
+	CodePython              = "python_unsupported"
+	CodeVariantMissing      = "wheel_variant_missing"
+	CodeGlibc               = "glibc_too_old"
+	CodeTorchABI            = "torch_abi_mismatch"
+	CodeImageGate           = "image_cuda_gate"
+	CodeDriverMajor         = "driver_cuda_major"
+	CodeDriverTooOld        = "driver_too_old_for_wheel"
+	CodeForwardCompat       = "forward_compat_unsupported_gpu"
+	CodeCompatShadow        = "compat_libs_shadow_newer_driver"
+	CodeCapability          = "compute_capability_unsupported"
+	CodeQuantEngine         = "quantization_unsupported_by_engine"
+	CodeQuantGPU            = "quantization_unsupported_on_gpu"
+	CodeDType               = "dtype_unsupported_on_gpu"
+	CodeTP                  = "tp_not_divisible"
+	CodeWeights             = "weights_do_not_fit"
+	CodeKV                  = "kv_cache_does_not_fit"
+	CodeDisk                = "disk_too_small"
+	CodeLesson              = "lesson" // a failed launch taught it
+	CodeOther               = "other"
+)
+
+// finding is one reason why a stack cannot work. Every finding names at least one fact.
+type finding struct {
+	code   string
+	early  bool // before the quantisation codes: the card runs nothing of the build
+	reason string
+	facts  []catalog.Fact
+	hints  []problem.Hint
+	at     string // the part of a pasted line that says it
+}
+
+// order of codes: what no other host can mend comes first, then what stops the start earliest.
+var order = []string{
+	CodeRemoved, CodeTransformersUnknown, CodeEngineUnknown, CodeTransformersBound, CodeLesson, CodeVariantMissing, CodePython, CodeGlibc,
+	CodeTorchABI, CodeFlagRemoved, CodeFlagUnknown, CodeImageGate, CodeCompatShadow, CodeForwardCompat, CodeDriverMajor, CodeDriverTooOld,
+	CodeQuantEngine, CodeQuantGPU, CodeDType, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
+}
+
+type rule func(*subject) []finding
+
+// rules, cheapest first.
+var rules = []rule{
+	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers,
+	ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
+	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
+}
+
+// Judge judges one stack. A refusal names at least one fact; what is stated but cannot be placed makes the answer
+// unknown; all else works as far as it is stated.
+func (j *Judger) Judge(c Case) Verdict {
+	s := j.resolve(c)
+	return s.verdict()
+}
+
+func (s *subject) verdict() Verdict {
+	var found []finding
+	for _, r := range rules {
+		found = append(found, r(s)...)
+	}
+	if len(found) > 0 {
+		slices.SortStableFunc(found, func(a, b finding) int { return codeRank(a) - codeRank(b) })
+		v := Verdict{Outcome: Refused, Code: found[0].code, Reason: found[0].reason, Facts: found[0].facts, Hints: found[0].hints, At: found[0].at}
+		for _, f := range found[1:] {
+			v.Also = append(v.Also, Reason{Code: f.code, Reason: f.reason, Facts: f.facts})
+		}
+		return v.whole()
+	}
+	if len(s.miss) > 0 {
+		return Verdict{Outcome: Unknown, Code: "facts_missing", Reason: "not known: " + strings.Join(s.miss, "; ")}.whole()
+	}
+	if s.release == nil && s.profile == nil && s.architecture == "" && s.gpu.name == "" {
+		return Verdict{Outcome: Unknown, Code: "nothing_stated", Reason: "neither a model nor an engine nor a GPU is known from what is stated"}.whole()
+	}
+	return s.works().whole()
+}
+
+// whole fills what the document must have.
+func (v Verdict) whole() Verdict {
+	if v.Facts == nil {
+		v.Facts = []catalog.Fact{}
+	}
+	if v.Hints == nil {
+		v.Hints = []problem.Hint{}
+	}
+	return v
+}
+
+func codeRank(f finding) int {
+	i := slices.Index(order, f.code)
+	if i < 0 {
+		i = len(order)
+	}
+	if f.early {
+		i = slices.Index(order, CodeQuantEngine)
+		return i*2 - 1
+	}
+	return i * 2
+}
+
+// works says what the stack rests on and what the host must bring.
+func (s *subject) works() Verdict {
+	v := Verdict{Outcome: Works, Code: "works"}
+	var needs []string
+	if s.release != nil {
+		if s.architecture != "" {
+			if a, ok := s.j.s.Architecture(s.architecture); ok {
+				v.Facts = append(v.Facts, a.Fact())
+			}
+		}
+		if c := s.imageCUDA(); s.official && !c.IsZero() && s.hostCUDA.IsZero() {
+			needs = append(needs, fmt.Sprintf("a host whose driver offers CUDA %s", c))
+			v.Facts = append(v.Facts, s.release.Fact(catalog.AspectImage))
+		} else if !s.buildCUDA.IsZero() && s.hostCUDA.IsZero() {
+			if d, ok := catalog.MinDriver(s.buildCUDA); ok {
+				needs = append(needs, fmt.Sprintf("driver %s or newer", d))
+				v.Facts = append(v.Facts, catalog.MinDriverFact(s.buildCUDA))
+			}
+		}
+	}
+	subjectOf := s.label()
+	if s.architecture != "" {
+		subjectOf += " with " + s.architecture
+	}
+	v.Reason = "nothing that is stated speaks against " + subjectOf
+	if len(needs) > 0 {
+		v.Reason += "; it needs " + strings.Join(needs, " and ")
+	}
+	return v
+}

@@ -1,0 +1,337 @@
+package solve
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"justright/catalog"
+	"justright/problem"
+	"justright/version"
+)
+
+func capOf(major, minor int) version.Capability {
+	return version.Capability{Major: major, Minor: minor}
+}
+
+// cardFact states what is known of the card.
+func (s *subject) cardFact() catalog.Fact {
+	switch {
+	case s.gpu.full != nil && s.gpu.full.Capability == s.gpu.capability:
+		return s.gpu.full.Fact()
+	case s.gpu.known && s.gpu.card.Capability == s.gpu.capability:
+		return reported("gpu/"+strings.ReplaceAll(s.gpu.card.Name, " ", "-"), fmt.Sprintf("%s has compute capability %s", s.gpu.name, s.gpu.capability), catalog.CardSource, "2026-11-25")
+	}
+	return s.says("capability", "the card has compute capability %s", s.gpu.capability)
+}
+
+func (s *subject) cardName() string {
+	if s.gpu.name != "" {
+		return fmt.Sprintf("%s (compute capability %s)", s.gpu.name, s.gpu.capability)
+	}
+	return "compute capability " + s.gpu.capability.String()
+}
+
+func (s *subject) capabilityFinding(reason string, facts ...catalog.Fact) finding {
+	return finding{code: CodeCapability, reason: reason, facts: append(facts, s.cardFact())}
+}
+
+// basic marks findings about the build as a whole.
+func basic(rule rule) rule {
+	return func(s *subject) []finding {
+		out := rule(s)
+		for i := range out {
+			out[i].early = true
+		}
+		return out
+	}
+}
+
+// ownBuild reports whether the engine was compiled for this very machine, so that upstream's list of architectures
+// says nothing.
+func (s *subject) ownBuild() bool {
+	t := strings.ToLower(s.c.Engine.Text + " " + s.c.Image + " " + s.image.Text)
+	return s.fork || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || strings.HasPrefix(s.version.Local(), "g")
+}
+
+// ruleCapability: the machine code inside the build.
+func ruleCapability(s *subject) []finding {
+	c := s.gpu.capability
+	if c.IsZero() || s.engine == catalog.VLLMCPU || s.variantText == "cpu" {
+		return nil
+	}
+	if c.Compare(capOf(7, 0)) < 0 && (s.release != nil || s.fork || s.c.Engine.Text != "") {
+		return []finding{s.capabilityFinding(fmt.Sprintf("%s is below 7.0, the lowest capability Triton and the engine's kernels are made for", s.cardName()),
+			reported("triton/7.0", "Triton, which torch.compile and the engine's kernels use, needs compute capability 7.0", "https://github.com/triton-lang/triton#compatibility", "2026-11-25"))}
+	}
+	if s.engine == catalog.SGLang && c.Compare(capOf(7, 5)) < 0 && (s.release != nil || s.c.Engine.Text != "") {
+		return []finding{s.capabilityFinding(fmt.Sprintf("%s: SGLang needs 7.5", s.cardName()),
+			reported("sglang/sm75", "SGLang's kernels need compute capability 7.5", "https://docs.sglang.ai/get_started/install.html", "2026-11-25"))}
+	}
+	if s.release == nil || s.engine != catalog.VLLM || s.ownBuild() {
+		return nil
+	}
+	if !s.release.MinCapability.IsZero() && !s.atMost && c.Compare(s.release.MinCapability) < 0 {
+		f := s.capabilityFinding(fmt.Sprintf("%s is below %s, the lowest that %s is built for", s.cardName(), s.release.MinCapability, s.label()), s.release.Fact(catalog.AspectCapability))
+		if c.Compare(capOf(7, 0)) >= 0 {
+			f.hints = []problem.Hint{{Text: "vLLM 0.19.1 is the last release built for 7.0"}}
+		}
+		return []finding{f}
+	}
+	if c.Major == 12 && s.before("0.9.2") {
+		f := s.capabilityFinding(fmt.Sprintf("%s holds no code for %s; 0.9.2 is the first that does", s.label(), s.cardName()), s.release.Fact(catalog.AspectCode))
+		f.hints = []problem.Hint{{Text: "take vllm==0.9.2 or newer"}}
+		return []finding{f}
+	}
+	variants := s.possibleVariants()
+	if len(variants) == 0 || slices.ContainsFunc(variants, func(v catalog.Variant) bool { return v.Covers(c) != catalog.Absent }) {
+		return nil
+	}
+	f := s.capabilityFinding(fmt.Sprintf("the CUDA %s build of %s holds no code that %s runs", variants[0].CUDA, s.label(), s.cardName()), s.release.Fact(catalog.AspectCode))
+	for _, v := range s.release.Variants {
+		if v.Covers(c) == catalog.Present {
+			f.hints = []problem.Hint{{Text: "the CUDA " + v.CUDA.String() + " build does"}}
+			break
+		}
+	}
+	return []finding{f}
+}
+
+// possibleVariants are the builds that may be in use.
+func (s *subject) possibleVariants() []catalog.Variant {
+	if s.variant != nil {
+		return []catalog.Variant{*s.variant}
+	}
+	if s.release == nil || s.variantText != "" {
+		return nil
+	}
+	if c := s.buildCUDA; !c.IsZero() && !s.wheels {
+		v, ok := s.release.Variant(version.CUDA{})
+		if !ok {
+			return nil
+		}
+		v.CUDA, v.TorchCUDA = c, c // an image built with a toolkit that no wheel has
+		return []catalog.Variant{v}
+	}
+	return s.release.Variants
+}
+
+// ruleTorchCapability: the machine code inside torch, which does most of the work.
+func ruleTorchCapability(s *subject) []finding {
+	c := s.gpu.capability
+	if c.IsZero() || s.release == nil || s.ownBuild() || s.engine == catalog.VLLMCPU {
+		return nil
+	}
+	best := s.torchCUDA
+	if best.IsZero() {
+		for _, v := range s.possibleVariants() {
+			t := v.CUDA
+			if v.Default && s.onIndex {
+				t = v.TorchCUDA
+			}
+			if c.Major >= 10 && t.Compare(best) > 0 || c.Major < 10 && (best.IsZero() || t.Compare(best) < 0) {
+				best = t
+			}
+		}
+		if s.engine == catalog.SGLang && s.variant == nil && len(s.release.Variants) == 0 {
+			return nil
+		}
+	}
+	if best.IsZero() {
+		return nil
+	}
+	const source = "https://github.com/pytorch/pytorch/issues/157517"
+	switch {
+	case c.Major >= 10 && best.Compare(version.CUDA{Major: 12, Minor: 8}) < 0:
+		f := s.capabilityFinding(fmt.Sprintf("torch built with CUDA %s, as %s has it, holds no code for %s; Blackwell needs CUDA 12.8", best, s.label(), s.cardName()),
+			reported("torch/archs/blackwell", "torch holds code for compute capabilities 10.0 and 12.0 only in builds with CUDA 12.8 or newer", source, "2025-07-03"))
+		return []finding{f}
+	case c == capOf(7, 0) && best.Compare(version.CUDA{Major: 12, Minor: 8}) == 0 && s.torchMinor() == "2.7" && !s.atMost:
+		return []finding{s.capabilityFinding(fmt.Sprintf("torch 2.7 built with CUDA 12.8, as %s has it, holds no code for %s", s.label(), s.cardName()),
+			reported("torch/2.7/archs/12.8", "torch 2.7 with CUDA 12.8 holds code for 7.5, 8.0, 8.6, 9.0, 10.0 and 12.0", source, "2025-07-03"))}
+	case c.Compare(capOf(7, 5)) < 0 && best.Major >= 13 && !s.atMost:
+		return []finding{s.capabilityFinding(fmt.Sprintf("CUDA %d, which %s is built with, no longer supports %s", best.Major, s.label(), s.cardName()),
+			reported("cuda/13/archs", "CUDA 13 dropped compute capabilities below 7.5", "https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/", "2026-11-23"))}
+	}
+	return nil
+}
+
+func (s *subject) torchMinor() string {
+	v := s.torch.Exact
+	if v.IsZero() {
+		v = s.release.Torch
+	}
+	if r := v.Release(); len(r) > 1 {
+		return fmt.Sprintf("%d.%d", r[0], r[1])
+	}
+	return ""
+}
+
+// headDim is the widest attention head; 0 unknown.
+func (s *subject) headDim() int {
+	d := 0
+	if s.profile != nil {
+		d = max(s.profile.HeadDim, s.profile.FullHeadDim)
+	}
+	if s.named.Shape != nil {
+		d = max(d, s.named.Shape.HeadDim)
+	}
+	if s.modelType == "gemma4" || s.modelType == "gemma4_unified" {
+		d = max(d, 512)
+	}
+	return d
+}
+
+// sparseMLA reports whether the class uses DeepSeek's sparse attention.
+func (s *subject) sparseMLA() bool {
+	switch s.architecture {
+	case "DeepseekV32ForCausalLM", "DeepseekV4ForCausalLM", "DeepseekV4ForConditionalGeneration", "DeepseekV41ForCausalLM", "GlmMoeDsaForCausalLM":
+		return true
+	}
+	return false
+}
+
+// ruleAttention: attention kernels that do not exist for the card.
+func ruleAttention(s *subject) []finding {
+	c := s.gpu.capability
+	if c.IsZero() || s.release == nil || s.fork {
+		return nil
+	}
+	var out []finding
+	add := func(reason string, f catalog.Fact) { out = append(out, s.capabilityFinding(reason, f)) }
+	if s.engine == catalog.VLLM {
+		old := c.Compare(capOf(8, 0)) < 0
+		v1 := s.flags.Env["VLLM_USE_V1"]
+		switch {
+		case old && v1 == "1" && s.before("0.11.0"):
+			add(fmt.Sprintf("the V1 engine of %s needs compute capability 8.0, %s has less", s.label(), s.cardName()),
+				reported("vllm/v1/8.0", "the V1 engine ran on FlashAttention 2, which needs compute capability 8.0; lower ones fell back to V0 while there was one", "https://github.com/vllm-project/vllm/issues/13398", "2025-02-17"))
+		case old && s.backendIs("FLASH_ATTN"):
+			add("FlashAttention needs compute capability 8.0", reported("vllm/fa2/8.0", "FlashAttention 2 needs compute capability 8.0", "https://github.com/Dao-AILab/flash-attention#nvidia-cuda-support", "2026-11-25"))
+		case old && s.exact && !s.before("0.10.0") && s.before("0.10.2") && v1 != "0":
+			add(fmt.Sprintf("%s does not serve cards below compute capability 8.0: its V1 engine calls FlashAttention 2", s.label()),
+				reported("vllm/0.10/turing", "vLLM 0.10.0 fails on T4 and RTX 2080 Ti with FlashAttention's demand for Ampere; 0.9.2 runs", "https://github.com/vllm-project/vllm/issues/8189, https://github.com/OpenPipe/ART/issues/322", "2025-08-16"))
+		case old && s.headDim() >= 256 && !s.before("0.11.0"):
+			add(fmt.Sprintf("attention heads of %d need more shared memory than the 64 KiB of %s", s.headDim(), s.cardName()),
+				reported("vllm/triton-attention/64k", "the Triton attention kernel asks for 80 KiB of shared memory at head size 256 and 96 KiB at 512; compute capability 7.x has 64 KiB", "https://github.com/vllm-project/vllm/issues/36802, https://github.com/vllm-project/vllm/issues/57712", "2026-09-19"))
+		}
+		if s.modelType == "gpt_oss" && (s.backendIs("XFORMERS") || s.backendIs("FLASH_ATTN") && c.Major != 9) {
+			add("gpt-oss needs attention sinks, which the forced backend does not have on this card",
+				reported("vllm/sinks", "attention sinks run on FlashAttention 3 (9.0), TRT-LLM kernels (10.0) and Triton; FlashAttention 2 and xformers have none", "https://github.com/vllm-project/vllm/issues/28589", "2025-11-12"))
+		}
+	}
+	if s.sparseMLA() && s.isVLLM() {
+		const source = "https://github.com/vllm-project/vllm/issues/31936, https://github.com/vllm-project/vllm/issues/57144"
+		switch {
+		case c.Major < 9:
+			add(fmt.Sprintf("%s needs DeepSeek's sparse attention, whose kernels exist for compute capability 9.0 and newer, not for %s", s.architecture, s.cardName()),
+				reported("vllm/dsa/9.0", "DeepSeek sparse attention (FlashMLA, DeepGEMM indexer) has no kernels below compute capability 9.0", source, "2026-09-16"))
+		case c.Major == 12 && s.before("0.25.0"):
+			add(fmt.Sprintf("%s needs DeepSeek's sparse attention, which %s has for 9.0 and 10.x only, not for %s", s.architecture, s.label(), s.cardName()),
+				reported("vllm/dsa/12", "the sparse attention indexer needs DeepGEMM, which had no kernels for compute capability 12.x before ports of mid-2026", source, "2026-07-10"))
+		}
+	}
+	return out
+}
+
+// tensorParallel is the stated tensor parallel size; 0 when not stated.
+func (s *subject) tensorParallel() int {
+	n, _ := s.flags.Int("tensor-parallel-size")
+	return n
+}
+
+// ruleDivisible: what must divide by the tensor parallel size.
+func ruleDivisible(s *subject) []finding {
+	tp := s.tensorParallel()
+	if tp < 2 {
+		return nil
+	}
+	heads, kv, inter, expert := s.widths()
+	fact := func(what string, n int) catalog.Fact {
+		if s.profile != nil {
+			for _, f := range s.profile.Sources {
+				return catalog.Fact{ID: f.ID + "/" + catalog.FactID(strings.ReplaceAll(what, " ", "-")), Statement: fmt.Sprintf("the model has %d %s", n, what), Source: f.Source, Date: f.Date, Standing: f.Standing}
+			}
+		}
+		return reported("model/"+s.modelLabel()+"/"+strings.ReplaceAll(what, " ", "-"), fmt.Sprintf("%s has %d %s", s.modelLabel(), n, what), catalog.FamilySource, catalog.ModelsDate)
+	}
+	at := ""
+	for _, f := range s.flags.List {
+		if f.Name == "tensor-parallel-size" {
+			at = strings.TrimSpace(f.Given + " " + f.Value)
+		}
+	}
+	refuse := func(what string, n int, reason string) []finding {
+		f := finding{code: CodeTP, at: at, reason: reason, facts: []catalog.Fact{fact(what, n), s.says("tp", "tensor parallel size is %d", tp)}}
+		if heads > 0 {
+			var ok []string
+			for _, t := range []int{1, 2, 4, 8, 16} {
+				if t < tp && heads%t == 0 && (expert == 0 || !s.blockFP8() || expert/t%128 == 0) {
+					ok = append(ok, strconv.Itoa(t))
+				}
+			}
+			if len(ok) > 0 {
+				f.hints = []problem.Hint{{Text: "sizes that divide: " + strings.Join(ok, ", ")}}
+			}
+		}
+		return []finding{f}
+	}
+	if heads > 0 && heads%tp != 0 {
+		return refuse("attention heads", heads, fmt.Sprintf("%d attention heads do not divide by the tensor parallel size %d", heads, tp))
+	}
+	if kv > 0 && (kv >= tp && kv%tp != 0 || kv < tp && tp%kv != 0) {
+		return refuse("KV heads", kv, fmt.Sprintf("%d KV heads and the tensor parallel size %d do not divide one another", kv, tp))
+	}
+	if s.blockFP8() && !s.flags.Has("enable-expert-parallel") && (s.engine == catalog.SGLang || s.before("0.20.0") || expert == 0) {
+		if expert > 0 && (expert/tp)%128 != 0 {
+			return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", expert, tp, expert/tp))
+		}
+		if expert == 0 && inter > 0 && (inter/tp)%128 != 0 {
+			return refuse("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", inter, tp, inter/tp))
+		}
+	}
+	return nil
+}
+
+func (s *subject) modelLabel() string {
+	switch {
+	case s.c.ModelName != "":
+		return s.c.ModelName
+	case s.profile != nil:
+		return s.profile.ID
+	case s.architecture != "":
+		return s.architecture
+	}
+	return "the model"
+}
+
+// widths of the model: from its profile, else from the table of well-known shapes.
+func (s *subject) widths() (heads, kv, inter, expert int) {
+	if p := s.profile; p != nil && p.Heads > 0 {
+		heads, kv, inter = p.Heads, p.KVHeads, p.Intermediate
+		if p.MoE != nil {
+			expert = p.MoE.Intermediate
+		}
+		if p.MLA != nil {
+			kv = 0 // one latent vector, kept by every rank
+		}
+		return heads, kv, inter, expert
+	}
+	if sh := s.named.Shape; sh != nil {
+		return sh.Heads, sh.KVHeads, sh.Intermediate, sh.ExpertIntermediate
+	}
+	return 0, 0, 0, 0
+}
+
+// blockFP8 reports whether the weights are FP8 in blocks of 128x128.
+func (s *subject) blockFP8() bool {
+	if p := s.profile; p != nil && p.Quant != nil {
+		return p.Quant.Method == "fp8" && len(p.Quant.BlockShape) > 0 && p.Quant.BlockShape[0] == 128
+	}
+	if s.named.Quant != "fp8" {
+		return false
+	}
+	owner := strings.ToLower(s.named.Name)
+	return strings.HasPrefix(owner, "qwen") || strings.HasPrefix(owner, "zai-org/") || strings.HasPrefix(owner, "minimax") || strings.HasPrefix(owner, "deepseek") || strings.HasPrefix(owner, "moonshotai/")
+}

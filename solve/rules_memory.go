@@ -1,0 +1,246 @@
+package solve
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"justright/catalog"
+	"justright/memory"
+	"justright/model"
+	"justright/problem"
+)
+
+// modelProfile is the profile to account for: the whole one, one made from a well-known shape, or only a size.
+func (s *subject) modelProfile() *model.Profile {
+	if s.profile != nil {
+		return s.profile
+	}
+	if !s.hasNamed && s.named.Parameters == 0 {
+		return nil
+	}
+	if p := profileOfShape(s.named); p != nil {
+		return p
+	}
+	if s.named.Parameters == 0 {
+		return nil
+	}
+	bits := s.named.Bits
+	if s.named.Quant == "gguf" || s.named.Quant == "" && bits == 16 && strings.Contains(strings.ToLower(s.named.Name), "gguf") {
+		return nil
+	}
+	return &model.Profile{ID: s.named.Name, Architecture: s.named.Architecture, ModelType: s.named.ModelType, DType: "bfloat16",
+		Parameters: s.named.Parameters, WeightsBytes: int64(float64(s.named.Parameters) * bits / 8)}
+}
+
+// profileOfShape makes a config from a shape and reads it as any other, so that one piece of code knows what it means.
+func profileOfShape(n catalog.NamedModel) *model.Profile {
+	sh := n.Shape
+	if sh == nil {
+		return nil
+	}
+	c := map[string]any{
+		"architectures": []string{n.Architecture}, "model_type": n.ModelType, "hidden_size": sh.Hidden, "num_hidden_layers": sh.Layers,
+		"num_attention_heads": sh.Heads, "num_key_value_heads": sh.KVHeads, "head_dim": sh.HeadDim, "intermediate_size": sh.Intermediate,
+		"vocab_size": sh.Vocab, "max_position_embeddings": sh.MaxPosition, "tie_word_embeddings": sh.Tied, "torch_dtype": "bfloat16",
+	}
+	if sh.Experts > 0 {
+		c["num_experts"], c["moe_intermediate_size"], c["num_experts_per_tok"] = sh.Experts, sh.ExpertIntermediate, 8
+		if n.ModelType == "mixtral" || n.ModelType == "llama4" {
+			c["num_local_experts"] = sh.Experts
+		}
+		if sh.Experts > 16 && sh.ExpertIntermediate == 0 {
+			return nil
+		}
+	}
+	switch n.Quant {
+	case "awq", "gptq":
+		c["quantization_config"] = map[string]any{"quant_method": n.Quant, "bits": int(n.Bits), "group_size": 128}
+	case "fp8":
+		c["quantization_config"] = map[string]any{"quant_method": "fp8", "weight_block_size": []int{128, 128}}
+	case "":
+	default:
+		return nil // stored in a way the shape does not tell: only the size is known
+	}
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	p, err := model.FromConfig(raw, model.Sizes{})
+	if err != nil {
+		return nil
+	}
+	p.ID = n.Name
+	p.Sources = []catalog.Fact{reported("model/"+n.Name+"/config", "shape of "+n.Name, catalog.FamilySource, catalog.ModelsDate)}
+	return &p
+}
+
+func (s *subject) weightsBytes() int64 {
+	p := s.modelProfile()
+	if p == nil {
+		return 0
+	}
+	if p.WeightsBytes > 0 {
+		return p.WeightsBytes
+	}
+	return memory.Estimate(*p, memory.Use{}).WeightsBytes
+}
+
+// ranks is how many cards share the model: as stated, else as many as there are; 0 when that is not known.
+func (s *subject) ranks() (tp, pp int) {
+	tp, pp = s.tensorParallel(), 1
+	if n, ok := s.flags.Int("pipeline-parallel-size"); ok && n > 0 {
+		pp = n
+	}
+	switch {
+	case tp > 0:
+	case pp > 1:
+		tp = 1
+	case s.gpu.count > 0:
+		tp = s.gpu.count
+	case len(s.flags.List) > 0:
+		tp = 1 // the engine's own default
+	}
+	return tp, pp
+}
+
+// use is how the model is served, for the account of memory.
+func (s *subject) use(tp, pp int) memory.Use {
+	u := memory.Use{GPU: memory.GPU{Name: s.gpu.name, TotalBytes: s.gpu.bytes, Capability: s.gpu.capability}}
+	if s.gpu.full != nil {
+		u.GPU.Unified = s.gpu.full.Unified
+	} else if s.gpu.known {
+		u.GPU.Unified = s.gpu.card.Unified
+	}
+	if s.release != nil && s.isVLLM() {
+		u.Version = s.version
+		if s.flags.Env["VLLM_USE_V1"] == "0" && !s.before("0.8.0") {
+			u.Version = s.j.find(catalog.VLLM, catalog.FirstCurrentVLLM).Version
+			if r := s.j.newest(catalog.VLLM, "2025-02-28", nil); r != nil {
+				u.Version = r.Version // the accounting of the V0 engine
+			}
+		}
+	}
+	var args []string
+	for _, f := range s.flags.List {
+		args = append(args, "--"+f.Name)
+		if f.Value != "" {
+			args = append(args, f.Value)
+		}
+	}
+	u.ApplyFlags(args) // what is no number changes nothing here; the engine says so itself
+	u.TensorParallel, u.PipelineParallel = tp, pp
+	u.FromImage = s.hasImage && !s.wheels
+	if s.c.Concurrency > 0 {
+		u.Concurrency = s.c.Concurrency
+	}
+	return u
+}
+
+// ruleMemory: weights and cache against the cards.
+func ruleMemory(s *subject) []finding {
+	p := s.modelProfile()
+	if p == nil || s.engine == catalog.VLLMCPU || s.variantText == "cpu" {
+		return nil
+	}
+	tp, pp := s.ranks()
+	if tp == 0 {
+		return nil
+	}
+	prof := *p
+	if _, over := s.flags.Get("hf-config-path"); over && prof.Quant != nil {
+		prof.Quant, prof.WeightsBytes, prof.Tensors = nil, 0, nil // the other config says nothing of quantisation: weights are loaded unpacked
+	}
+	if _, over := s.flags.Get("hf-config-path"); over && s.profile == nil && s.named.Bits < 16 && s.named.Parameters > 0 {
+		prof.WeightsBytes = s.named.Parameters * 2
+	}
+	u := s.use(tp, pp)
+	if u.GPU.TotalBytes == 0 {
+		return s.largerThanAnyCard(prof, u)
+	}
+	b := memory.Estimate(prof, u)
+	if b.Fits == nil || *b.Fits {
+		return nil
+	}
+	share := float64(u.GPU.TotalBytes) * b.Utilization
+	code := CodeKV
+	if float64(b.WeightsBytes) > 0.9*share {
+		code = CodeWeights
+	}
+	if s.engine == catalog.SGLang && float64(b.WeightsBytes) < float64(u.GPU.TotalBytes) {
+		return nil // its accounting is its own
+	}
+	at := ""
+	if f, ok := s.flags.Get("max-model-len"); ok && code == CodeKV {
+		at = "--max-model-len " + f
+	}
+	f := finding{code: code, at: at, reason: fmt.Sprintf("on %s with %d rank(s): %s", s.cardLabel(), tp*pp, b.Reason),
+		facts: []catalog.Fact{s.weightsFact(prof, b.WeightsBytes, tp*pp), s.memoryFact()}}
+	if code == CodeKV && b.MaxContext > 0 {
+		f.hints = append(f.hints, problem.Hint{Text: fmt.Sprintf("--max-model-len %d would do", b.MaxContext)})
+	}
+	for _, n := range []int{2, 4, 8} {
+		if n <= tp || pp > 1 {
+			continue
+		}
+		u.TensorParallel = n
+		if x := memory.Estimate(prof, u); x.Fits != nil && *x.Fits && (prof.Heads == 0 || prof.Heads%n == 0) {
+			f.hints = append(f.hints, problem.Hint{Text: fmt.Sprintf("%d such cards would do", n)})
+			break
+		}
+	}
+	return []finding{f}
+}
+
+func (s *subject) cardLabel() string {
+	if s.gpu.name != "" {
+		return s.gpu.name
+	}
+	return fmt.Sprintf("a card of %.0f GiB", gib(s.gpu.bytes))
+}
+
+func (s *subject) weightsFact(p model.Profile, perRank int64, ranks int) catalog.Fact {
+	st := fmt.Sprintf("the weights of %s take %.1f GiB on each of %d rank(s)", s.modelLabel(), gib(perRank), ranks)
+	for _, f := range p.Sources {
+		return catalog.Fact{ID: "memory/weights", Statement: st, Source: f.Source, Date: f.Date, Standing: f.Standing}
+	}
+	return reported("memory/weights", st, "parameters and storage in the model's name", catalog.ModelsDate)
+}
+
+func (s *subject) memoryFact() catalog.Fact {
+	if s.gpu.full != nil && s.c.VRAMBytes == 0 {
+		return s.gpu.full.Fact()
+	}
+	return s.says("vram", "a card has %.1f GiB", gib(s.gpu.bytes))
+}
+
+// largestCards is the most memory one card had, by the day it could be had.
+var largestCards = []struct {
+	from string
+	gib  float64
+	name string
+}{{"2025-09-01", 279, "B300"}, {"2025-01-15", 180, "B200"}, {"2024-04-01", 140, "H200"}, {"2023-01-01", 94, "H100 NVL"}}
+
+// largerThanAnyCard: no card is named, but none there was would hold a rank.
+func (s *subject) largerThanAnyCard(p model.Profile, u memory.Use) []finding {
+	if s.gpu.name != "" || s.day == "" {
+		return nil
+	}
+	b := memory.Estimate(p, u)
+	if b.WeightsBytes == 0 {
+		return nil
+	}
+	for _, c := range largestCards {
+		if s.day < c.from {
+			continue
+		}
+		u.GPU = memory.GPU{Name: c.name, TotalBytes: int64(c.gib * memory.GiB)}
+		if e := memory.Estimate(p, u); e.Fits == nil || *e.Fits || gib(b.WeightsBytes) < 0.9*e.Utilization*c.gib {
+			return nil
+		}
+		n := u.TensorParallel * u.PipelineParallel
+		return []finding{{code: CodeWeights, reason: fmt.Sprintf("%.0f GiB of weights on each of %d card(s) are more than the engine may use of any card (%s, %.0f GiB)", gib(b.WeightsBytes), n, c.name, c.gib),
+			facts: []catalog.Fact{s.weightsFact(p, b.WeightsBytes, n), reported("gpu/largest", fmt.Sprintf("the largest card on %s was the %s with about %.0f GiB", s.day, c.name, c.gib), catalog.CardSource, "2026-11-25")}}}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package solve
+
+import (
+	"fmt"
+	"strings"
+
+	"justright/catalog"
+	"justright/problem"
+	"justright/version"
+)
+
+// registered says whether the release in use registers a class.
+func (s *subject) registered(class string) (catalog.Presence, catalog.Fact) {
+	v := s.version
+	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
+		t, f, ok := s.j.s.EarlyArchitecture(class)
+		if !ok {
+			if a, known := s.j.s.Architecture(class); known {
+				f = a.Fact()
+			}
+			return catalog.Absent, f
+		}
+		return t.At(v.Public()), f
+	}
+	a, ok := s.j.s.Architecture(class)
+	if !ok {
+		return catalog.Uncertain, catalog.Fact{}
+	}
+	return a.Registered.At(v.Public()), a.Fact()
+}
+
+// ruleArchitecture: the class in the release's registry, and the model type in its transformers.
+func ruleArchitecture(s *subject) []finding {
+	var out []finding
+	if f, ok := s.typeUnknown(); ok {
+		out = append(out, f)
+	}
+	if s.release == nil || !s.isVLLM() || s.architecture == "" || s.fork {
+		return out
+	}
+	a, known := s.j.s.Architecture(s.architecture)
+	if !known {
+		return out
+	}
+	has, fact := s.registered(s.architecture)
+	next := s.j.next(s.release)
+	if s.dev && has == catalog.Present && next != nil && a.Registered.At(next.Version) == catalog.Absent && daysBetween(s.day, next.Released) <= 14 {
+		last := s.release.Version
+		return append(out, finding{code: CodeRemoved, facts: []catalog.Fact{fact}, at: s.atEngine(),
+			reason: fmt.Sprintf("%s went after %s, and the branch of that day is all but %s", s.architecture, last, next.Version),
+			hints:  []problem.Hint{{Text: "take " + s.engine + "==" + last.String()}}})
+	}
+	if has != catalog.Absent || s.transformersBackend(a) || s.dev && next != nil && a.Registered.At(next.Version) == catalog.Present {
+		return out
+	}
+	first, last := a.Registered.First(), a.Registered.Last()
+	facts := []catalog.Fact{fact}
+	if !last.IsZero() && s.version.Public().Compare(last) > 0 {
+		if s.atMost {
+			return out // an older one than the newest possible may still have it
+		}
+		return append(out, finding{code: CodeRemoved, facts: facts, at: s.atEngine(),
+			reason: fmt.Sprintf("%s no longer knows %s; the last release that does is %s", s.label(), s.architecture, last),
+			hints:  []problem.Hint{{Text: "take " + s.engine + "==" + last.String()}}})
+	}
+	if s.dev && first.Compare(s.version.Base()) == 0 {
+		return out
+	}
+	since := first
+	if a.Registered[0].OrEarlier && s.version.Compare(catalog.FirstCurrentVLLM) < 0 {
+		since = version.PEP440{}
+	}
+	reason := fmt.Sprintf("%s does not know %s", s.label(), s.architecture)
+	if !since.IsZero() {
+		reason += fmt.Sprintf("; vLLM learned it in %s", since)
+	}
+	f := finding{code: CodeEngineUnknown, facts: facts, reason: reason, at: s.atEngine()}
+	if usable, ok := s.firstUsable(a); ok {
+		f.hints = append(f.hints, problem.Hint{Text: "take vllm==" + usable.String() + " or newer"})
+	} else if !since.IsZero() {
+		f.hints = append(f.hints, problem.Hint{Text: "take vllm==" + since.String() + " or newer"})
+	}
+	return append(out, f)
+}
+
+// firstUsable is the first release that registers the class and whose own transformers bounds admit one that knows
+// the type.
+func (s *subject) firstUsable(a catalog.Architecture) (version.PEP440, bool) {
+	mt, hasType := s.j.s.ModelType(a.ModelType)
+	for _, r := range s.j.Releases(catalog.VLLM) {
+		if a.Registered.At(r.Version) != catalog.Present {
+			continue
+		}
+		if a.ConfigInVLLM.At(r.Version) == catalog.Present || !hasType {
+			return r.Version, true
+		}
+		if n := s.j.s.NewestTransformers(r.Transformers, ""); !n.IsZero() && mt.KnownTo(n) == catalog.Present {
+			return r.Version, true
+		}
+	}
+	return version.PEP440{}, false
+}
+
+// transformersBackend reports whether a release that lacks the class serves it through transformers' own modeling code.
+func (s *subject) transformersBackend(a catalog.Architecture) bool {
+	return a.OnBackend.At(s.version.Public()) == catalog.Present
+}
+
+// typeUnknown: the transformers in use does not know the model type. A stated transformers speaks first; where only the
+// type is stated, the transformers that came with the release does.
+func (s *subject) typeUnknown() (finding, bool) {
+	if s.modelType == "" {
+		return finding{}, false
+	}
+	mt, ok := s.j.s.ModelType(s.modelType)
+	if !ok {
+		return finding{}, false
+	}
+	if s.ownConfig() {
+		return finding{}, false
+	}
+	stated := s.transformers.Stated()
+	var lacks bool
+	var with, id string
+	switch {
+	case !s.transformers.Exact.IsZero():
+		lacks = mt.KnownTo(s.transformers.Exact.Public()) == catalog.Absent && mt.KnownTo(s.transformers.Exact.Base()) == catalog.Absent
+		with, id = "transformers "+s.transformers.Exact.String(), "transformers"
+	case s.transformers.Range:
+		lacks = s.transformers.Bound.Set().Intersect(version.AtLeast(mt.First)).IsEmpty()
+		with, id = "transformers "+s.transformers.Text, "transformers"
+	case s.typeOnly && s.release != nil && s.isVLLM() && (s.hasImage || s.before("0.6.0") || s.exact || s.atMost) && !s.wheels && !s.installed.IsZero():
+		pin := s.installed
+		if has, _ := s.registered(s.architecture); has == catalog.Absent && !s.release.TransformersOnReleaseDay.IsZero() {
+			pin = s.release.TransformersOnReleaseDay // the engine lacks the class as well: say what is met first
+		}
+		lacks = mt.KnownTo(pin) == catalog.Absent
+		with, id = fmt.Sprintf("transformers %s, the newest when %s came out,", pin, s.label()), "installed"
+	case s.typeOnly && s.hasImage && s.imageDay() != "" && s.release == nil:
+		newest := s.j.s.NewestTransformers(version.Specifier{}, s.imageDay())
+		lacks = !newest.IsZero() && mt.KnownTo(newest) == catalog.Absent
+		with, id = fmt.Sprintf("transformers %s, the newest when the image was made,", newest), "installed"
+	}
+	if !lacks {
+		return finding{}, false
+	}
+	f := finding{code: CodeTransformersUnknown, facts: []catalog.Fact{mt.Fact()}, at: s.c.Transformers,
+		reason: fmt.Sprintf("%s does not know model type %s; transformers learned it in %s", with, s.modelType, mt.First)}
+	if stated {
+		f.facts = append(f.facts, s.says(id, "transformers is %s", s.transformers.Text))
+	} else if s.release != nil {
+		f.facts = append(f.facts, s.release.Fact(catalog.AspectTransformers))
+	}
+	f.hints = append(f.hints, problem.Hint{Text: "take transformers>=" + mt.First.String()})
+	return f, true
+}
+
+func (s *subject) imageDay() string {
+	if s.image.AsOf != "" {
+		return s.image.AsOf
+	}
+	if !s.hasImage || s.image.Engine.Stated() {
+		return ""
+	}
+	return s.day
+}
+
+// ownConfig reports whether the engine brings the configuration class of the model type itself.
+func (s *subject) ownConfig() bool {
+	if !s.isVLLM() || s.release == nil {
+		return false
+	}
+	v := s.version.Public()
+	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
+		return s.j.s.EarlyConfig(s.modelType).At(v) == catalog.Present
+	}
+	a, ok := s.j.s.Architecture(s.architecture)
+	return ok && a.ModelType == s.modelType && a.ConfigInVLLM.At(v) == catalog.Present
+}
+
+// ruleTransformersBound: the transformers stated against what the release admits, and combinations known to break.
+func ruleTransformersBound(s *subject) []finding {
+	if s.release == nil || !s.isVLLM() {
+		return nil
+	}
+	var out []finding
+	stated := s.transformers
+	bound := func(reason string, facts ...catalog.Fact) {
+		out = append(out, finding{code: CodeTransformersBound, reason: reason, at: s.c.Transformers,
+			facts: append(facts, s.says("transformers", "transformers is %s", stated.Text)),
+			hints: []problem.Hint{{Text: fmt.Sprintf("take transformers==%s, the newest on the day %s came out", s.release.TransformersOnReleaseDay, s.label())}}})
+	}
+	if stated.Stated() && s.release.HasBounds && (s.exact || s.dev) && !s.inOwnImage() {
+		if !stated.Exact.IsZero() && !s.release.Transformers.Contains(stated.Exact.Public()) && !stated.Exact.IsPrerelease() && newerThanBound(s, stated.Exact) {
+			bound(fmt.Sprintf("%s needs transformers %s, not %s", s.label(), s.release.Transformers, stated.Exact), s.release.Fact(catalog.AspectTransformers))
+		}
+		if stated.Range && s.release.Transformers.Set().Intersect(stated.Bound.Set()).IsEmpty() {
+			bound(fmt.Sprintf("%s needs transformers %s, which excludes %s", s.label(), s.release.Transformers, stated.Text), s.release.Fact(catalog.AspectTransformers))
+		}
+	}
+	for _, b := range breaks {
+		if b.holds(s) && len(out) == 0 {
+			bound(b.reason(s), catalog.Fact{ID: catalog.FactID("reported/" + b.id), Statement: b.statement, Source: b.source, Date: b.date, Standing: catalog.Reported})
+		}
+	}
+	if len(out) == 0 && s.architecture != "" {
+		if f, ok := s.unsolvable(); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// newerThanBound leaves a transformers below the floor to ruleArchitecture and to images that were tried: an older one
+// is often enough, a newer one than the cap is not.
+func newerThanBound(s *subject, v version.PEP440) bool {
+	return s.release.TransformersOnReleaseDay.IsZero() || v.Compare(s.release.TransformersOnReleaseDay) > 0
+}
+
+// known breaks of a release line with a newer transformers that its metadata admits.
+type transformersBreak struct {
+	id, statement, source, date string
+	engineFrom, engineBelow     string // releases
+	from                        string // transformers from
+	architectures               []string
+}
+
+var breaks = []transformersBreak{
+	{id: "transformers-5", statement: "vLLM admits transformers 5 from 0.19.1 on; earlier releases were written for 4.x and use what 5.0 removed",
+		source: "https://github.com/vllm-project/vllm/issues/40146", date: "2026-04-17", engineBelow: "0.19.0", from: "5.0.0"},
+	{id: "aimv2", statement: "transformers 4.54 registers aimv2 itself, and the Ovis configuration of vLLM 0.9 registers it again, which is an error at import",
+		source: "https://github.com/vllm-project/vllm/issues/17630", date: "2025-06-08", engineFrom: "0.9.0", engineBelow: "0.10.0", from: "4.54.0"},
+	{id: "mistral-image-processor", statement: "transformers 5.10 changed the Mistral image processor that vLLM 0.22 calls",
+		source: "https://github.com/vllm-project/vllm/issues/44911", date: "2026-06-08", engineFrom: "0.20.0", engineBelow: "0.23.0", from: "5.10.0",
+		architectures: []string{"PixtralForConditionalGeneration", "Mistral3ForConditionalGeneration"}},
+}
+
+func (b transformersBreak) holds(s *subject) bool {
+	if s.atMost || b.engineFrom != "" && s.before(b.engineFrom) || !s.before(b.engineBelow) {
+		return false
+	}
+	from := version.MustParsePEP440(b.from)
+	switch {
+	case !s.transformers.Exact.IsZero():
+		if s.transformers.Exact.Compare(from) < 0 {
+			return false
+		}
+	case s.transformers.Range:
+		if !s.transformers.Bound.Set().SubsetOf(version.AtLeast(from)) {
+			return false
+		}
+	default:
+		return false
+	}
+	if len(b.architectures) == 0 {
+		return true
+	}
+	for _, a := range b.architectures {
+		if a == s.architecture {
+			return true
+		}
+	}
+	return false
+}
+
+func (b transformersBreak) reason(s *subject) string {
+	return fmt.Sprintf("%s does not run with transformers %s: %s", s.label(), s.transformers.Text, b.statement)
+}
+
+// unsolvable: no transformers within the release's bounds knows the model's type, so that a plain install cannot load
+// it although the class is registered.
+func (s *subject) unsolvable() (finding, bool) {
+	if s.transformers.Stated() || s.profile == nil && !s.hasNamed || !s.exact || s.ownConfig() || s.modelType == "" {
+		return finding{}, false
+	}
+	a, ok := s.j.s.Architecture(s.architecture)
+	if !ok || a.RemoteCode || a.Registered.At(s.version.Public()) != catalog.Present {
+		return finding{}, false
+	}
+	if s.profile != nil && s.profile.RemoteCode {
+		return finding{}, false
+	}
+	mt, ok := s.j.s.ModelType(s.modelType)
+	if !ok {
+		return finding{}, false
+	}
+	newest := s.j.s.NewestTransformers(s.release.Transformers, "")
+	if newest.IsZero() || mt.KnownTo(newest) != catalog.Absent {
+		return finding{}, false
+	}
+	f := finding{code: CodeTransformersBound, at: s.atEngine(), facts: []catalog.Fact{s.release.Fact(catalog.AspectTransformers), mt.Fact()},
+		reason: fmt.Sprintf("%s registers %s, but admits no transformers that knows %s (%s and newer)", s.label(), s.architecture, s.modelType, mt.First)}
+	if usable, ok := s.firstUsable(a); ok {
+		f.hints = append(f.hints, problem.Hint{Text: "take vllm==" + usable.String() + " or newer"})
+	}
+	return f, true
+}
+
+// atEngine is the text that names the engine, for pointing at a pasted line.
+func (s *subject) atEngine() string {
+	if s.hasImage && (s.c.Engine.Text == "" && s.c.Pins.Engine == "") {
+		return strings.TrimSpace(s.image.Text)
+	}
+	if s.c.Engine.Text != "" {
+		return s.c.Engine.Text
+	}
+	return s.c.Pins.Engine
+}

@@ -1,0 +1,238 @@
+package solve
+
+import (
+	"fmt"
+	"strings"
+
+	"justright/catalog"
+	"justright/problem"
+	"justright/version"
+)
+
+// quantMethod is how the weights are stored: as the flag, the config or the name says; "" when they are not quantised
+// or it is not known.
+func (s *subject) quantMethod() string {
+	if q, ok := s.flags.Get("quantization"); ok && q != "" && q != "none" {
+		return strings.ToLower(strings.ReplaceAll(q, "-", "_"))
+	}
+	if s.profile != nil {
+		if s.profile.Quant == nil {
+			return ""
+		}
+		m, f := s.profile.Quant.Method, s.profile.Quant.Format
+		switch {
+		case strings.Contains(f, "nvfp4"), m == "modelopt" && s.profile.Quant.Bits == 4, m == "modelopt_fp4":
+			return "nvfp4"
+		case m == "compressed-tensors" && (strings.Contains(f, "float") && s.profile.Quant.Bits == 8):
+			return "compressed_tensors_fp8"
+		case m == "compressed-tensors" && strings.Contains(f, "pack"):
+			return "compressed_tensors_int4"
+		}
+		return strings.ReplaceAll(m, "-", "_")
+	}
+	switch q := s.named.Quant; q {
+	case "compressed-tensors-fp8":
+		return "compressed_tensors_fp8"
+	case "compressed-tensors-int8":
+		return "compressed_tensors_int8"
+	case "compressed-tensors":
+		return "compressed_tensors_int4"
+	case "int4", "int8": // the method is not in the name
+		return ""
+	default:
+		return strings.ReplaceAll(q, "-", "_")
+	}
+}
+
+// quantSpan says in which vLLM releases a method works without a plugin.
+type quantSpan struct {
+	first, last string
+	statement   string
+	source      string
+}
+
+// quantSpans holds methods that came late or went; from the quantisation registries inside the wheels.
+var quantSpans = map[string]quantSpan{
+	"mxfp4":              {first: "0.10.1", statement: "vLLM loads MXFP4 weights from 0.10.1 on", source: "vllm wheels: model_executor/layers/quantization/__init__.py"},
+	"nvfp4":              {first: "0.8.0", statement: "vLLM loads NVFP4 weights from 0.8.0 on", source: "vllm wheels: model_executor/layers/quantization/__init__.py"},
+	"gguf":               {first: "0.5.5", last: "0.23.0", statement: "vLLM loads GGUF itself up to 0.23.0; from 0.24.0 on with vllm-gguf-plugin", source: "vllm 0.24.0 wheel: quantization/__init__.py"},
+	"bitsandbytes":       {first: "0.5.0", last: "0.27.1", statement: "vLLM loads bitsandbytes itself up to 0.27.1; from 0.28.0 on with vllm-bnb-plugin", source: "vllm 0.28.0 wheel: quantization/__init__.py"},
+	"awq":                {first: "0.2.0", statement: "vLLM loads AWQ from 0.2.0 on", source: "https://github.com/vllm-project/vllm/releases/tag/v0.2.0"},
+	"gptq":               {first: "0.2.6", statement: "vLLM loads GPTQ from 0.2.6 on", source: "PyPI wheel vllm 0.2.6: quantization/__init__.py"},
+	"fp8":                {first: "0.4.1", statement: "vLLM loads FP8 from 0.4.1 on", source: "PyPI wheel vllm 0.4.1: quantization/__init__.py"},
+	"compressed_tensors": {first: "0.5.0", statement: "vLLM loads compressed-tensors from 0.5.0 on", source: "PyPI wheel vllm 0.5.0: quantization/__init__.py"},
+	"auto_round":         {first: "0.9.0", statement: "vLLM loads AutoRound's own format from 0.9.0 on", source: "vllm wheels: quantization/__init__.py"},
+	"exl2":               {first: "99", statement: "vLLM loads no EXL2 weights", source: "vllm wheels: quantization/__init__.py"},
+}
+
+// ruleQuantEngine: the release knows the quantisation method.
+func ruleQuantEngine(s *subject) []finding {
+	if s.release == nil || !s.isVLLM() || s.fork {
+		return nil
+	}
+	m := s.quantMethod()
+	if m == "" {
+		return nil
+	}
+	key := m
+	if strings.HasPrefix(m, "compressed_tensors") {
+		key = "compressed_tensors"
+	}
+	if t, fact, ok := s.j.quantTimeline(key); ok && !s.atMost {
+		switch {
+		case t.At(s.version.Public()) == catalog.Absent && s.exact:
+			return []finding{s.quantFinding(m, fact, t.First().String(), lastOf(t))}
+		case t.At(s.version.Public()) != catalog.Absent:
+			return nil
+		}
+	}
+	span, ok := quantSpans[key]
+	if !ok {
+		return nil
+	}
+	fact := reported("vllm/quantization/"+key, span.statement, span.source, "2026-11-25")
+	if s.before(span.first) && !(s.dev && version.MustParsePEP440(span.first).Compare(s.version.Base()) == 0) || span.last != "" && s.exact && s.version.Public().Compare(version.MustParsePEP440(span.last)) > 0 {
+		return []finding{s.quantFinding(m, fact, span.first, span.last)}
+	}
+	return nil
+}
+
+func lastOf(t catalog.Timeline) string {
+	if l := t.Last(); !l.IsZero() {
+		return l.String()
+	}
+	return ""
+}
+
+func (s *subject) quantFinding(m string, fact catalog.Fact, first, last string) finding {
+	f := finding{code: CodeQuantEngine, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s does not load %s weights", s.label(), strings.ReplaceAll(m, "_", "-"))}
+	if s.before(first) && first != "99" {
+		f.hints = []problem.Hint{{Text: "take vllm==" + first + " or newer"}}
+	} else if last != "" {
+		f.hints = []problem.Hint{{Text: "take vllm==" + last + " or older, or the plugin"}}
+	}
+	return f
+}
+
+// quantFloor is the lowest compute capability a method runs on in a range of releases.
+type quantFloor struct {
+	method      string
+	below       string // releases before this one; "" all
+	from        string
+	moeOnly     bool
+	min         version.Capability
+	statement   string
+	source      string
+	unlessFlags []string // values of --moe-backend that lift it
+}
+
+var quantFloors = []quantFloor{
+	{method: "mxfp4", min: version.Capability{Major: 8}, statement: "MXFP4 weights need compute capability 8.0: there is no Marlin kernel for them on Turing", source: "https://github.com/vllm-project/vllm/issues/22288"},
+	{method: "fp8", below: "0.5.1", min: version.Capability{Major: 8, Minor: 9}, statement: "FP8 weights needed compute capability 8.9 before the Marlin kernel came in 0.5.1", source: "https://github.com/vllm-project/vllm/pull/5975"},
+	{method: "fp8", below: "0.9.0", moeOnly: true, min: version.Capability{Major: 8, Minor: 9}, statement: "experts in FP8 needed compute capability 8.9 before 0.9.0: the Triton kernel has no fp8e4nv below it", source: "https://github.com/vllm-project/vllm/issues/18182", unlessFlags: []string{"marlin"}},
+	{method: "fp8", below: "0.16.0", min: version.Capability{Major: 8}, statement: "FP8 weights run weight-only through Marlin from compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/fp8.py get_min_capability"},
+	{method: "fp8", min: version.Capability{Major: 7, Minor: 5}, statement: "FP8 weights need compute capability 7.5", source: "vllm wheels: quantization/fp8.py get_min_capability"},
+	{method: "fbgemm_fp8", below: "0.6.0", min: version.Capability{Major: 8, Minor: 9}, statement: "FBGEMM FP8 needed compute capability 8.9 at first", source: "https://github.com/vllm-project/vllm/issues/6815"},
+	{method: "compressed_tensors_fp8", below: "0.6.0", min: version.Capability{Major: 8, Minor: 9}, statement: "compressed-tensors FP8 needed compute capability 8.9 before its weight-only path", source: "https://github.com/vllm-project/vllm/issues/6815"},
+	{method: "compressed_tensors_fp8", below: "0.9.0", moeOnly: true, min: version.Capability{Major: 8, Minor: 9}, statement: "experts in FP8 needed compute capability 8.9 before 0.9.0", source: "https://github.com/vllm-project/vllm/issues/18182"},
+	{method: "compressed_tensors_fp8", below: "0.16.0", min: version.Capability{Major: 8}, statement: "compressed-tensors FP8 runs weight-only from compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: compressed_tensors get_min_capability"},
+	{method: "compressed_tensors_int4", below: "0.16.0", min: version.Capability{Major: 8}, statement: "compressed-tensors W4A16 needs compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: compressed_tensors wNa16 get_min_capability"},
+	{method: "compressed_tensors_int8", min: version.Capability{Major: 7, Minor: 5}, statement: "compressed-tensors W8A8 needs compute capability 7.5", source: "vllm wheels: compressed_tensors get_min_capability"},
+	{method: "compressed_tensors_int8", from: "0.6.3", below: "0.6.4", min: version.Capability{Major: 8}, statement: "the INT8 W8A8 kernel of 0.6.3 is not compiled for Turing", source: "https://github.com/vllm-project/vllm/issues/9419"},
+	{method: "nvfp4", below: "0.9.0", min: version.Capability{Major: 10}, statement: "NVFP4 ran on Blackwell only before the Marlin fallback of 0.9.0", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "nvfp4", below: "0.24.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0", source: "https://github.com/vllm-project/vllm/pull/45375"},
+	{method: "modelopt", below: "0.24.0", min: version.Capability{Major: 8}, statement: "ModelOpt weights need compute capability 8.0 (8.9 for FP8)", source: "https://github.com/vllm-project/vllm/pull/45375"},
+	{method: "modelopt_fp4", below: "0.24.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0", source: "https://github.com/vllm-project/vllm/pull/45375"},
+	{method: "awq", min: version.Capability{Major: 7, Minor: 5}, statement: "AWQ needs compute capability 7.5", source: "vllm wheels: quantization/awq.py get_min_capability"},
+	{method: "awq_marlin", below: "0.16.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/awq_marlin.py get_min_capability"},
+	{method: "gptq_marlin", below: "0.16.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/gptq_marlin.py get_min_capability"},
+	{method: "marlin", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0", source: "vllm wheels: quantization/marlin.py get_min_capability"},
+	{method: "bitsandbytes", min: version.Capability{Major: 7}, statement: "bitsandbytes needs compute capability 7.0", source: "vllm wheels: quantization/bitsandbytes.py get_min_capability"},
+	{method: "fp_quant", min: version.Capability{Major: 10}, statement: "FP-Quant needs compute capability 10.0", source: "vllm wheels: quantization/fp_quant.py get_min_capability"},
+}
+
+// ruleQuantGPU: the card runs the quantisation method.
+func ruleQuantGPU(s *subject) []finding {
+	c, m := s.gpu.capability, s.quantMethod()
+	if c.IsZero() || m == "" || s.fork {
+		return nil
+	}
+	if s.engine == catalog.SGLang && m != "mxfp4" || s.engine == catalog.VLLMCPU {
+		return nil
+	}
+	for _, q := range quantFloors {
+		if q.method != m || c.Compare(q.min) >= 0 || q.moeOnly && !s.isMoE() {
+			continue
+		}
+		if q.below != "" && (s.release == nil || !s.before(q.below)) || q.from != "" && (s.release == nil || s.before(q.from)) {
+			continue
+		}
+		if v, _ := s.flags.Get("moe-backend"); len(q.unlessFlags) > 0 && strings.EqualFold(v, q.unlessFlags[0]) {
+			continue
+		}
+		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m, "_", "-"), q.min, s.cardName()),
+			facts: []catalog.Fact{reported("vllm/quantization/"+m+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
+	}
+	if s.engine == catalog.VLLM && s.release != nil && s.isMoE() && strings.HasPrefix(m, "compressed_tensors_fp8") && c == capOf(9, 0) && s.exact && !s.before("0.9.0") && s.before("0.9.2") {
+		return []finding{s.capabilityFinding(fmt.Sprintf("%s has no kernel for experts in compressed-tensors FP8 on %s", s.label(), s.cardName()),
+			reported("vllm/0.9.0/fp8-moe", "in 0.9.0 and 0.9.1 10.0+PTX took the place of 9.0+PTX in the list of architectures, and the grouped FP8 kernel has no code for 9.0", "https://github.com/vllm-project/vllm/issues/18841", "2025-06-04"))}
+	}
+	return nil
+}
+
+func (s *subject) isMoE() bool {
+	return s.profile != nil && s.profile.MoE != nil || s.named.MoE || strings.Contains(s.architecture, "Moe") || strings.Contains(s.architecture, "Llama4") || strings.Contains(s.architecture, "DeepseekV")
+}
+
+// ruleDType: bfloat16 needs compute capability 8.0.
+func ruleDType(s *subject) []finding {
+	c := s.gpu.capability
+	if c.IsZero() || c.Compare(capOf(8, 0)) >= 0 || s.engine == catalog.VLLMCPU {
+		return nil
+	}
+	d, stated := s.flags.Get("dtype")
+	d = strings.ToLower(d)
+	at := ""
+	for _, f := range s.flags.List {
+		if f.Name == "dtype" {
+			at = strings.TrimSpace(f.Given + " " + f.Value)
+		}
+	}
+	fact := reported("vllm/bfloat16", "bfloat16 needs compute capability 8.0", "vllm/worker: check of the data type; https://github.com/vllm-project/vllm/issues/946", "2026-11-25")
+	if d == "bfloat16" || d == "bf16" {
+		return []finding{{code: CodeDType, at: at, facts: []catalog.Fact{fact, s.cardFact()}, reason: fmt.Sprintf("bfloat16 needs compute capability 8.0, %s has less", s.cardName()),
+			hints: []problem.Hint{{Text: "--dtype half"}}}}
+	}
+	if (d == "half" || d == "float16") && s.isVLLM() && s.since("0.9.1") {
+		switch s.modelType {
+		case "gemma2", "gemma3", "gemma3_text", "plamo2", "glm4":
+			return []finding{{code: CodeDType, at: at, facts: []catalog.Fact{reported("vllm/float16/"+s.modelType, "vLLM refuses float16 for "+s.modelType+": its activations overflow", "vllm/config: _FLOAT16_NOT_SUPPORTED_MODELS", "2026-11-25"), s.cardFact()},
+				reason: fmt.Sprintf("%s does not run in float16, and %s has no bfloat16", s.modelType, s.cardName()), hints: []problem.Hint{{Text: "--dtype float32"}}}}
+		}
+	}
+	if (!stated || d == "auto" || d == "") && s.isVLLM() && s.before("0.9.0") && s.checkpointBF16() {
+		return []finding{{code: CodeDType, facts: []catalog.Fact{fact, s.cardFact(),
+			reported("vllm/dtype-fallback", "vLLM takes float16 by itself on such cards only from 0.9.0 on", "https://github.com/vllm-project/vllm/pull/17265", "2025-05-09")},
+			reason: fmt.Sprintf("the checkpoint is bfloat16, %s has no bfloat16, and %s does not fall back by itself", s.cardName(), s.label()),
+			hints:  []problem.Hint{{Text: "--dtype half"}}}}
+	}
+	return nil
+}
+
+// checkpointBF16 reports whether the model's own data type is bfloat16, from its config or its family.
+func (s *subject) checkpointBF16() bool {
+	if s.profile != nil && s.profile.DType != "" {
+		return s.profile.DType == "bfloat16"
+	}
+	if s.quantMethod() != "" || s.named.Bits < 16 {
+		return false
+	}
+	name := strings.ToLower(s.named.Name)
+	switch s.modelType {
+	case "llama":
+		return strings.Contains(name, "llama-3") || strings.Contains(name, "llama3") || strings.Contains(name, "yi-")
+	case "qwen", "qwen2", "qwen2_moe", "qwen2_vl", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "mistral", "mixtral", "phi3", "chatglm", "internlm2", "cohere", "baichuan", "deepseek_v2":
+		return s.named.Architecture != "" && s.modelType != "chatglm"
+	}
+	return false
+}
