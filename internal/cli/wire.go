@@ -6,7 +6,10 @@ import "github.com/spf13/cobra"
 func commands(w *World) []*cobra.Command {
 	return []*cobra.Command{
 		newDiagnoseCommand(w),
+		newFitCommand(w),
 		newVerifyCommand(w),
 		newBenchCommand(w),
+		newSimCommand(w),
+		newSimToolCommand(w),
 	}
 }

@@ -102,6 +102,9 @@ func (r *Resolver) Resolve(ctx context.Context, ref string) (model.Profile, erro
 	if r.o.Offline {
 		return model.Profile{}, unknown(ref, "it is not in the catalog, and HF_HUB_OFFLINE forbids asking the hub")
 	}
+	if !strings.Contains(id, "/") && r.o.Endpoint == "" {
+		return model.Profile{}, unknown(ref, "a name without a slash is one of the catalog's, and the catalog has none like it")
+	}
 	return r.fromHub(ctx, id, revision)
 }
 

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"justright/memory"
+	"justright/model"
+)
+
+// printFit shows the account as a sum a person can check.
+func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
+	fmt.Fprintf(w, "%s   %s\n", p.ID, describeModel(p))
+	if d.GPU.MemoryBytes == nil {
+		printKnown(w, d)
+	} else {
+		count := ""
+		if d.GPU.Count > 1 {
+			count = fmt.Sprintf("%d x ", d.GPU.Count)
+		}
+		fmt.Fprintf(w, "%s%s (%s)   vLLM %s", count, d.GPU.Name, gib(*d.GPU.MemoryBytes), d.Engine)
+		if c.chosen {
+			fmt.Fprint(w, "   chosen: the smallest that is sure to do")
+		}
+		fmt.Fprint(w, "\n\n")
+		printAccount(w, d)
+	}
+	printVerdict(w, p, d)
+	if len(d.Options) > 0 {
+		fmt.Fprintf(w, "\n%-22s %5s  %-9s %9s\n", "card", "count", "fits", "context")
+		for _, o := range d.Options {
+			fmt.Fprintf(w, "%-22s %5d  %-9s %9d\n", o.GPU, max(1, o.Count), fitWord(o.Fits), o.Context)
+		}
+	}
+	for _, u := range d.Unknowns {
+		fmt.Fprintf(w, "not known: %s\n", u)
+	}
+}
+
+func printKnown(w io.Writer, d fitDocument) {
+	fmt.Fprintln(w)
+	if d.WeightsBytes != nil {
+		fmt.Fprintf(w, "weights               %s\n", gib(*d.WeightsBytes))
+	}
+	if d.KVBytesPerToken != nil {
+		fmt.Fprintf(w, "cache                 %d bytes a token\n", *d.KVBytesPerToken)
+	}
+}
+
+// printAccount prints the terms in the order in which they are subtracted; bounds stand where they are wide.
+func printAccount(w io.Writer, d fitDocument) {
+	sign := map[string]string{"share of the card": " ", "weights": "-", "activations": "-", "graphs": "-", "resident": "-", "cache budget": "="}
+	byName := map[string]memory.Term{}
+	for _, t := range d.Terms {
+		byName[t.Name] = t
+	}
+	for _, name := range []string{"share of the card", "weights", "activations", "graphs", "resident", "cache budget", "cache needed", "outside", "graphs, outside the budget"} {
+		t, ok := byName[name]
+		if !ok {
+			continue
+		}
+		mark := sign[name]
+		if mark == "" {
+			mark = " "
+		}
+		bounds := ""
+		if t.High-t.Low > memory.GiB/5 {
+			bounds = fmt.Sprintf("%.1f to %.1f", float64(t.Low)/memory.GiB, float64(t.High)/memory.GiB)
+		}
+		fmt.Fprintf(w, "%s %-27s %10s  %-14s %s\n", mark, name, gib(t.Bytes), bounds, t.Formula)
+	}
+}
+
+func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
+	fmt.Fprintf(w, "\n%s", map[string]string{"yes": "fits", "no": "does not fit", "not sure": "not sure"}[fitWord(d.Fits)])
+	if d.Reason != "" {
+		fmt.Fprintf(w, ": %s", d.Reason)
+	}
+	fmt.Fprintln(w)
+	if d.KVTokens == nil || d.Concurrency == nil || d.MaxContext == nil || d.Context == nil {
+		return
+	}
+	fmt.Fprintf(w, "%d tokens of cache at %d bytes each: %.1f requests of %d tokens at once", *d.KVTokens, *d.KVBytesPerToken, *d.Concurrency, *d.Context)
+	if *d.MaxContext > 0 {
+		fmt.Fprintf(w, "; longest context about %d", *d.MaxContext)
+	}
+	fmt.Fprintln(w)
+	if d.Fits == nil || !*d.Fits {
+		if *d.MaxContext >= 1024 && *d.MaxContext < *d.Context {
+			fmt.Fprintf(w, "hint: a shorter context may do: --context %d\n", *d.MaxContext*9/10/1024*1024)
+		}
+		fmt.Fprintf(w, "hint: more cards, or smaller batches: justright fit %s --gpu %q --gpus %d -- --max-num-seqs 64 --max-num-batched-tokens 2048\n", p.ID, d.GPU.Name, d.GPU.Count*2)
+	}
+}
+
+func fitWord(b *bool) string {
+	switch {
+	case b == nil:
+		return "not sure"
+	case *b:
+		return "yes"
+	default:
+		return "no"
+	}
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/memory.GiB) }
