@@ -1,0 +1,10 @@
+//go:build unix && !linux
+
+package runpodsim
+
+import "syscall"
+
+func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// processesOf cannot be told here; the process group has to do.
+func processesOf(string) []int { return nil }
