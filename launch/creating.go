@@ -203,7 +203,7 @@ func (m *saga) unansweredLong(a *Attempt) {
 // listed compares the account's machines with the attempts. Identity is the attempt id in the machine's environment,
 // beside the owner id; names mean nothing.
 func (m *saga) listed(e Listed) {
-	m.s.Polling, m.s.LastPoll, m.s.PollFails = false, m.now, 0
+	m.s.Polling, m.s.LastPoll, m.s.LastList, m.s.PollFails, m.s.ListUnsure = false, m.now, m.now, 0, ""
 	byAttempt := map[string][]Instance{}
 	present := map[string]bool{}
 	for _, in := range e.Instances {
@@ -295,7 +295,7 @@ func (m *saga) stillThere(a *Attempt, in Instance) {
 	case Removed, Never, Refused:
 		// Denied before, and here it is: what bills counts, not what was said.
 		a.PodID, a.Phase, a.Asked, a.Denials, a.Tries, a.NextAt = in.ID, Deleting, false, 0, 0, m.now
-		a.Stopped = time.Time{}
+		a.Stopped, a.StopSeen = time.Time{}, false
 		if a.Created.IsZero() {
 			a.Created = in.Created
 		}
@@ -336,6 +336,9 @@ func (m *saga) missing(a *Attempt, present map[string]bool) {
 func (m *saga) listFailed(e ListFailed) {
 	m.s.Polling, m.s.LastPoll = false, m.now
 	m.s.PollFails++
+	if e.Kind == FailAuth && m.s.PollFails >= 3 && m.s.sweeping() {
+		m.s.ListUnsure = e.Detail
+	}
 	for i := range m.s.Attempts {
 		a := &m.s.Attempts[i]
 		if a.Phase != Unanswered {

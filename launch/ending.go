@@ -58,8 +58,8 @@ func (m *saga) deleteAnswered(e DeleteAnswered) {
 // confirmAt is when the next denial can count: a 404 right after the create proves nothing.
 func (m *saga) confirmAt(a *Attempt) time.Time {
 	t := m.now.Add(m.s.Timing.ConfirmGap)
-	if a.Denials == 0 {
-		t = m.now
+	if a.Denials == 0 && !a.StopSeen {
+		return m.now // the first answer tells when it stopped billing
 	}
 	if first := a.born().Add(m.s.Timing.ConfirmAfter); t.Before(first) {
 		return first
@@ -92,8 +92,12 @@ func (m *saga) denied(e Denied) {
 	if m.due(a.born().Add(m.s.Timing.ConfirmAfter)) {
 		a.Denials++
 	}
-	if a.Stopped.IsZero() {
-		a.Stopped = m.lastAlive(a)
+	if !a.StopSeen {
+		// A promise that is confirmed at once dates the end; after a long silence only the denial does.
+		if a.Stopped.IsZero() || m.now.Sub(a.Stopped) > 15*time.Second || a.Armed && m.pastLimit(a) {
+			a.Stopped = m.lastAlive(a)
+		}
+		a.StopSeen = true
 	}
 	if a.Denials >= 2 {
 		if a.Was != "" {
@@ -131,7 +135,7 @@ func (m *saga) present(e Present) {
 		return
 	}
 	a.Busy, a.Denials, a.Unsure = "", 0, ""
-	a.Stopped = time.Time{}
+	a.Stopped, a.StopSeen = time.Time{}, false
 	if a.Was != "" {
 		// The list had lost it; the provider has not.
 		a.Phase, a.Was, a.Asked, a.Foreign = a.Was, "", false, false

@@ -167,6 +167,7 @@ func (m *saga) guardSaid(a *Attempt, e GuardSaid) {
 func (m *saga) resume() {
 	s := m.s
 	s.Planning, s.Polling, s.End, s.DetachAt = false, false, nil, time.Time{}
+	s.ListUnsure, s.PollFails = "", 0
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
 		a.Busy, a.Following, a.Unsure = "", false, ""
@@ -314,6 +315,11 @@ func (m *saga) poll() {
 			return
 		}
 	}
+	if m.s.sweeping() && m.due(m.s.sweptBy()) && m.due(m.s.LastPoll.Add(m.s.Timing.ConfirmGap)) {
+		m.s.Polling = true
+		m.do(Poll{})
+		return
+	}
 	if m.pollWanted() && m.due(m.s.LastPoll.Add(m.s.Timing.Poll)) {
 		m.s.Polling = true
 		m.do(Poll{})
@@ -359,23 +365,21 @@ func (m *saga) finish() {
 		m.stop(Stop{"detached", problem.ExitInterrupted, "detached", "the machine goes on; its guard is armed"})
 		return
 	}
-	parked, unsure := true, ""
+	unsure := s.ListUnsure
 	for _, a := range s.Attempts {
-		if !a.Phase.Settled() && a.Phase != Open {
-			parked = false
-			if a.Unsure != "" && a.Tries >= 3 {
-				unsure = a.Unsure
-			}
+		if !a.Phase.Settled() && a.Phase != Open && a.Unsure != "" && a.Tries >= 3 {
+			unsure = a.Unsure
 		}
 	}
 	switch {
 	case unsure != "" && s.NoNext:
 		m.stop(Stop{"failed", problem.ExitCredentials, "removal_unknown",
 			"whether the machine is gone cannot be told: " + unsure})
-	case !parked:
+	case !s.parked():
 		if c := s.Current(); c != nil && c.Phase == Ready && (c.Armed || c.Price == 0) && s.DetachAt.IsZero() && !s.LastPoll.IsZero() {
 			m.stop(Stop{"ready", problem.ExitOK, "ready", ""})
 		}
+	case s.sweeping():
 	case s.Wanted == WantGone && s.WantedWhy == CauseInterrupt:
 		m.stop(Stop{"cancelled", problem.ExitInterrupted, "interrupted", "torn down"})
 	case s.Wanted == WantGone:
@@ -433,14 +437,24 @@ func (s State) Due() time.Time {
 			}
 		}
 	}
+	if s.sweeping() && !s.Polling {
+		add(maxTime(s.sweptBy(), s.LastPoll.Add(s.Timing.ConfirmGap)))
+	}
 	if polls && !s.Polling {
 		add(s.LastPoll.Add(s.Timing.Poll))
 	}
-	if !s.Planning && !s.NoNext {
+	if !s.Planning && !s.NoNext && s.Current() == nil {
 		add(s.PlanAfter)
 	}
 	add(s.DetachAt)
 	return due
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (m *saga) backoff(tries int) time.Duration {

@@ -104,7 +104,10 @@ type State struct {
 	PlanAfter time.Time `json:"plan_after,omitzero"`
 	DetachAt  time.Time `json:"detach_at,omitzero"`
 	LastPoll  time.Time `json:"last_poll,omitzero"`
+	LastList  time.Time `json:"last_list,omitzero"` // the last poll that was answered
 	PollFails int       `json:"poll_fails"`
+	// ListUnsure says why nothing can be learned from lists: the provider does not let us ask.
+	ListUnsure string `json:"list_unsure,omitempty"`
 
 	// What is in flight in the process that holds the lease; forgotten by Resume.
 	Planning bool `json:"planning"`
@@ -154,6 +157,7 @@ type Attempt struct {
 	CapBy     time.Time `json:"cap_by"`
 	SeenAlive time.Time `json:"seen_alive,omitzero"`
 	Stopped   time.Time `json:"stopped,omitzero"` // when it stopped billing, as far as known
+	StopSeen  bool      `json:"stop_seen"`        // and a denial agreed
 
 	Asked     bool      `json:"asked"` // a delete was answered with success, or none is needed
 	Denials   int       `json:"denials"`
@@ -266,6 +270,33 @@ func (s State) Unsettled() []Attempt {
 		}
 	}
 	return out
+}
+
+// sweptBy is when a list shows whatever the task's creates made twice; zero when none was sent.
+func (s State) sweptBy() time.Time {
+	var t time.Time
+	for _, a := range s.Attempts {
+		if due := a.Intended.Add(s.Timing.ConfirmAfter); a.Phase != Refused && due.After(t) {
+			t = due
+		}
+	}
+	return t
+}
+
+// swept reports whether a list was read late enough to show a second machine of one intent.
+func (s State) swept() bool {
+	t := s.sweptBy()
+	return t.IsZero() || !s.LastList.Before(t)
+}
+
+// parked reports whether nothing is left to do for any attempt: settled, or open and looked for.
+func (s State) parked() bool {
+	return !slices.ContainsFunc(s.Attempts, func(a Attempt) bool { return !a.Phase.Settled() && a.Phase != Open })
+}
+
+// sweeping reports whether only that list is missing.
+func (s State) sweeping() bool {
+	return s.NoNext && s.parked() && !s.swept()
 }
 
 // Over reports whether nothing of the task can bill any more and nothing more is to be tried.

@@ -29,6 +29,7 @@ type driver struct {
 	events  chan done
 	follows map[string]*follower
 	seen    map[string]bool // attempts that our key has shown, though another made them
+	nap     time.Duration   // least wait before the next tick
 	err     error
 }
 
@@ -89,7 +90,7 @@ func (d *driver) loop() {
 	for d.err == nil && d.state.End == nil {
 		var timer <-chan time.Time
 		if due := d.state.Due(); !due.IsZero() {
-			timer = time.After(max(0, due.Sub(d.cfg.Now())) + time.Millisecond)
+			timer = time.After(max(d.nap, due.Sub(d.cfg.Now())) + time.Millisecond)
 		}
 		select {
 		case <-d.ctx.Done():
@@ -101,9 +102,23 @@ func (d *driver) loop() {
 		case <-renew.C:
 			d.renew()
 		case <-timer:
-			d.apply(launch.Tick{At: d.now()})
+			d.tick()
+			continue
 		}
+		d.nap = 0
 	}
+}
+
+// tick lets time have its say. A tick that leads to nothing is not stored, and the next one waits a little longer: what
+// is due then hangs on an answer that is still on its way.
+func (d *driver) tick() {
+	e := launch.Tick{At: d.now()}
+	if _, effects := launch.Next(d.state, e); len(effects) == 0 {
+		d.nap = min(d.nap+100*time.Millisecond, time.Second)
+		return
+	}
+	d.nap = 0
+	d.apply(e)
 }
 
 // answered takes in what came of an effect.

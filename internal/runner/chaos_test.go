@@ -1,0 +1,468 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"justright/internal/provider"
+	"justright/internal/runner"
+	"justright/internal/store"
+	"justright/launch"
+	"justright/money"
+	"justright/sim/runpodsim"
+)
+
+var (
+	schedules = flag.Int("chaos", 400, "how many seeded schedules TestChaos runs")
+	firstSeed = flag.Uint64("chaos-seed", 1, "the first seed")
+	mutation  = flag.String("chaos-mutation", "", "break the saga on purpose: act-first, no-lookup, no-confirm; TestChaos must fail")
+)
+
+// schedule is one life of a task among failures, decided by its seed alone.
+type schedule struct {
+	*world
+	seed     uint64
+	mutation string
+	asleep   time.Duration // nobody was awake
+	dead     time.Duration // nobody was awake and a machine of ours, not armed, was billing
+	maxRate  money.USD
+	notes    []string
+}
+
+const chaosBudget = money.Dollar / 20
+
+// TestChaos kills processes at every effect, cuts every call, loses and doubles replies, races processes, skews clocks
+// and switches guards off, by seed; then it asks the simulator's ledger what really happened.
+func TestChaos(t *testing.T) {
+	if err := runChaos(t, *firstSeed, *schedules, *mutation); err != nil {
+		t.Error(err)
+	}
+}
+
+// Each mutation removes one of the rules that the saga's safety hangs on. A chaos run that does not notice proves nothing.
+func TestChaosNoticesMutations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
+	for _, m := range []string{"act-first", "no-lookup", "no-confirm"} {
+		t.Run(m, func(t *testing.T) {
+			if err := runChaos(t, 1, 200, m); err == nil {
+				t.Error("200 schedules without this rule, and nothing was noticed")
+			} else {
+				t.Logf("noticed: %v", err)
+			}
+		})
+	}
+}
+
+// runChaos spreads the schedules over the processors and returns the first violation by seed.
+func runChaos(t *testing.T, first uint64, n int, mutation string) error {
+	workers := runtime.GOMAXPROCS(0)
+	var mu sync.Mutex
+	worst, firstBad := error(nil), first+uint64(n)
+	var counts tally
+	t.Run("schedules", func(t *testing.T) {
+		for k := range workers {
+			t.Run(fmt.Sprint(k), func(t *testing.T) {
+				t.Parallel()
+				for seed := first + uint64(k); seed < first+uint64(n); seed += uint64(workers) {
+					var err error
+					synctest.Test(t, func(t *testing.T) { err = oneSchedule(t.Context(), seed, mutation, &counts) })
+					mu.Lock()
+					if err != nil && seed < firstBad {
+						worst, firstBad = fmt.Errorf("seed %d: %w", seed, err), seed
+					}
+					stop := worst != nil && seed > firstBad
+					mu.Unlock()
+					if stop {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Logf("chaos: %s", counts.String())
+	return worst
+}
+
+// tally counts what a chaos run met, so that a run that met nothing is seen.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *tally) add(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int{}
+	}
+	c.n[what]++
+}
+
+func (c *tally) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var b strings.Builder
+	for _, k := range []string{"schedules", "kills", "pods", "unanswered", "duplicates", "guard-ended", "steals", "held", "lost", "ready", "foreign"} {
+		fmt.Fprintf(&b, "%s %d  ", k, c.n[k])
+	}
+	return b.String()
+}
+
+func oneSchedule(ctx context.Context, seed uint64, mutation string, counts *tally) error {
+	rng := rand.New(rand.NewPCG(seed, 99))
+	s := &schedule{world: newWorld(seed, store.NewMemory()), seed: seed, mutation: mutation}
+	s.rng = rng
+	s.pods.armed = map[string]bool{}
+	s.pods.guarded = rng.IntN(5) > 0
+	s.pods.boot = time.Duration(10+rng.IntN(120)) * time.Second
+	s.passes = rng.IntN(8) > 0
+	s.pods.fails = map[int]string{}
+	for i := range rng.IntN(3) {
+		s.pods.fails[i+1] = "cuda_oom_load"
+	}
+	for _, p := range s.plans {
+		s.maxRate = max(s.maxRate, p.Price+p.Disk)
+	}
+	foreign := s.plantForeign(ctx)
+	for _, f := range randomFaults(rng) {
+		s.sim.AddFault(f)
+	}
+	task := launch.State{
+		ID: "task", Name: "x", Model: "m/m", Target: "runpod", Owner: s.owner, Budget: chaosBudget * money.USD(1+rng.IntN(6)),
+		Wanted: launch.WantRunning, Timing: launch.DefaultTiming(), Started: time.Now(), AllowUnguarded: rng.IntN(2) == 0,
+	}
+	if rng.IntN(3) == 0 {
+		task.TTL = time.Duration(2+rng.IntN(20)) * time.Minute
+	}
+	if err := s.journal.Begin(ctx, task); err != nil {
+		return err
+	}
+	for range 1 + rng.IntN(4) {
+		s.life(ctx, task.ID, rng.IntN(3) == 0, counts)
+		s.sleep(time.Duration(rng.IntN(180)) * time.Second)
+	}
+	s.sim.ClearFaults()
+	if err := s.lastDown(ctx, task.ID); err != nil {
+		return err
+	}
+	// A create that was never answered may still be carried out; whoever looks again, as gc does, finds it.
+	s.sleep(2 * time.Minute)
+	if err := s.lastDown(ctx, task.ID); err != nil {
+		return err
+	}
+	bad := s.judge(ctx, task.ID, foreign, counts)
+	s.sim.Close()
+	time.Sleep(time.Hour) // what is left of processes and timers runs out inside the bubble
+	return bad
+}
+
+// lastDown is what a person types in the end.
+func (s *schedule) lastDown(ctx context.Context, task string) (err error) {
+	_ = s.journal.WantGone(ctx, task, launch.CauseDown)
+	for range 5 {
+		if _, err = runner.Run(ctx, s.process(0), task, true); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the last down: %w", err)
+}
+
+func randomFaults(rng *rand.Rand) []runpodsim.Fault {
+	all := []runpodsim.Fault{
+		{Kind: runpodsim.LostReply, Op: "createPod"}, {Kind: runpodsim.LostRequest, Op: "createPod"},
+		{Kind: runpodsim.ErrorAfter, Op: "createPod", Status: 500}, {Kind: runpodsim.ErrorBefore, Op: "createPod", Status: 503},
+		{Kind: runpodsim.Throttled, Op: "createPod", Delay: 3 * time.Second}, {Kind: runpodsim.SlowAnswer, Op: "createPod", Delay: 50 * time.Second},
+		{Kind: runpodsim.LostReply, Op: "deletePod"}, {Kind: runpodsim.ErrorBefore, Op: "deletePod", Status: 500},
+		{Kind: runpodsim.Ignored, Op: "deletePod"}, {Kind: runpodsim.ErrorAfter, Op: "deletePod", Status: 502},
+		{Kind: runpodsim.ErrorBefore, Op: "listPods", Status: 500}, {Kind: runpodsim.LostReply, Op: "listPods"},
+		{Kind: runpodsim.ErrorBefore, Op: "getPod", Status: 500}, {Kind: runpodsim.LostReply, Op: "getPod"},
+		{Kind: runpodsim.CutBody, Op: "podLogs", Bytes: 200},
+	}
+	var out []runpodsim.Fault
+	for range rng.IntN(4) {
+		f := all[rng.IntN(len(all))]
+		f.Count, f.After = 1+rng.IntN(3), rng.IntN(3)
+		out = append(out, f)
+	}
+	if rng.IntN(3) == 0 {
+		out = append(out, runpodsim.Fault{Kind: runpodsim.ListLag, Delay: time.Duration(1+rng.IntN(25)) * time.Second})
+	}
+	if rng.IntN(5) == 0 {
+		out = append(out, runpodsim.Fault{Kind: runpodsim.GetLag, Delay: time.Duration(1+rng.IntN(25)) * time.Second})
+	}
+	if rng.IntN(10) == 0 {
+		out = append(out, runpodsim.Fault{Kind: runpodsim.WrongPrice, Factor: 1.5})
+	}
+	if rng.IntN(10) == 0 {
+		out = append(out, runpodsim.Fault{Kind: runpodsim.CrashLoop, Delay: time.Second, Status: 1})
+	}
+	if rng.IntN(10) == 0 {
+		out = append(out, runpodsim.Fault{Kind: runpodsim.DeadHost})
+	}
+	return out
+}
+
+// plantForeign rents pods that look like ours and are not: another journal's, with our very names, and a stranger's.
+func (s *schedule) plantForeign(ctx context.Context) []string {
+	p := s.config(0).Provider
+	var ids []string
+	for i, owner := range []string{strings.Repeat("f", 32), strings.Repeat("0", 32)} {
+		in, err := p.Create(ctx, launch.Spec{
+			Name: "jr-x-0001", AttemptID: fmt.Sprintf("%032d", i), OwnerID: owner, Image: "runpod/base:0.6.2-cuda12.4.1",
+			Ports: []string{"8000/http"}, DiskGB: 10, GPU: "NVIDIA A40", GPUCount: 1,
+		})
+		if err == nil {
+			ids = append(ids, in.ID)
+		}
+	}
+	return ids
+}
+
+// process is a new process of this schedule, with whatever mutation is asked for.
+func (s *schedule) process(skew time.Duration) runner.Config {
+	cfg := s.config(skew)
+	// A process on this host that was killed is known to be dead; a process that still runs is not.
+	cfg.Dead = func(h store.Holder) bool { return h.Start == "killed" }
+	p := cfg.Provider
+	if s.rng.IntN(12) == 0 {
+		p = doubling{p}
+	}
+	switch s.mutation {
+	case "act-first":
+		cfg.Journal = &lateJournal{Store: s.journal}
+	case "no-lookup":
+		p = blind{p}
+	case "no-confirm":
+		p = gullible{p}
+	}
+	cfg.Provider = p
+	return cfg
+}
+
+// life is one or two processes at the task, killed at some effect or left to their end.
+func (s *schedule) life(ctx context.Context, task string, race bool, counts *tally) {
+	skew := time.Duration(s.rng.IntN(7)-3) * time.Hour
+	var wg sync.WaitGroup
+	n := 1
+	if race {
+		n = 2
+	}
+	for i := range n {
+		cfg := s.process(skew)
+		steal := i == 1 && s.rng.IntN(2) == 0
+		if steal {
+			counts.add("steals")
+		}
+		killAt, seen := 1+s.rng.IntN(60), 0
+		pointAt := []runner.Point{runner.BeforeCommit, runner.AfterCommit, runner.AfterAct, runner.AfterCall}[s.rng.IntN(4)]
+		if s.rng.IntN(3) == 0 {
+			killAt = 1 << 30
+		}
+		onlyCreates := s.rng.IntN(3) == 0
+		var mu sync.Mutex
+		cfg.Trap = func(p runner.Point, e launch.Effect) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if _, create := e.(launch.Create); onlyCreates && !create {
+				return false
+			}
+			if p != pointAt {
+				return false
+			}
+			seen++
+			return seen == killAt || onlyCreates && killAt < 1<<30
+		}
+		cut := time.Duration(5+s.rng.IntN(900)) * time.Second
+		start := time.Duration(s.rng.IntN(20)) * time.Second * time.Duration(i)
+		down := steal && s.rng.IntN(2) == 0
+		wg.Go(func() {
+			time.Sleep(start)
+			if down {
+				_ = s.journal.WantGone(ctx, task, launch.CauseDown)
+			}
+			life, cancel := context.WithTimeout(ctx, cut)
+			defer cancel()
+			st, err := runner.Run(life, cfg, task, steal)
+			switch {
+			case runner.Killed(err), errors.Is(err, context.DeadlineExceeded):
+				counts.add("kills")
+			case errors.Is(err, store.ErrHeld):
+				counts.add("held")
+			case errors.Is(err, store.ErrLost), errors.Is(err, store.ErrMoved):
+				counts.add("lost")
+			case err == nil && st.End != nil && st.End.Outcome == "ready":
+				counts.add("ready")
+			}
+		})
+	}
+	wg.Wait()
+	// A killed process leaves its lease; on one machine the next process sees that it is dead. Waiting it out is the
+	// other way; both happen.
+	if s.rng.IntN(2) == 0 {
+		s.sleep(40 * time.Second)
+	}
+}
+
+// sleep lets time pass with nobody awake, and notes what a machine without a guard can cost meanwhile.
+func (s *schedule) sleep(d time.Duration) {
+	s.asleep += d
+	for ; d > 0; d -= 5 * time.Second {
+		time.Sleep(min(d, 5*time.Second))
+		for _, p := range s.sim.Ledger().Pods {
+			s.pods.mu.Lock()
+			armed := s.pods.armed[p.ID]
+			s.pods.mu.Unlock()
+			if p.Billing && p.Env != "" && !strings.HasPrefix(p.Env, "000000") && !armed {
+				s.dead += min(d, 5*time.Second)
+			}
+		}
+	}
+}
+
+// judge compares the journal with the simulator's ledger.
+func (s *schedule) judge(ctx context.Context, task string, foreign []string, counts *tally) error {
+	counts.add("schedules")
+	t, err := s.journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	intents := map[string]launch.Attempt{}
+	for _, a := range t.State.Attempts {
+		intents[a.ID] = a
+		switch {
+		case a.Duplicate:
+			counts.add("duplicates")
+		case a.Cause == launch.CauseGuard:
+			counts.add("guard-ended")
+		}
+		if a.Lookups > 0 {
+			counts.add("unanswered")
+		}
+	}
+	isForeign := func(id string) bool {
+		for _, f := range foreign {
+			if f == id {
+				return true
+			}
+		}
+		return false
+	}
+	var total money.USD
+	for _, p := range s.sim.Ledger().Pods {
+		if isForeign(p.ID) {
+			counts.add("foreign")
+			if p.Status != "RUNNING" || !p.Billing {
+				return fmt.Errorf("foreign pod %s was touched: %s", p.ID, p.Status)
+			}
+			continue
+		}
+		counts.add("pods")
+		if _, ok := intents[p.Env]; !ok {
+			return fmt.Errorf("pod %s of attempt %s is in no journal (status %s, $%s)", p.ID, p.Env, p.Status, p.Cost)
+		}
+		if p.Billing {
+			return fmt.Errorf("pod %s bills after down: attempt %+v", p.ID, intents[p.Env])
+		}
+		total += p.Cost
+	}
+	for id, n := range s.calls.creates {
+		if n > 1 {
+			return fmt.Errorf("%d create calls for intent %s", n, id)
+		}
+	}
+	for _, a := range t.State.Unsettled() {
+		if a.Phase != launch.Open {
+			return fmt.Errorf("attempt %s is %s after down", a.ID, a.Phase)
+		}
+	}
+	// One tick: the outer watchdog's poll, the guard's own ten seconds, and a delete that is repeated a few times.
+	tick := s.maxRate.For(90*time.Second) + s.maxRate.For(s.dead)
+	if total > t.State.Budget+tick {
+		return fmt.Errorf("the ledger says $%s of a budget of $%s (+ $%s)", total, t.State.Budget, tick)
+	}
+	// An estimate is never too low, and too high only by what nobody was awake to see.
+	spent := t.State.Spent(time.Now())
+	if spent < total-money.Dollar/100 || spent > total+money.Dollar/100+s.maxRate.For(s.asleep) {
+		return fmt.Errorf("the receipt says $%s, the ledger $%s\n%s", spent, total, s.story(t.State))
+	}
+	return nil
+}
+
+// story tells a task and its pods, for whoever looks into a seed.
+func (s *schedule) story(st launch.State) string {
+	var b strings.Builder
+	for _, a := range st.Attempts {
+		fmt.Fprintf(&b, "attempt %s pod %s %s armed=%v cause=%s cost=$%s created %s stopped %s cap %s end %s\n", a.ID[:4], a.PodID, a.Phase, a.Armed,
+			a.Cause, a.Cost, a.Created.Format(time.TimeOnly), a.Stopped.Format(time.TimeOnly), a.CapBy.Format(time.TimeOnly), a.EndBy.Format(time.TimeOnly))
+	}
+	effects, _ := s.journal.Effects(context.Background(), st.ID)
+	for _, e := range effects {
+		if e.Kind != "tell" {
+			fmt.Fprintf(&b, "%s %-10s %.4s done %s %s\n", e.At.Format(time.TimeOnly), e.Kind, e.Attempt, e.DoneAt.Format(time.TimeOnly), e.Outcome)
+		}
+	}
+	for _, p := range s.sim.Ledger().Pods {
+		fmt.Fprintf(&b, "pod %s of %.4s %s $%s\n", p.ID, p.Env, p.Status, p.Cost)
+	}
+	return b.String()
+}
+
+// doubling is a proxy that sends a create twice: the second machine is nobody's.
+type doubling struct{ provider.Provider }
+
+func (p doubling) Create(ctx context.Context, s launch.Spec) (launch.Instance, error) {
+	in, err := p.Provider.Create(ctx, s)
+	if c, ok := p.Provider.(counting); ok && err == nil {
+		_, _ = c.Provider.Create(ctx, s)
+	}
+	return in, err
+}
+
+// lateJournal is the mutation that acts before it writes: a step that creates is stored with the one after it.
+type lateJournal struct {
+	store.Store
+	mu   sync.Mutex
+	held *store.Step
+}
+
+func (j *lateJournal) Commit(ctx context.Context, st store.Step) ([]int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.held != nil {
+		held := *j.held
+		j.held = nil
+		if _, err := j.Store.Commit(ctx, held); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range st.Effects {
+		if _, ok := e.(launch.Create); ok {
+			j.held = &st
+			return make([]int64, len(st.Effects)), nil
+		}
+	}
+	return j.Store.Commit(ctx, st)
+}
+
+// blind is the mutation without the look-up: lists show nothing.
+type blind struct{ provider.Provider }
+
+func (blind) List(context.Context) ([]launch.Instance, error) { return nil, nil }
+
+// gullible is the mutation without the confirmation: a delete that was answered is believed.
+type gullible struct{ provider.Provider }
+
+func (gullible) Get(_ context.Context, id string) (launch.Instance, error) {
+	return launch.Instance{ID: id, Status: launch.Gone}, nil
+}
