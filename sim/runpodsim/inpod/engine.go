@@ -76,7 +76,10 @@ func (c *Call) engine(ctx context.Context, prog string, args []string) int {
 	}
 	rel, _ := version.ParsePEP440(v)
 	cmd, err := vllmsim.Parse(prog, args, func(flag string) bool {
-		return snap.NameIn(catalog.FlagNames, flag, rel) != catalog.Absent
+		if _, dated := snap.Named(catalog.FlagNames, flag); dated {
+			return snap.NameIn(catalog.FlagNames, flag, rel) != catalog.Absent
+		}
+		return vllmsim.Common(flag)
 	})
 	if err != nil {
 		c.err("usage: %s [-h] [--model MODEL] [--host HOST] [--port PORT] ...\n%v", prog, err)
