@@ -1,6 +1,7 @@
 package runpodsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -246,14 +247,16 @@ func (s *Server) firstEntry(p *pod, q logQuery) int {
 }
 
 func (s *Server) writeEvent(w io.Writer, e logEntry) error {
-	b, err := json.Marshal(struct {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(struct {
 		TS     string `json:"ts"`
 		Source string `json:"source"`
 		Line   string `json:"line"`
-	}{e.at.UTC().Format(logTime), e.source, e.line})
-	if err != nil {
+	}{e.at.UTC().Format(logTime), e.source, e.line}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "id: %s\ndata: %s\n\n", s.logID(e), b)
+	_, err := fmt.Fprintf(w, "id: %s\ndata: %s\n", s.logID(e), b.String()) // Encode ended the line itself
 	return err
 }
