@@ -7,6 +7,7 @@ func commands(w *World) []*cobra.Command {
 	return []*cobra.Command{
 		newDiagnoseCommand(w),
 		newFitCommand(w),
+		newDoctorCommand(w),
 		newVerifyCommand(w),
 		newBenchCommand(w),
 		newSimCommand(w),
