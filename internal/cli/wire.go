@@ -5,6 +5,7 @@ import "github.com/spf13/cobra"
 // commands lists every command. Wiring to concrete adapters happens in this file alone.
 func commands(w *World) []*cobra.Command {
 	return []*cobra.Command{
+		newCheckCommand(w),
 		newDiagnoseCommand(w),
 		newFitCommand(w),
 		newDoctorCommand(w),

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"justright/catalog"
+	"justright/problem"
+	"justright/solve"
+	"justright/version"
+)
+
+// pinFlags are the parts of a stack that a person may fix on the command line, as text until they are read.
+type pinFlags struct {
+	engine, engineVersion, image, install, wheelCUDA, torch, transformers, python string
+	gpu, hostCUDA, driver, capability, vram, glibc, disk, os                      string
+	gpus                                                                          int
+}
+
+// add declares the flags of every command that takes a stack in parts.
+func (p *pinFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&p.engine, "engine", "", `engine and version: "vllm==0.6.3.post1", "vllm", "sglang==0.5.9"`)
+	f.StringVar(&p.engineVersion, "engine-version", "", `version alone: "0.19.1"`)
+	f.StringVar(&p.image, "image", "", `container image: "vllm/vllm-openai:v0.19.1"`)
+	f.StringVar(&p.install, "install", "", `how the engine gets there: "image" or "wheels"`)
+	f.StringVar(&p.wheelCUDA, "wheel-cuda", "", `CUDA build of the wheel: "12.9" or "cu129"`)
+	f.StringVar(&p.torch, "torch", "", `torch version: "2.9.1" or "2.9.1+cu129"`)
+	f.StringVar(&p.transformers, "transformers", "", `transformers version: "4.57.1"`)
+	f.StringVar(&p.python, "python", "", `Python version: "3.12"`)
+	f.StringVar(&p.gpu, "gpu", "", `card: "RTX 4090", "H100", "L4"`)
+	f.IntVar(&p.gpus, "gpus", 0, "number of cards in one machine")
+	f.StringVar(&p.hostCUDA, "host-cuda", "", `CUDA version the host's driver offers: "12.4"`)
+	f.StringVar(&p.driver, "driver", "", `driver version: "550.54"`)
+	f.StringVar(&p.capability, "capability", "", `compute capability, where no card is named: "7.5"`)
+	f.StringVar(&p.vram, "vram", "", `memory of one card, where no card is named: "24GiB"`)
+	f.StringVar(&p.glibc, "glibc", "", `C library of the host: "2.31"`)
+	f.StringVar(&p.os, "os", "", `operating system, where glibc is not known: "Ubuntu 20.04"`)
+	f.StringVar(&p.disk, "disk", "", `disk of the machine: "50GB"`)
+}
+
+// read parses the texts; every error names the flag.
+func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
+	out := solve.Pins{Engine: p.engine, Image: p.image, Install: p.install, WheelCUDA: p.wheelCUDA, Torch: p.torch,
+		Transformers: p.transformers, Python: p.python, GPU: p.gpu, GPUs: p.gpus, OS: p.os}
+	bad := func(flag string, err error) error {
+		return problem.New(problem.ExitUsage, "usage", "--%s: %s", flag, err)
+	}
+	var err error
+	if p.hostCUDA != "" {
+		if out.HostCUDA, err = version.ParseCUDA(p.hostCUDA); err != nil {
+			return out, bad("host-cuda", err)
+		}
+	}
+	if p.driver != "" {
+		if out.Driver, err = version.ParseDriver(p.driver); err != nil {
+			return out, bad("driver", err)
+		}
+	}
+	if p.capability != "" {
+		if out.Capability, err = version.ParseCapability(p.capability); err != nil {
+			return out, bad("capability", err)
+		}
+	}
+	if p.glibc != "" {
+		if out.Glibc, err = version.ParseGlibc(p.glibc); err != nil {
+			return out, bad("glibc", err)
+		}
+	}
+	if p.wheelCUDA != "" && p.wheelCUDA != "cpu" {
+		if _, err = version.ParseCUDA(p.wheelCUDA); err != nil {
+			return out, bad("wheel-cuda", err)
+		}
+	}
+	if out.VRAMBytes, err = parseBytes(p.vram); err != nil {
+		return out, bad("vram", err)
+	}
+	if out.DiskBytes, err = parseBytes(p.disk); err != nil {
+		return out, bad("disk", err)
+	}
+	if p.gpus < 0 {
+		return out, problem.New(problem.ExitUsage, "usage", "--gpus %d: a number of cards is not negative", p.gpus)
+	}
+	if p.install != "" && p.install != "image" && p.install != "wheels" && p.install != "pip" && p.install != "uv" {
+		return out, problem.New(problem.ExitUsage, "usage", "--install %q is neither image nor wheels", p.install)
+	}
+	for _, v := range []struct{ flag, text string }{{"transformers", p.transformers}, {"torch", p.torch}} {
+		if v.text != "" && !solve.ParsePackageRef(v.text).Stated() {
+			return out, problem.New(problem.ExitUsage, "usage", "--%s %q is no version", v.flag, v.text)
+		}
+	}
+	if p.python != "" {
+		if _, err := version.ParsePEP440(p.python); err != nil {
+			return out, bad("python", err)
+		}
+	}
+	if p.engineVersion != "" {
+		name := p.engine
+		if name == "" {
+			name = catalog.VLLM
+		}
+		if strings.ContainsAny(name, "=<>") {
+			return out, problem.New(problem.ExitUsage, "usage", "--engine %q already has a version; --engine-version says another", p.engine)
+		}
+		spec := p.engineVersion
+		if !strings.ContainsAny(spec[:1], "=<>~!") {
+			spec = "==" + strings.TrimPrefix(spec, "v")
+		}
+		out.Engine = name + spec
+	}
+	if out.Engine != "" {
+		if e := solve.ParseEngineRef("", out.Engine); e.Name == "" && !e.Stated() {
+			return out, problem.New(problem.ExitUsage, "unknown_engine", "--engine %q is no engine of the catalog", out.Engine).
+				Try("the engines are", "vllm, vllm-cpu, sglang")
+		}
+	}
+	if p.gpu != "" {
+		if _, ok := s.FindGPU(p.gpu); !ok {
+			if _, ok := catalog.FindCard(p.gpu); !ok && out.Capability.IsZero() {
+				return out, problem.New(problem.ExitUsage, "unknown_gpu", "--gpu %q is not a card the catalog knows", p.gpu).
+					Because("neither its memory nor its compute capability is known").
+					Try("state what is known instead", "--capability 8.6 --vram 24GiB")
+			}
+		}
+	}
+	return out, nil
+}
+
+// parseBytes reads "24GiB", "24GB", "24G", "24" (GiB) or bytes above a million.
+func parseBytes(text string) (int64, error) {
+	t := strings.ToLower(strings.TrimSpace(text))
+	if t == "" {
+		return 0, nil
+	}
+	unit := float64(1 << 30)
+	for _, u := range []struct {
+		suffix string
+		bytes  float64
+	}{{"tib", 1 << 40}, {"tb", 1e12}, {"gib", 1 << 30}, {"gb", 1e9}, {"g", 1 << 30}, {"mib", 1 << 20}, {"mb", 1e6}} {
+		if rest, ok := strings.CutSuffix(t, u.suffix); ok {
+			t, unit = strings.TrimSpace(rest), u.bytes
+			break
+		}
+	}
+	x, err := strconv.ParseFloat(t, 64)
+	if err != nil || x <= 0 || x != x || x > 1e15 {
+		return 0, problem.New(problem.ExitUsage, "usage", "%q is no size like 24GiB", text)
+	}
+	if x > 1e6 && unit == 1<<30 {
+		unit = 1
+	}
+	return int64(x * unit), nil
+}
+
+// facts returns the snapshot of this world.
+func (w *World) facts() (*catalog.Snapshot, error) { return catalog.Embedded() }
