@@ -133,6 +133,9 @@ const (
 	StoppedFromOutside          Code = "stopped_from_outside"
 	ProxyTimeout524             Code = "proxy_timeout_524"
 	ProxyBadGateway502          Code = "proxy_bad_gateway_502"
+	NoContainer                 Code = "no_container"
+	Stalled                     Code = "stalled"
+	CrashLoop                   Code = "crash_loop"
 	CauseReady                  Code = "ready"
 	CauseInProgress             Code = "in_progress"
 )
@@ -274,6 +277,9 @@ var infos = [...]Info{
 	{StoppedFromOutside, StageRuntime, UserAction, NoStep, "Somebody or a scheduler stopped it: nothing to repair."},
 	{ProxyTimeout524, StageProxy, ChangeFlag, NoStep, "The edge cut a request after about 100 s: stream or poll, and send a cold model's first request in the background."},
 	{ProxyBadGateway502, StageProxy, Retry, WaitLonger, "Nothing listens behind the proxy yet: keep polling while the log moves; then bind to 0.0.0.0 and compare the port."},
+	{NoContainer, StageProvision, Retry, NextHost, "The machine was given and no container came up: another host."},
+	{Stalled, StageRuntime, Retry, NextHost, "Nothing moves any more and no error was printed: another host."},
+	{CrashLoop, StageContainer, UserAction, NextPlan, "The container ends and is started again for ever: read what it says before it ends."},
 	{CauseReady, StageServe, UserAction, NoStep, "It serves."},
 	{CauseInProgress, StageServe, UserAction, WaitLonger, "It is still starting."},
 }

@@ -125,6 +125,19 @@ func (r *Reader) Result() Result {
 	return res
 }
 
+// Findings counts what rules have found so far. While it stands still, Result changes only by going from in progress to
+// ready, or by a later line of progress that disproves an earlier error.
+func (r *Reader) Findings() int {
+	r.search()
+	return r.now.sequence + r.restarts
+}
+
+// Dead reports whether the log says that the engine has ended, whatever the cause.
+func (r *Reader) Dead() bool {
+	r.search()
+	return r.now.death != nil
+}
+
 // decide picks the cause, nil when none is known.
 func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 	live := a.live()

@@ -1,0 +1,522 @@
+// Package watch turns what a machine says into phases, progress and an expected end, and notices what it does not
+// say: stalls, crash loops, a container that never comes. It asks nobody and waits for nothing: lines, instances and
+// the time are given to it.
+package watch
+
+import (
+	"strings"
+	"time"
+
+	"justright/boot"
+	"justright/catalog"
+	"justright/diagnose"
+	"justright/launch"
+)
+
+// Event is something a watch noticed. It is a sealed sum of the types of this file.
+type Event interface{ event() }
+
+// The events.
+type (
+	// Heard: the container spoke for the first time.
+	Heard struct{ At time.Time }
+
+	// Phase: a phase began, ended well or failed. Name is one of our boot script's, or the engine's own ("load",
+	// "compile", "capture", … of package diagnose) within the script's phase "engine".
+	Phase struct {
+		At      time.Time
+		Name    string
+		Status  string // start, ok, fail
+		Detail  string
+		Seconds float64 // the phase took, when it ended
+	}
+
+	// Progress: how far a phase has come. Left is negative when it cannot be told.
+	Progress struct {
+		At    time.Time
+		Phase string
+		Done  int64
+		Total int64 // 0 when not known
+		Unit  string
+		Rate  float64 // units a second, smoothed; 0 when not known
+		Left  time.Duration
+	}
+
+	// Expect: when the engine should be ready, by what is known now.
+	Expect struct {
+		At    time.Time
+		Ready time.Time
+	}
+
+	// Guard: the guard's own line.
+	Guard struct {
+		At             time.Time
+		Status, Reason string
+	}
+
+	// Ready: the engine answers, by the log.
+	Ready struct{ At time.Time }
+
+	// Silent: nothing has moved for longer than the phase expects. It is a warning, said once a silence.
+	Silent struct {
+		At    time.Time
+		Phase string
+		For   time.Duration
+		Limit time.Duration
+	}
+
+	// Restarted: the container or the engine was started again.
+	Restarted struct {
+		At    time.Time
+		Times int
+	}
+
+	// Failed: the launch failed. It is said once.
+	Failed struct {
+		At     time.Time
+		Result diagnose.Result
+		Fatal  bool // no plan can cure it
+	}
+)
+
+func (Heard) event()     {}
+func (Phase) event()     {}
+func (Progress) event()  {}
+func (Expect) event()    {}
+func (Guard) event()     {}
+func (Ready) event()     {}
+func (Silent) event()    {}
+func (Restarted) event() {}
+func (Failed) event()    {}
+
+// Options say what is watched and how patient to be. The zero value of each limit is its default.
+type Options struct {
+	Started time.Time // of the attempt
+	Model   string
+	Engine  string // "vllm==0.10.1"
+	Image   string
+	GPU     string // empty: the engine is expected to run on the processor
+	Source  string // the attempt, for lessons
+
+	Limits     map[diagnose.Phase]time.Duration // silence that is still normal, by phase
+	Hopeless   float64                          // so many times the limit is a failure; default 3
+	Settle     time.Duration                    // after a death, until the cause is said; default 3 s
+	NoneAfter  time.Duration                    // without container and without a line about it; default 10 min
+	MaxRestart int                              // restarts until it is a loop; default 2
+	Typical    map[diagnose.Phase]time.Duration // how long phases take, for the expected end
+}
+
+// limits are the default silences. Pulls: a host without a word for three minutes rarely recovers. Compilation is long
+// and quiet (up to 37 minutes were reported for one range, vllm-project/vllm#34399), weights come at the disk's pace.
+var limits = map[diagnose.Phase]time.Duration{
+	diagnose.PhaseNone: 3 * time.Minute, diagnose.PhaseProvision: 5 * time.Minute, diagnose.PhasePull: 3 * time.Minute,
+	diagnose.PhaseContainer: 90 * time.Second, diagnose.PhaseInstall: 2 * time.Minute, diagnose.PhaseImport: 2 * time.Minute,
+	diagnose.PhaseResolve: 2 * time.Minute, diagnose.PhaseDownload: 2 * time.Minute, diagnose.PhaseLoad: 5 * time.Minute,
+	diagnose.PhaseCompile: 10 * time.Minute, diagnose.PhaseCache: 3 * time.Minute, diagnose.PhaseCapture: 5 * time.Minute,
+	diagnose.PhaseServe: 2 * time.Minute,
+}
+
+// typical is how long phases take on a rented GPU with a model of some GB: only for the expected end, which the plan's
+// own estimate replaces where there is one.
+var typical = map[diagnose.Phase]time.Duration{
+	diagnose.PhasePull: 60 * time.Second, diagnose.PhaseContainer: 5 * time.Second, diagnose.PhaseInstall: 45 * time.Second,
+	diagnose.PhaseImport: 15 * time.Second, diagnose.PhaseResolve: 15 * time.Second, diagnose.PhaseDownload: 60 * time.Second,
+	diagnose.PhaseLoad: 20 * time.Second, diagnose.PhaseCompile: 40 * time.Second, diagnose.PhaseCache: 5 * time.Second,
+	diagnose.PhaseCapture: 15 * time.Second, diagnose.PhaseServe: 5 * time.Second,
+}
+
+// Watch follows one attempt. It is used by one goroutine.
+type Watch struct {
+	o      Options
+	reader *diagnose.Reader
+
+	lastLine time.Time // of anything at all
+	lastMove time.Time // of the phase, or of its progress
+	phase    diagnose.Phase
+	since    time.Time // of the phase
+	bars     map[string]*bar // by phase: downloads and installs run side by side
+	told     int // line whose progress was told
+	silent   bool
+	expected time.Time
+
+	heard, ready, failed bool
+	container            bool // a container has started
+	restarts             int
+	findings             int
+	suspect              time.Time // since when the log reads like a failure
+	uptime               time.Duration
+	uptimeAt             time.Time
+	named                diagnose.Code // the cause our own script named
+	detail               string
+	own                  string // our own script's phase
+	ownSince             time.Time
+	starts               int // "start container" lines without a word from the container
+}
+
+// bar is one measured progress.
+type bar struct {
+	done, total int64
+	at          time.Time
+	rate        float64 // a second, smoothed
+}
+
+// open reports whether a bar is still being filled: then only its growth is movement, since programs draw a stuck bar
+// again and again.
+func (w *Watch) open() bool {
+	for _, b := range w.bars {
+		if b.total > b.done {
+			return true
+		}
+	}
+	return false
+}
+
+// New starts a watch.
+func New(o Options) *Watch {
+	if o.Hopeless == 0 {
+		o.Hopeless = 3
+	}
+	if o.Settle == 0 {
+		o.Settle = 3 * time.Second
+	}
+	if o.NoneAfter == 0 {
+		o.NoneAfter = 10 * time.Minute
+	}
+	if o.MaxRestart == 0 {
+		o.MaxRestart = 2
+	}
+	return &Watch{
+		o: o, bars: map[string]*bar{}, lastLine: o.Started, lastMove: o.Started, since: o.Started,
+		reader: diagnose.NewReader(diagnose.Options{Model: o.Model, Engine: o.Engine, Image: o.Image, GPU: o.GPU, Source: o.Source}),
+	}
+}
+
+// Observe takes the next line of either source.
+func (w *Watch) Observe(l launch.LogLine) []Event {
+	if w.failed {
+		return nil
+	}
+	var out []Event
+	at := l.At
+	if at.Before(w.lastLine) {
+		at = w.lastLine // sources are not in step; time does not go back
+	}
+	w.lastLine = at
+	if !w.open() {
+		w.lastMove, w.silent = at, false
+	}
+	if l.Source != "system" && !w.heard {
+		w.heard, w.container = true, true
+		out = append(out, Heard{at})
+	}
+	if l.Source == "system" {
+		out = append(out, w.system(l.Text, at)...)
+	}
+	w.reader.Feed(l.Text)
+	if line, ok := boot.ParseLine(l.Text); ok && l.Source != "system" {
+		out = append(out, w.ours(line, at)...)
+	}
+	if w.o.GPU != "" && strings.Contains(l.Text, "Automatically detected platform cpu") {
+		w.named, w.detail = diagnose.NoGPUVisible, l.Text // a rented GPU stands idle while the processor works
+		w.suspect = at.Add(-w.o.Settle)
+	}
+	out = append(out, w.progress(at)...)
+	return append(out, w.judge(at)...)
+}
+
+// system reads the platform's story.
+func (w *Watch) system(text string, at time.Time) []Event {
+	if !strings.Contains(strings.ToLower(text), "start container") {
+		return nil
+	}
+	w.container = true
+	w.starts++
+	if w.starts > 1 {
+		w.restarts++
+		return []Event{Restarted{at, w.restarts}}
+	}
+	return nil
+}
+
+// ours reads a line of our own boot script.
+func (w *Watch) ours(l boot.Line, at time.Time) []Event {
+	switch l.Kind {
+	case boot.KindGuard:
+		return []Event{Guard{at, l.Status, l.Reason}}
+	case boot.KindProgress:
+		return w.measured(l.Phase, l.Done, l.Total, l.Unit, at)
+	case boot.KindPhase:
+		if l.Status == boot.StatusStart {
+			if l.Phase == boot.PhasePreflight && w.own != "" && w.own != boot.PhasePreflight {
+				w.restarts++
+			}
+			w.own, w.ownSince = l.Phase, at
+			w.lastMove = at
+			return []Event{Phase{At: at, Name: l.Phase, Status: l.Status}}
+		}
+		out := []Event{Phase{At: at, Name: l.Phase, Status: l.Status, Detail: l.Text, Seconds: at.Sub(w.ownSince).Seconds()}}
+		w.lastMove = at
+		delete(w.bars, l.Phase)
+		switch {
+		case l.Status == boot.StatusFail:
+			w.named, w.detail = diagnose.Code(l.Cause), l.Text
+			w.suspect = at.Add(-w.o.Settle) // the script has waited already
+		case l.Phase == boot.PhaseReady && !w.ready:
+			w.ready = true
+			out = append(out, Ready{at})
+		}
+		return out
+	}
+	return nil
+}
+
+// progress tells a new phase of the engine and the bars it draws.
+func (w *Watch) progress(at time.Time) []Event {
+	var out []Event
+	p := w.reader.Progress()
+	if p.Line == w.told && (p.Phase != diagnose.PhaseReady || w.ready) {
+		return nil
+	}
+	w.told = p.Line
+	if p.Phase != w.phase {
+		if w.phase != diagnose.PhaseNone {
+			out = append(out, Phase{At: at, Name: w.phase.String(), Status: boot.StatusOK, Seconds: at.Sub(w.since).Seconds()})
+		}
+		delete(w.bars, w.phase.String())
+		w.phase, w.since, w.lastMove = p.Phase, at, at
+		if p.Phase == diagnose.PhaseReady {
+			if !w.ready {
+				w.ready = true
+				out = append(out, Ready{at})
+			}
+			return out
+		}
+		out = append(out, Phase{At: at, Name: p.Phase.String(), Status: boot.StatusStart, Detail: p.Text})
+		out = append(out, w.expect(at, -1)...)
+	}
+	if p.Total > 0 && !strings.HasPrefix(strings.TrimSpace(p.Text), "justright ") {
+		out = append(out, w.measured(p.Phase.String(), p.Done, p.Total, p.Unit, at)...)
+	}
+	return out
+}
+
+// measured tells progress and smooths its rate.
+func (w *Watch) measured(phase string, done, total int64, unit string, at time.Time) []Event {
+	b := w.bars[phase]
+	switch {
+	case b == nil || done < b.done: // a new bar
+		b = &bar{done: done, at: at}
+		w.bars[phase] = b
+		w.lastMove, w.silent = at, false
+	case done > b.done:
+		if dt := at.Sub(b.at).Seconds(); dt > 0 && b.done > 0 {
+			r := float64(done-b.done) / dt
+			if b.rate == 0 {
+				b.rate = r
+			} else {
+				b.rate += (r - b.rate) * 0.3
+			}
+		}
+		b.done, b.at = done, at
+		w.lastMove, w.silent = at, false
+	}
+	b.total = total
+	left := time.Duration(-1)
+	if b.rate > 0 && total > done {
+		left = time.Duration(float64(total-done) / b.rate * float64(time.Second))
+	}
+	out := []Event{Progress{at, phase, done, total, unit, b.rate, left}}
+	return append(out, w.expect(at, left)...)
+}
+
+// expect tells when the engine should be ready, when that has changed by more than a tenth.
+func (w *Watch) expect(at time.Time, left time.Duration) []Event {
+	rest := time.Duration(0)
+	for p := w.phase; p < diagnose.PhaseReady; p++ {
+		t, ok := w.o.Typical[p]
+		if !ok {
+			t = typical[p]
+		}
+		if p == w.phase {
+			if left >= 0 {
+				t = left
+			} else {
+				t = max(0, t-at.Sub(w.since))
+			}
+		}
+		rest += t
+	}
+	ready := at.Add(rest)
+	if d := ready.Sub(w.expected).Abs(); !w.expected.IsZero() && d < max(5*time.Second, rest/10) {
+		return nil
+	}
+	w.expected = ready
+	return []Event{Expect{at, ready}}
+}
+
+// Tick says that time has passed.
+func (w *Watch) Tick(now time.Time) []Event {
+	if w.failed || now.Before(w.lastLine) {
+		return nil
+	}
+	if out := w.judge(now); len(out) > 0 {
+		return out
+	}
+	if w.ready {
+		return nil // an idle server says nothing
+	}
+	if !w.container && w.phase == diagnose.PhaseNone && now.Sub(w.lastLine) >= w.o.NoneAfter {
+		return w.fail(now, diagnose.NoContainer, "no container and no word about one for "+now.Sub(w.lastLine).Truncate(time.Second).String())
+	}
+	if !w.container && w.phase == diagnose.PhaseNone {
+		return nil
+	}
+	limit := w.limit()
+	quiet := now.Sub(w.lastMove)
+	if w.phase == diagnose.PhaseCompile || w.own == boot.PhaseHold {
+		quiet = now.Sub(w.lastLine) // vLLM says every minute that it compiles: that is a sign of life
+	}
+	if quiet >= time.Duration(float64(limit)*w.o.Hopeless) && w.own != boot.PhaseHold {
+		return w.fail(now, diagnose.Stalled, w.phaseName()+" has not moved for "+quiet.Truncate(time.Second).String())
+	}
+	if quiet >= limit && !w.silent {
+		w.silent = true
+		return []Event{Silent{now, w.phaseName(), quiet, limit}}
+	}
+	return nil
+}
+
+func (w *Watch) limit() time.Duration {
+	if l, ok := w.o.Limits[w.phase]; ok {
+		return l
+	}
+	if l, ok := limits[w.phase]; ok {
+		return l
+	}
+	return 5 * time.Minute
+}
+
+func (w *Watch) phaseName() string {
+	if w.phase == diagnose.PhaseNone {
+		return "start"
+	}
+	return w.phase.String()
+}
+
+// Instance takes the provider's word about the machine: an uptime that goes back is a restart the log may not show.
+func (w *Watch) Instance(in launch.Instance, now time.Time) []Event {
+	if w.failed {
+		return nil
+	}
+	var out []Event
+	if in.Status == launch.Running && (in.Uptime > 0 || !in.Started.IsZero()) {
+		w.container = true
+	}
+	if in.Uptime > 0 {
+		if w.uptime > 0 && in.Uptime+2*time.Second < w.uptime+now.Sub(w.uptimeAt)/2 && in.Uptime < w.uptime {
+			w.restarts++
+			out = append(out, Restarted{now, w.restarts})
+		}
+		w.uptime, w.uptimeAt = in.Uptime, now
+	}
+	return append(out, w.judge(now)...)
+}
+
+// judge decides whether the launch has failed. An error is believed when the engine is dead and a moment has passed in
+// which the cause may still be printed, when nothing has moved since, or when the same start fails again.
+func (w *Watch) judge(now time.Time) []Event {
+	if w.named != "" && now.Sub(w.suspect) >= w.o.Settle {
+		return w.named1(now)
+	}
+	n := w.reader.Findings()
+	if n == 0 && w.restarts <= w.o.MaxRestart {
+		return nil
+	}
+	if n == w.findings && w.suspect.IsZero() && w.restarts <= w.o.MaxRestart {
+		return nil
+	}
+	res := w.reader.Result()
+	if n != w.findings {
+		w.findings = n
+		if w.suspect.IsZero() || res.Outcome != diagnose.Failure {
+			w.suspect = now
+		}
+	}
+	if w.restarts > w.o.MaxRestart || res.Restarts >= w.o.MaxRestart {
+		if res.Outcome == diagnose.Failure {
+			return w.failWith(now, res)
+		}
+		if w.restarts > w.o.MaxRestart && !w.ready {
+			return w.fail(now, diagnose.CrashLoop, "the container was started again and again")
+		}
+	}
+	if res.Outcome != diagnose.Failure {
+		w.suspect = time.Time{}
+		return nil
+	}
+	if now.Sub(w.suspect) < w.settle(res) {
+		return nil
+	}
+	return w.failWith(now, res)
+}
+
+// settle is how long a failure must stand before it is believed.
+func (w *Watch) settle(res diagnose.Result) time.Duration {
+	switch {
+	case res.Cause == diagnose.GenericWrapperOnly || res.Cause == diagnose.CauseUnknown:
+		return max(5*w.o.Settle, 10*time.Second) // the cause may be in another stream that is late
+	case w.reader.Dead():
+		return w.o.Settle
+	case res.Stage == diagnose.StageImagePull:
+		return 45 * time.Second // the host tries again by itself
+	case res.Stage == diagnose.StageContainer:
+		return max(w.o.Settle, 5*time.Second)
+	default:
+		return max(5*w.o.Settle, 15*time.Second)
+	}
+}
+
+// named1 is a failure our own script named. What the log says is better where it names a cause and the script only
+// repeats that the engine died.
+func (w *Watch) named1(now time.Time) []Event {
+	res := w.reader.Result()
+	_, known := diagnose.Of(w.named)
+	logKnows := res.Outcome == diagnose.Failure && res.Cause != diagnose.CauseUnknown && res.Cause != diagnose.GenericWrapperOnly
+	if !known || logKnows && w.named != res.Cause && (w.named == diagnose.GenericWrapperOnly || w.own == boot.PhaseEngine) {
+		if res.Outcome == diagnose.Failure {
+			return w.failWith(now, res)
+		}
+		return w.fail(now, diagnose.CauseUnknown, w.detail)
+	}
+	if logKnows && res.Cause == w.named {
+		return w.failWith(now, res)
+	}
+	return w.fail(now, w.named, w.detail)
+}
+
+// fail is a failure that is no text of a log.
+func (w *Watch) fail(now time.Time, c diagnose.Code, detail string) []Event {
+	res := w.reader.Result()
+	info, _ := diagnose.Of(c)
+	res.Outcome, res.Cause, res.Stage, res.Lesson = diagnose.Failure, c, info.Stage, nil
+	res.Next = diagnose.NextStep(c)
+	res.Remedy = &diagnose.Remedy{Kind: info.Remedy, Text: info.Text}
+	if detail != "" {
+		res.Evidence = append([]diagnose.Evidence{{Line: res.Lines, Text: detail}}, res.Evidence...)
+		if len(res.Evidence) > 3 {
+			res.Evidence = res.Evidence[:3]
+		}
+	}
+	return w.failWith(now, res)
+}
+
+func (w *Watch) failWith(now time.Time, res diagnose.Result) []Event {
+	w.failed = true
+	return []Event{Failed{now, res, res.Next == diagnose.StopLaunch}}
+}
+
+// Result is what the log says so far.
+func (w *Watch) Result() diagnose.Result { return w.reader.Result() }
+
+// Lesson is what the log teaches so far, nil when nothing.
+func (w *Watch) Lesson() *catalog.Lesson { return w.reader.Result().Lesson }

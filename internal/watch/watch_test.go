@@ -1,0 +1,238 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"justright/diagnose"
+	"justright/launch"
+)
+
+var start = time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
+
+// tape plays a machine: "12 text" is a container line after 12 s, "12 ! text" a system line, "12 ." only the time, "12
+// up 3" an instance with 3 s of uptime.
+func tape(w *Watch, script string) (out []Event) {
+	for l := range strings.Lines(script) {
+		l = strings.TrimSpace(l)
+		if l == "" {
+			continue
+		}
+		var sec int
+		if _, err := fmt.Sscanf(l, "%d", &sec); err != nil {
+			panic(l)
+		}
+		_, text, _ := strings.Cut(l, " ")
+		at := start.Add(time.Duration(sec) * time.Second)
+		var up int
+		switch {
+		case text == ".":
+			out = append(out, w.Tick(at)...)
+		case strings.HasPrefix(text, "up "):
+			_, _ = fmt.Sscanf(text, "up %d", &up)
+			out = append(out, w.Instance(launch.Instance{Status: launch.Running, Uptime: time.Duration(up) * time.Second}, at)...)
+		case strings.HasPrefix(text, "! "):
+			out = append(out, w.Observe(launch.LogLine{At: at, Source: "system", Text: text[2:]})...)
+		default:
+			out = append(out, w.Observe(launch.LogLine{At: at, Source: "container", Text: text})...)
+		}
+	}
+	return out
+}
+
+func last[T Event](events []Event) (v T, n int) {
+	for _, e := range events {
+		if t, ok := e.(T); ok {
+			v = t
+			n++
+		}
+	}
+	return v, n
+}
+
+func TestBootScriptToReady(t *testing.T) {
+	events := tape(New(Options{Started: start, GPU: "L4"}), `
+5 ! create container runpod/pytorch
+20 ! start container for runpod/pytorch: begin
+21 justright phase=preflight status=start t=0.1
+22 justright guard status=armed
+22 justright phase=preflight status=ok t=0.9
+22 justright phase=weights status=start t=1
+23 justright progress phase=weights done=1000000000 total=4000000000 unit=bytes
+28 justright progress phase=weights done=2000000000 total=4000000000 unit=bytes
+38 justright phase=weights status=ok t=16
+39 (APIServer pid=1) INFO 11-25 10:00:05 [api_server.py:1896] vLLM API server version 0.11.0
+60 Loading safetensors checkpoint shards:  50% Completed | 2/4 [00:02<00:00,  1.17it/s]
+80 (APIServer pid=1) INFO:     Application startup complete.
+81 justright phase=ready status=ok t=60
+`)
+	if _, n := last[Ready](events); n != 1 {
+		t.Errorf("ready said %d times", n)
+	}
+	if g, n := last[Guard](events); n != 1 || g.Status != "armed" {
+		t.Errorf("guard %v", g)
+	}
+	if _, n := last[Failed](events); n != 0 {
+		t.Error("failed")
+	}
+	var rate float64
+	for _, e := range events {
+		if p, ok := e.(Progress); ok && p.Unit == "bytes" {
+			rate = max(rate, p.Rate)
+		}
+	}
+	if rate != 2e8 {
+		t.Errorf("rate %v", rate)
+	}
+	if x, n := last[Expect](events); n == 0 || x.Ready.Before(start) {
+		t.Errorf("no expected end")
+	}
+	if _, n := last[Heard](events); n != 1 {
+		t.Errorf("heard %d times", n)
+	}
+}
+
+func TestFailureWaitsForItsCause(t *testing.T) {
+	w := New(Options{Started: start})
+	events := tape(w, `
+1 (APIServer pid=1) INFO 11-25 10:00:05 [api_server.py:1896] vLLM API server version 0.11.0
+20 (EngineCore pid=2) ERROR 11-25 10:00:22 [core.py:708] EngineCore failed to start.
+20 (EngineCore pid=2) ERROR 11-25 10:00:22 [core.py:708] ValueError: Free memory on device (5.31/79.18 GiB) on startup is less than desired GPU memory utilization (0.9, 71.26 GiB).
+21 .
+`)
+	if _, n := last[Failed](events); n != 0 {
+		t.Fatal("said too early")
+	}
+	events = tape(w, "24 .")
+	f, n := last[Failed](events)
+	if n != 1 || f.Result.Cause != diagnose.FreeMemoryBelowUtilization || f.Fatal {
+		t.Fatalf("%v", events)
+	}
+	if len(tape(w, "99 .")) != 0 {
+		t.Fatal("said again")
+	}
+}
+
+func TestGateLoop(t *testing.T) {
+	loop := ""
+	for i := range 4 {
+		loop += fmt.Sprintf("%d ! start container for vllm/vllm-openai:latest: begin\n", 10+17*i)
+		loop += fmt.Sprintf("%d ! error starting container: Error response from daemon: nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver\n", 12+17*i)
+	}
+	f, n := last[Failed](tape(New(Options{Started: start, Image: "vllm/vllm-openai:latest"}), loop))
+	if n != 1 || f.Result.Cause != diagnose.ContainerCUDARequirement || f.Result.Lesson == nil || f.Result.Lesson.MinHostCUDA.String() != "13.0" {
+		t.Fatalf("%d %+v", n, f.Result)
+	}
+	if f.At.After(start.Add(40 * time.Second)) {
+		t.Fatalf("only at %s", f.At)
+	}
+}
+
+func TestSilenceAndStall(t *testing.T) {
+	w := New(Options{Started: start})
+	events := tape(w, `
+1 vLLM API server version 0.11.0
+10 Fetching 10 files:  40%|####      | 4/10 [00:10<00:15,  2.5s/it]
+100 .
+140 .
+150 .
+200 .
+`)
+	if s, n := last[Silent](events); n != 1 || s.Phase != "download" {
+		t.Fatalf("silent %d times: %v", n, events)
+	}
+	f, n := last[Failed](tape(w, "380 ."))
+	if n != 1 || f.Result.Cause != diagnose.Stalled || f.Result.Next != diagnose.NextHost {
+		t.Fatalf("%v", f)
+	}
+}
+
+// A bar that is drawn again and again at the same place is a stall too.
+func TestStalledBar(t *testing.T) {
+	script := "1 vLLM API server version 0.11.0\n"
+	for i := range 60 {
+		script += fmt.Sprintf("%d model.safetensors:  40%%|####      | 4.00G/10.0G [00:10<00:15, 400MB/s]\n%d .\n", 10+i*10, 11+i*10)
+	}
+	f, n := last[Failed](tape(New(Options{Started: start}), script))
+	if n != 1 || f.Result.Cause != diagnose.Stalled {
+		t.Fatalf("%d %v", n, f)
+	}
+}
+
+// Packages that arrive one after the other are movement, though the phase is the same.
+func TestInstallingMoves(t *testing.T) {
+	script := "1 Collecting torch\n"
+	for i := range 30 {
+		script += fmt.Sprintf("%d Collecting package-%d\n%d .\n", 60+i*60, i, 61+i*60)
+	}
+	if events := tape(New(Options{Started: start}), script); len(events) == 0 {
+		t.Fatal("nothing noticed")
+	} else if _, n := last[Silent](events); n != 0 {
+		t.Fatal("a moving install was called silent")
+	}
+}
+
+func TestCompilingIsNoStall(t *testing.T) {
+	script := "1 vLLM API server version 0.11.0\n5 Dynamo bytecode transform time: 7.5 s\n"
+	for i := range 30 {
+		script += fmt.Sprintf("%d No available shared memory broadcast block found in 60 seconds.\n%d .\n", 60+i*60, 61+i*60)
+	}
+	if _, n := last[Failed](tape(New(Options{Started: start}), script)); n != 0 {
+		t.Fatal("a long compilation was taken for a stall")
+	}
+}
+
+func TestNoContainer(t *testing.T) {
+	f, n := last[Failed](tape(New(Options{Started: start}), "60 .\n300 .\n599 .\n601 ."))
+	if n != 1 || f.Result.Cause != diagnose.NoContainer || f.At != start.Add(601*time.Second) {
+		t.Fatalf("%d %v", n, f)
+	}
+}
+
+func TestUptimeResets(t *testing.T) {
+	events := tape(New(Options{Started: start}), "30 up 10\n40 up 20\n50 up 3\n60 up 13\n70 up 2\n80 up 1")
+	if r, n := last[Restarted](events); n != 3 || r.Times != 3 {
+		t.Fatalf("%v", events)
+	}
+	if f, n := last[Failed](events); n != 1 || f.Result.Cause != diagnose.CrashLoop {
+		t.Fatalf("%v", events)
+	}
+}
+
+func TestPreflightNamesTheCause(t *testing.T) {
+	f, n := last[Failed](tape(New(Options{Started: start}), `
+1 justright phase=preflight status=start t=0
+2 justright phase=preflight status=fail t=1 cause=gated_repo detail="the hub answers 403"
+`))
+	if n != 1 || f.Result.Cause != diagnose.GatedRepo || !f.Fatal {
+		t.Fatalf("%d %+v", n, f)
+	}
+	ev, rep := Signs(f, "a1")
+	if lf, ok := ev.(launch.Failed); !ok || !lf.Fatal || lf.Attempt != "a1" || !strings.Contains(lf.Detail, "403") || rep.Finding == nil {
+		t.Fatalf("%+v %+v", ev, rep)
+	}
+}
+
+// When our script only knows that the engine died, the engine's own words are better.
+func TestEngineNamesTheCause(t *testing.T) {
+	f, n := last[Failed](tape(New(Options{Started: start}), `
+1 justright phase=engine status=start t=0
+9 ValueError: No available memory for the cache blocks. Try increasing gpu_memory_utilization when initializing the engine.
+10 justright phase=engine status=fail t=9 cause=generic_wrapper_only detail="the engine ended with status 1"
+`))
+	if n != 1 || f.Result.Cause != diagnose.NoKVCacheBlocks {
+		t.Fatalf("%d %+v", n, f)
+	}
+}
+
+func TestProcessorInsteadOfGPU(t *testing.T) {
+	f, n := last[Failed](tape(New(Options{Started: start, GPU: "L4"}), "1 INFO 11-25 10:00:00 [__init__.py:244] Automatically detected platform cpu."))
+	if n != 1 || f.Result.Cause != diagnose.NoGPUVisible {
+		t.Fatalf("%d %+v", n, f)
+	}
+	if _, n := last[Failed](tape(New(Options{Started: start}), "1 INFO 11-25 10:00:00 [__init__.py:244] Automatically detected platform cpu.")); n != 0 {
+		t.Fatal("a machine without GPU was asked for")
+	}
+}
