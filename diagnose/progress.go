@@ -344,9 +344,8 @@ func ownPhase(r *Reader, h *hit) {
 	}
 	phase := map[string]Phase{
 		"preflight": PhaseContainer, "env": PhaseInstall, "weights": PhaseDownload, "engine": PhaseImport, "ready": PhaseServe,
-		"hold": PhaseServe,
 	}[string(m[1])]
-	if phase == PhaseNone {
+	if phase == PhaseNone || string(m[2]) == "fail" { // hold and failures are no progress
 		return
 	}
 	if string(m[1]) == "preflight" && string(m[2]) == "start" && r.now.died() {
@@ -372,7 +371,7 @@ func oddError(r *Reader, h *hit) {
 	if len(a.odd) >= maxOdd && !(a.ready && a.odd[len(a.odd)-1].line < a.readyAt.line) {
 		return
 	}
-	if hasAny(h.near, wrapperRules[0].lits) || hasAny(h.near, "broken pipe|raised from|raise |validation error for") || levelAt(h.lower, h.col) == levelQuiet {
+	if hasAny(h.near, wrapperTexts) || hasAny(h.near, "broken pipe|raised from|raise |validation error for") || levelAt(h.lower, h.col) == levelQuiet {
 		return
 	}
 	if n := len(a.odd); n > 0 && a.odd[n-1].line == h.line {

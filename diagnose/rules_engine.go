@@ -275,7 +275,33 @@ func rayWrapped(h *hit) (Code, tier) {
 	return "", 0
 }
 
+var ownCause = regexp.MustCompile(`justright phase=(\w+) status=fail\b.*? cause=(\w+)`)
+
+// ownFailure reads the line with which our boot script ends a phase. It knows the cause of what it checked itself; of
+// the engine it knows only that it ended.
+func ownFailure(h *hit) (Code, tier) {
+	m := ownCause.FindSubmatch(h.lower)
+	if m == nil {
+		return GenericWrapperOnly, wrapper
+	}
+	info, ok := Of(Code(m[2]))
+	switch {
+	case !ok || info.Code == GenericWrapperOnly:
+		return GenericWrapperOnly, wrapper
+	case string(m[1]) == "engine":
+		return info.Code, soft
+	default:
+		return info.Code, root
+	}
+}
+
+// wrapperTexts say that something died, and not why.
+const wrapperTexts = "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |" +
+	"enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff" +
+	"|mqllmengine is already dead|see stack trace for the root cause|see root cause above"
+
 var wrapperRules = []rule{
-	{code: GenericWrapperOnly, tier: wrapper, lits: "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff|mqllmengine is already dead|see stack trace for the root cause|see root cause above", source: srcVLLM, serves: true},
+	{code: GenericWrapperOnly, tier: wrapper, quiet: true, lits: "justright phase=", and: "status=fail", refine: ownFailure, serves: true},
+	{code: GenericWrapperOnly, tier: wrapper, lits: wrapperTexts, source: srcVLLM, serves: true},
 	{code: GenericWrapperOnly, tier: soft, lits: "raytaskerror(", source: srcRay, refine: rayWrapped},
 }
