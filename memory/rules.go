@@ -27,21 +27,29 @@ type rules struct {
 	mmPrefixGrows bool    // bidirectional image attention raises the batch to one whole item
 }
 
+// The releases at which rules changed; development builds before a release count as it.
+var (
+	v0_6    = version.MustParsePEP440("0.6.0.dev0")
+	v0_7_1  = version.MustParsePEP440("0.7.1.dev0")
+	v0_8    = version.MustParsePEP440("0.8.0.dev0")
+	v0_9    = version.MustParsePEP440("0.9.0.dev0")
+	v0_9_2  = version.MustParsePEP440("0.9.2.dev0")
+	v0_11_1 = version.MustParsePEP440("0.11.1.dev0")
+	v0_16   = version.MustParsePEP440("0.16.0.dev0")
+	v0_19   = version.MustParsePEP440("0.19.0.dev0")
+	v0_20   = version.MustParsePEP440("0.20.0.dev0")
+	v0_21   = version.MustParsePEP440("0.21.0.dev0")
+)
+
 func rulesFor(v version.PEP440) rules {
-	r := rules{known: !v.IsZero(), utilization: 0.9, groupSlack: 1.25}
-	from := func(s string) bool { return v.IsZero() || v.Compare(version.MustParsePEP440(s)) >= 0 }
-	r.described = from("0.6.0.dev0")
-	r.firstEngine = !from("0.8.0.dev0")
-	r.latentCache = from("0.7.1")
-	r.hybridManager = from("0.9.2.dev0")
-	r.checkpointKV = from("0.11.1.dev0")
-	r.manySeqs = from("0.9.0.dev0")
-	r.largeByMemory = from("0.9.0.dev0")
-	r.sortSampler = !from("0.16.0.dev0")
-	r.ncclInside = !from("0.11.1.dev0")
-	r.alignState = from("0.20.0.dev0")
-	r.mmPrefixGrows = from("0.19.0.dev0")
-	if from("0.21.0.dev0") {
+	from := func(first version.PEP440) bool { return v.IsZero() || v.Compare(first) >= 0 }
+	r := rules{
+		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1.25,
+		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
+		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
+		alignState: from(v0_20), mmPrefixGrows: from(v0_19),
+	}
+	if from(v0_21) {
 		r.utilization, r.graphsCounted, r.tokensByNeed, r.groupSlack = 0.92, true, true, 1.5
 	}
 	return r

@@ -1,0 +1,235 @@
+package memory
+
+import (
+	"math"
+	"testing"
+
+	"justright/catalog"
+	"justright/model"
+	"justright/version"
+)
+
+func profile(t testing.TB, id string) model.Profile {
+	t.Helper()
+	m := catalog.FindModels(id)
+	if len(m) != 1 {
+		t.Fatalf("%d models called %s", len(m), id)
+	}
+	p, err := model.FromRecord(m[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func on(v string, gpu string, flags ...string) Use {
+	u := Use{}
+	if v != "" {
+		u.Version = version.MustParsePEP440(v)
+	}
+	if gpu != "" {
+		u.GPU, _ = CardOf(gpu)
+	}
+	u.ApplyFlags(flags)
+	return u
+}
+
+// Published log lines: what vLLM printed for weights ("Model loading took"), and cache bytes over tokens. Zero is
+// not published. Sources stand beside each.
+func TestMeasured(t *testing.T) {
+	tests := []struct {
+		model   string
+		use     Use
+		weights float64 // GiB
+		token   int64
+		source  string
+	}{
+		{"openai/gpt-oss-120b", on("0.10.1.1", "A100 80GB", "--tensor-parallel-size", "4", "--max-model-len", "16384"), 17.2217, 18432, "dennislee22/vLLM-benchmarking"},
+		{"huihui-ai/Huihui-gpt-oss-20b-mxfp4-abliterated-v2", on("0.13.0", "GB10", "--max-model-len", "8192"), 13.7193, 49161, "TW-10519/VLLM-ROUTER"},
+		{"Qwen/Qwen3-4B", on("0.10.2", ""), 7.5552, 147468, "benyucong/neo4j-graphrag-python"},
+		{"Qwen/Qwen3-235B-A22B-FP8", on("0.10.0", "H100", "-tp", "8", "--kv-cache-dtype", "fp8", "--enable-expert-parallel"), 27.6656, 24061, "DaisukeTakai/eval_dataset"},
+		{"google/gemma-4-26B-A4B-it", on("0.20.0", "GB10", "--max-model-len", "8192", "--max-num-batched-tokens", "4096"), 48.5, 245743, "jethac/dgx-spark-hijinks"},
+		{"cyankiwi/gemma-4-26B-A4B-it-qat-AWQ-INT4", on("0.25.1", "GB10", "--max-num-seqs", "32"), 0, 23243, "sostrowsk/dgx-spark-local-llm"},
+		{"RedHatAI/Qwen3.6-35B-A3B-NVFP4", on("0.25.1", "GB10", "--speculative-config", `{"method":"mtp","num_speculative_tokens":2}`), 23.45, 23676, "sostrowsk/dgx-spark-local-llm"},
+		{"Qwen3.6-35B-A3B NVFP4 (local copy)", on("0.24.0", "RTX 5090", "--kv-cache-dtype", "fp8", "--max-model-len", "131072"), 0, 11305, "noonghunna/club-3090 issue 612"},
+		{"google/gemma-4-31B-it", on("0.25.1", "H200"), 0, 110774, "redhat-performance/configiq issue 112"},
+		{"Qwen/Qwen2.5-14B-Instruct-AWQ", on("0.13.0", ""), 9.3795, 196633, "kumaxxp/duo-talk"},
+		{"meta-llama/Meta-Llama-3-8B-Instruct", on("0.13.0", "", "-tp=4"), 3.7418, 32767, "emocat17/GraphRAG"},
+	}
+	for _, tt := range tests {
+		b := Estimate(profile(t, tt.model), tt.use)
+		if got := float64(b.WeightsBytes) / GiB; tt.weights > 0 && math.Abs(got/tt.weights-1) > 0.03 {
+			t.Errorf("%s: weights %.2f GiB, measured %.2f (%s)", tt.model, got, tt.weights, tt.source)
+		}
+		if math.Abs(float64(b.KVBytesPerToken)/float64(tt.token)-1) > 0.01 {
+			t.Errorf("%s: %d bytes a token, measured %d (%s)", tt.model, b.KVBytesPerToken, tt.token, tt.source)
+		}
+	}
+}
+
+// What is left for the cache, against published starts whose card and batch are stated; the profile run is the
+// part that is fitted.
+func TestMeasuredBudget(t *testing.T) {
+	tests := []struct {
+		model string
+		use   Use
+		cache float64 // GiB
+	}{
+		{"Qwen/Qwen3-4B", on("0.10.2", "H100", "--gpu-memory-utilization", "0.9"), 58.05},
+		{"Qwen/Qwen3-30B-A3B-Instruct-2507", on("0.22.1", "H100 80GB", "--quantization", "fp8", "--max-num-seqs", "64", "--max-num-batched-tokens", "8192"), 42.54},
+		{"meta-llama/Meta-Llama-3-8B-Instruct", on("0.11.2", "H200"), 105.97},
+		{"qwen25-3b-distill-merged", on("0.17.1", "A100"), 64.9},
+		{"google/gemma-4-31B-it", on("0.25.1", "H200"), 64.68},
+	}
+	for _, tt := range tests {
+		b := Estimate(profile(t, tt.model), tt.use)
+		if got := float64(b.KVBudgetBytes) / GiB; math.Abs(got-tt.cache) > 1.5 {
+			t.Errorf("%s: %.2f GiB for the cache, measured %.2f", tt.model, got, tt.cache)
+		}
+	}
+}
+
+// More of what the engine is given never takes away, whatever the model and card.
+func TestMonotonic(t *testing.T) {
+	for i, m := range catalog.Models() {
+		p, err := model.FromRecord(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gpu := offered[i%len(offered)]
+		base := on("0.25.1", gpu)
+		b := Estimate(p, base)
+		more := base
+		more.Utilization = 0.95
+		if c := Estimate(p, more); c.KVBudgetBytes < b.KVBudgetBytes || c.MaxContext < b.MaxContext {
+			t.Errorf("%s on %s: a larger share leaves less", m.ID, gpu)
+		}
+		small := base
+		small.MaxSeqs = 8
+		if c := Estimate(p, small); c.KVBudgetBytes < b.KVBudgetBytes {
+			t.Errorf("%s on %s: fewer sequences leave less cache", m.ID, gpu)
+		}
+		two := base
+		two.TensorParallel = 2
+		if c := Estimate(p, two); c.WeightsBytes > b.WeightsBytes {
+			t.Errorf("%s: two ranks hold %d each, one holds %d", m.ID, c.WeightsBytes, b.WeightsBytes)
+		}
+		half := base
+		half.CacheDType = "fp8"
+		if c := Estimate(p, half); c.KVBytesPerToken > b.KVBytesPerToken {
+			t.Errorf("%s: an 8-bit cache costs %d a token, 16 bit %d", m.ID, c.KVBytesPerToken, b.KVBytesPerToken)
+		}
+		for _, x := range b.Terms {
+			if x.Low > x.Bytes || x.High < x.Bytes || x.Formula == "" {
+				t.Errorf("%s: term %+v", m.ID, x)
+			}
+		}
+		if b.Fits != nil && *b.Fits && b.Context > 0 && b.KVBytesPerToken > 0 && b.MaxContext < b.Context {
+			t.Errorf("%s: fits %d tokens, longest is %d", m.ID, b.Context, b.MaxContext)
+		}
+	}
+}
+
+var offered = []string{"L4", "RTX 4090", "L40S", "A100 80GB", "H100 80GB", "H200"}
+
+// Runs that are known to have failed are never said to fit; runs that are known to have worked are never refused.
+func TestJudgements(t *testing.T) {
+	yes, no := true, false
+	tests := []struct {
+		name  string
+		model string
+		use   Use
+		not   *bool
+	}{
+		{"weights above the share", "Qwen/Qwen2.5-Coder-7B-Instruct", on("0.13.0", "RTX 5080 16GB", "--gpu-memory-utilization", "0.7"), &yes},
+		{"profile run eats the rest", "openai/gpt-oss-120b", on("0.14.1", "H100 80GB"), &yes},
+		{"graphs beside a full share", "Qwen/Qwen3-30B-A3B", on("0.8.5", "A10 24GB", "-tp", "4", "--max-num-seqs", "1", "--max-model-len", "1024"), &yes},
+		{"the same, eager", "Qwen/Qwen3-30B-A3B", on("0.8.5", "A10 24GB", "-tp", "4", "--max-num-seqs", "1", "--max-model-len", "1024", "--enforce-eager"), &no},
+		{"long prompt of the first engine", "TheBloke/Phind-CodeLlama-34B-v2-AWQ", on("", "24 GB GPU", "--gpu-memory-utilization", "0.95"), &yes},
+		{"bf16 on two cards", "meta-llama/Llama-4-Scout-17B-16E-Instruct", on("", "H100 NVL 96GB", "-tp", "2", "--max-model-len", "1000"), &yes},
+		{"comfortable", "Qwen/Qwen3-30B-A3B-Instruct-2507", on("0.15.0", "H200", "--gpu-memory-utilization", "0.5", "--max-model-len", "16000"), &no},
+	}
+	for _, tt := range tests {
+		b := Estimate(profile(t, tt.model), tt.use)
+		if b.Fits != nil && *b.Fits == *tt.not {
+			t.Errorf("%s: fits %v: %s", tt.name, *b.Fits, b.Reason)
+		}
+	}
+	u := on("0.15.0", "H100 80GB", "--max-model-len", "4096")
+	u.FreeBytes = 20 * GiB
+	if b := Estimate(profile(t, "Qwen/Qwen3-4B"), u); b.Fits == nil || *b.Fits {
+		t.Error("20 GiB free: the engine asks for 71 and stops")
+	}
+}
+
+func TestUnknownStaysUnknown(t *testing.T) {
+	p := profile(t, "deepseek-ai/DeepSeek-V4-Flash")
+	b := Estimate(p, on("0.25.1", "H200"))
+	if b.Fits != nil || b.KVBytesPerToken != 0 || len(b.Unknowns) == 0 {
+		t.Errorf("%+v", b)
+	}
+	if b := Estimate(profile(t, "Qwen/Qwen3-4B"), on("0.25.1", "")); b.Fits != nil || b.BudgetKnown || b.WeightsBytes == 0 || b.KVBytesPerToken == 0 {
+		t.Errorf("no card: %+v", b)
+	}
+	if b := Estimate(model.Profile{}, Use{}); b.Fits != nil || len(b.Unknowns) == 0 {
+		t.Errorf("nothing known: %+v", b)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	u := on("", "", "--tensor-parallel-size=2", "--max-model-len", "32k", "--max_num_seqs", "8", "--enforce-eager", "--kv-cache-dtype", "FP8", "--kv-cache-memory-bytes", "4GiB",
+		"--limit-mm-per-prompt", `{"image":0,"video":0}`, "--speculative-config", `{"method": "eagle3", "model": "a/b", "num_speculative_tokens": 5}`, "--enable-lora", "--max-loras", "4", "--unheard-of", "-1")
+	if u.TensorParallel != 2 || u.Context != 32000 || u.MaxSeqs != 8 || !u.Eager || u.CacheDType != "fp8" || u.CacheBytes != 4*GiB || !u.TextOnly || u.Speculative.Tokens != 5 || u.Speculative.Draft != "a/b" || u.LoRAs != 4 {
+		t.Errorf("%+v", u)
+	}
+	var bad Use
+	if got := bad.ApplyFlags([]string{"--max-num-seqs", "many", "--gpu-memory-utilization", "1.5"}); len(got) != 2 {
+		t.Errorf("problems: %q", got)
+	}
+}
+
+func TestCardOf(t *testing.T) {
+	for text, want := range map[string]float64{"H100": 79.2, "NVIDIA H100 80GB HBM3": 79.2, "H100 NVL 96GB": 93, "A100-SXM4-40GB": 39.4, "RTX 4090 48GB": 47.4, "24 GB GPU": 23.6, "GB10 128GB": 121.6, "V100 32GB": 31.74, "V100 16GB": 15.6, "L4": 22} {
+		g, ok := CardOf(text)
+		if got := float64(g.TotalBytes) / GiB; !ok || math.Abs(got-want) > 0.1 {
+			t.Errorf("%s: %.2f GiB, want %.2f", text, got, want)
+		}
+	}
+	if _, ok := CardOf("toaster"); ok {
+		t.Error("a toaster has no memory")
+	}
+}
+
+func TestChoose(t *testing.T) {
+	tests := []struct {
+		model, gpu string
+		context    int
+		gpus       int
+	}{
+		{"openai/gpt-oss-20b", "RTX 4090", 0, 1},
+		{"meta-llama/Llama-3.3-70B-Instruct", "H100 80GB", 32768, 4},
+		{"Qwen/Qwen3-8B", "RTX 4090", 16384, 1},
+	}
+	for _, tt := range tests {
+		u := on("0.31.0", tt.gpu)
+		u.Context = tt.context
+		c, ok := Choose(profile(t, tt.model), u, 8, 8192)
+		if !ok || c.GPUs > tt.gpus || c.Answer.Fits == nil || !*c.Answer.Fits {
+			t.Errorf("%s on %s: %d cards, found %v: %s", tt.model, tt.gpu, c.GPUs, ok, c.Answer.Reason)
+		}
+	}
+	if ok, why := Divides(ptr(profile(t, "Qwen/Qwen3-30B-A3B-FP8")), 4); ok || why == "" {
+		t.Error("768 over 4 ranks is 192: no multiple of 128")
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func BenchmarkEstimate(b *testing.B) {
+	p := profile(b, "openai/gpt-oss-120b")
+	u := on("0.25.1", "H100 80GB")
+	b.ReportAllocs()
+	for b.Loop() {
+		Estimate(p, u)
+	}
+}
