@@ -167,11 +167,18 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 			return nil, Failure
 		}
 		return a.death, Failure
-	case a.phase > PhaseNone:
+	case a.unexplained():
+		return nil, Unknown
+	case a.phase > PhaseNone || r.speaks:
 		return nil, InProgress
 	default:
 		return nil, Unknown
 	}
+}
+
+// unexplained reports whether the log ends in an error that no rule knows: then it is not known to be still starting.
+func (a *attempt) unexplained() bool {
+	return a.traceback > a.mark.line || len(a.odd) > 0 && a.odd[len(a.odd)-1].line > a.mark.line
 }
 
 // deathLine is where the engine was first said to be dead, far away when it was not.
@@ -268,7 +275,7 @@ func firstUnmasked(candidates, all []*finding) *finding {
 // alone lists the hints that mean a failure even where the log says nothing louder: nobody goes on after them.
 var alone = map[Code]bool{
 	NVMLNotFound: true, TorchArchMismatch: true, TorchABIMismatch: true, GlibcTooOld: true, NoGPUVisible: true, NVMLError: true,
-	AttentionPackageMismatch: true, NumpyABI: true, GPUTooOld: true,
+	AttentionPackageMismatch: true, GPUTooOld: true,
 }
 
 // softCause picks among errors another one may stand behind and warnings that explain a death.

@@ -178,6 +178,8 @@ var phaseMarks = []phaseMark{
 	{lits: "start container for|successfully pulled image|started container|created container", phase: PhaseContainer},
 	{lits: "installing collected packages|successfully installed |obtaining dependency information|building wheel|building wheels for|using cached |collecting ", phase: PhaseInstall, not: "collecting environment"},
 	{lits: " packages in ", phase: PhaseInstall, and: "resolved |prepared |installed |audited |downloaded "},
+	{lits: "dependency resolver does not currently take|which is incompatible.", phase: PhaseInstall},
+	{lits: "unable to register cu|onednn custom operations|this tensorflow binary is optimized|before absl::initializelog|computation_placer.cc|has no attribute 'getprototype'", phase: PhaseImport},
 	{lits: "vllm api server version|█  version ", phase: PhaseImport, act: startsEngine},
 	{lits: "server_args=serverargs(|server args: serverargs(", phase: PhaseImport, act: startsEngine},
 	{lits: "automatically detected platform|non-default args|available plugins for group|no plugins for group|checking if cuda platform", phase: PhaseImport, act: marksVLLM},

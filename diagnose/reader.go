@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"bytes"
+	"regexp"
 )
 
 const (
@@ -76,6 +77,7 @@ type Reader struct {
 	restarts int
 	engine   string
 	version  string
+	speaks   bool // its first lines are records of an engine
 	foreign  bool // another program speaks too: its "startup complete" is not the engine's
 	download downloadState
 	context  map[string]int // line where a note of the context was last seen, by name
@@ -95,6 +97,9 @@ func NewReader(opts Options) *Reader {
 	r.pending = 1
 	return r
 }
+
+// recordHead is the head of a log record of vLLM ("INFO 05-12 02:46:33") or SGLang ("[2026-04-06 01:32:36 TP0]").
+var recordHead = regexp.MustCompile(`(?:INFO|WARNING|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: [A-Z]+\d+)*\]`)
 
 // Feed takes the next line, with or without its line break.
 func (r *Reader) Feed(line string) {
@@ -220,6 +225,9 @@ func (r *Reader) search() {
 	from := r.pending
 	if from == len(r.buf) {
 		return
+	}
+	if !r.speaks && r.line < 500 {
+		r.speaks = recordHead.Match(r.buf[from:min(len(r.buf), from+bufferSize/8)])
 	}
 	r.matches = r.rules.index.scan(r.buf, from-1, r.matches[:0])
 	at, line := from, r.line+1 // at is the start of a line, line its number

@@ -111,9 +111,11 @@ var disguises = map[string]func([]string) string{
 		}
 		return b.String()
 	},
-	"kubernetes": func(l []string) string { return "2026-11-25T10:00:00.123456789Z stderr F " + strings.Join(l, "\n2026-11-25T10:00:00.123456789Z stderr F ") },
-	"compose":    func(l []string) string { return "vllm-1  | " + strings.Join(l, "\nvllm-1  | ") },
-	"mirror":     func(l []string) string { return strings.Join(l, " ") },
+	"kubernetes": func(l []string) string {
+		return "2026-11-25T10:00:00.123456789Z stderr F " + strings.Join(l, "\n2026-11-25T10:00:00.123456789Z stderr F ")
+	},
+	"compose": func(l []string) string { return "vllm-1  | " + strings.Join(l, "\nvllm-1  | ") },
+	"mirror":  func(l []string) string { return strings.Join(l, " ") },
 	"structured": func(l []string) string {
 		var b strings.Builder
 		for _, s := range l {

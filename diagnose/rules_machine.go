@@ -111,7 +111,7 @@ func commandNotFound(h *hit) (Code, tier) {
 }
 
 var installRules = []rule{
-	{code: PipNoMatchingDistribution, tier: root, lits: "no matching distribution found|matching platform tag|is not a supported wheel on this platform|was not found in the package registry|no wheels are available with a matching", source: srcPip, refine: pipWheel},
+	{code: PipNoMatchingDistribution, tier: root, lits: "no matching distribution found|there is no version of |matching platform tag|is not a supported wheel on this platform|was not found in the package registry|no wheels are available with a matching", source: srcPip, refine: pipWheel},
 	{code: PipNoMatchingDistribution, tier: soft, lits: "could not find a version that satisfies the requirement"},
 	{code: PythonVersionUnsupported, tier: root, lits: "does not satisfy python|matching python abi tag|matching python implementation tag|requires a different python|matching python version tag", source: "https://github.com/vllm-project/vllm/issues/43478"},
 	{code: PythonVersionUnsupported, tier: root, lits: "python version >=|unsupported python version|this version of python is not supported|requires python 3|python 3.13 is not supported|cannot install on python version|'type' object is not subscriptable|requires-python|python>=3", re: regexp.MustCompile(`python version >=.*(?:required|needed)|unsupported python version|version of python is not supported|requires python 3[^;]*(?:but|found|running|current)|python 3\.1\d is not supported|cannot install on python version|'(?:abc)?(?:type)' object is not subscriptable|requires-python.*(?:not|incompat)|depends on python>=3`)},
