@@ -14,10 +14,10 @@ func (r *reader) layers(p *Profile) {
 	if kinds == nil && p.SlidingWindow > 0 {
 		kinds = r.windowLayers(p)
 	}
-	if kinds == nil {
+	if kinds == nil || p.Layers == 0 {
 		return
 	}
-	if len(kinds) > p.Layers && p.Layers > 0 {
+	if len(kinds) > p.Layers {
 		kinds = kinds[:p.Layers] // the rest are multi-token-prediction layers
 	}
 	if len(kinds) < p.Layers {
