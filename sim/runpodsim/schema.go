@@ -29,6 +29,7 @@ type shape struct {
 	unique   bool
 	noisy    bool // closed by unevaluatedProperties: a missing property makes the valid ones look unknown
 	choose   func(map[string]any) *shape
+	depends  [2]string // the first field may come only with the second
 }
 
 func str() *shape     { return &shape{kind: "string"} }
@@ -157,6 +158,9 @@ func (s *shape) checkObject(m map[string]any, path string) []string {
 	case len(missing) > 1:
 		out = append(out, fmt.Sprintf("%s: missing properties %s", path, quoteList(missing)))
 	}
+	if d := s.depends; d[0] != "" && has(m, d[0]) && !has(m, d[1]) {
+		out = append(out, fmt.Sprintf("%s: properties '%s' required, if '%s' exists", path, d[1], d[0]))
+	}
 	// The noise of real life: with a property missing, the validator no longer counts the valid ones as evaluated.
 	if s.noisy && len(missing) > 0 && len(m) > 0 {
 		unknown = sortedKeys(m)
@@ -168,6 +172,11 @@ func (s *shape) checkObject(m map[string]any, path string) []string {
 		out = append(out, fmt.Sprintf("%s: minProperties: got %d, want %d", path, len(m), s.minProps))
 	}
 	return out
+}
+
+func has(m map[string]any, k string) bool {
+	_, ok := m[k]
+	return ok
 }
 
 func (s *shape) checkArray(a []any, path string) []string {

@@ -18,6 +18,7 @@ type volume struct {
 	DataCenter string `json:"dataCenter"`
 	Type       string `json:"type"`
 	meter      meter
+	gone       bool // deleted; its bill stays
 }
 
 type registry struct {
@@ -44,7 +45,7 @@ func storageRoutes(add adder) {
 	add("listNetworkVolumes", "GET", "/network-volumes", func(c *call) (answer, *apiError) {
 		out := []volume{}
 		for _, v := range c.s.volumes.all() {
-			if v.account == c.who.account {
+			if v.account == c.who.account && !v.gone {
 				out = append(out, *v)
 			}
 		}
@@ -112,9 +113,12 @@ func storageRoutes(add adder) {
 	})
 }
 
-func (c *call) volume() (*volume, *apiError) {
-	v := c.s.volumes.by[c.id]
-	if v == nil || v.account != c.who.account {
+func (c *call) volume() (*volume, *apiError) { return c.s.volume(c.who, c.id) }
+
+// volume finds one of the caller's network volumes.
+func (s *Server) volume(who caller, id string) (*volume, *apiError) {
+	v := s.volumes.by[id]
+	if v == nil || v.gone || v.account != who.account {
 		return nil, notFound("network volume")
 	}
 	return v, nil
@@ -200,11 +204,10 @@ func (s *Server) volumeUser(id string) *pod {
 	return nil
 }
 
-// dropVolume ends a volume's bill and forgets it; what it cost stays on the account.
+// dropVolume ends a volume's bill and hides it; what it cost stays on the account.
 func (s *Server) dropVolume(v *volume) {
 	v.meter.set(s.now(), rates{})
-	s.granted -= v.meter.spent(s.now())
-	s.volumes.drop(v.ID)
+	v.gone = true
 }
 
 func (c *call) createRegistry() (answer, *apiError) {

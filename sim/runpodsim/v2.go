@@ -201,41 +201,44 @@ func (c *call) afterwards() {
 	}
 }
 
-// match finds the route for a path. allow lists the methods of the path when only the method is wrong.
+// match finds the route for a path. allow lists the methods of the path when only the method is wrong. A literal path
+// (registries/delegations) hides one with a parameter (registries/{id}).
 func match(segs []string, method string) (rt *route, ids []string, allow string) {
 	var methods []string
-	var best *route
-	var bestIDs []string
+	fewest := len(segs) + 1
 	for i := range v2Routes {
 		x := &v2Routes[i]
-		if len(x.path) != len(segs) {
+		got, ok := x.fits(segs)
+		if !ok || len(got) > fewest {
 			continue
 		}
-		var got []string
-		ok := true
-		for j, p := range x.path {
-			if p == "{}" {
-				got = append(got, segs[j])
-				ok = ok && segs[j] != ""
-			} else if p != segs[j] {
-				ok = false
-			}
+		if len(got) < fewest {
+			fewest, methods, rt = len(got), nil, nil
 		}
-		if !ok {
-			continue
-		}
-		if x.method != method {
-			methods = append(methods, x.method)
-			continue
-		}
-		// A literal path (registries/delegations) beats a parameter (registries/{id}).
-		if best == nil || len(got) < len(bestIDs) {
-			best, bestIDs = x, got
+		methods = append(methods, x.method)
+		if x.method == method {
+			rt, ids = x, got
 		}
 	}
-	if best != nil {
-		return best, bestIDs, ""
+	if rt != nil {
+		return rt, ids, ""
 	}
 	slices.Sort(methods)
-	return nil, nil, strings.Join(slices.Compact(methods), ", ")
+	return nil, nil, strings.Join(methods, ", ")
+}
+
+// fits matches a path and returns its parameters.
+func (x *route) fits(segs []string) (ids []string, ok bool) {
+	if len(x.path) != len(segs) {
+		return nil, false
+	}
+	for j, p := range x.path {
+		switch {
+		case p == "{}" && segs[j] != "":
+			ids = append(ids, segs[j])
+		case p != segs[j]:
+			return nil, false
+		}
+	}
+	return ids, true
 }

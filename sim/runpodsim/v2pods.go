@@ -247,9 +247,9 @@ func (s *Server) checkThings(who caller, p *pod) *apiError {
 		}
 	}
 	if p.network != nil {
-		v := s.volumes.by[p.network.VolumeID]
-		if v == nil || v.account != who.account {
-			return notFound("network volume")
+		v, e := s.volume(who, p.network.VolumeID)
+		if e != nil {
+			return e
 		}
 		if p.cloud == "COMMUNITY" {
 			return badRequest("network volumes are available on Secure Cloud only")
