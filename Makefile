@@ -16,7 +16,10 @@ lint: ## the linters of .golangci.yml (installs golangci-lint when it is missing
 golden: ## rewrite golden files; read the diff as a user would
 	go test ./... -args -update
 
+bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literals
+	GOMAXPROCS=1 go run ./internal/tools/benchdiagnose
+
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: build test race lint golden help
+.PHONY: build test race lint golden bench-diagnose help

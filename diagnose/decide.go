@@ -336,7 +336,7 @@ func (r *Reader) stageOf(f *finding) Stage {
 func (r *Reader) evidence(a *attempt, f *finding, outcome Outcome) []Evidence {
 	var out []Evidence
 	add := func(line int, text string) {
-		if line == 0 || text == "" || slices.ContainsFunc(out, func(e Evidence) bool { return e.Line == line && e.Text == text }) || len(out) == 3 {
+		if line == 0 || text == "" || slices.ContainsFunc(out, func(e Evidence) bool { return e.Line == line && (e.Text == text || r.line > 1) }) || len(out) == 3 {
 			return
 		}
 		out = append(out, Evidence{line, text})

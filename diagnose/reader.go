@@ -298,6 +298,9 @@ func (r *Reader) found(h *hit, code Code, t tier) {
 	if h.level == levelQuiet && !h.rule.quiet {
 		return
 	}
+	if t == root && bytes.HasSuffix(h.lower[:h.col], []byte("raise ")) {
+		t = soft // a line of source; the message follows
+	}
 	a := r.now
 	if a.ready && h.level == levelQuiet && code != StoppedFromOutside && code != GPUHardwareError {
 		return // once a server serves, its informing lines quote what users write

@@ -156,3 +156,6 @@ func (u *rule) matches(h *hit) bool {
 	}
 	return u.re == nil || u.re.Match(h.near)
 }
+
+// Literals lists the texts a log is searched for, in lower case. They are a filter: rules look closer.
+func Literals() []string { return append([]string(nil), compiled().index.lits...) }

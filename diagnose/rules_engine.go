@@ -303,5 +303,6 @@ const wrapperTexts = "engine core initialization failed|engine process failed to
 var wrapperRules = []rule{
 	{code: GenericWrapperOnly, tier: wrapper, quiet: true, lits: "justright phase=", and: "status=fail", refine: ownFailure, serves: true},
 	{code: GenericWrapperOnly, tier: wrapper, lits: wrapperTexts, source: srcVLLM, serves: true},
+	{code: GenericWrapperOnly, tier: wrapper, lits: "validation error for |validation errors for ", re: regexp.MustCompile(`validation errors? for \w*(?:config|args)\b`), source: srcVLLM},
 	{code: GenericWrapperOnly, tier: soft, lits: "raytaskerror(", source: srcRay, refine: rayWrapped},
 }
