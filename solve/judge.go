@@ -46,6 +46,7 @@ type finding struct {
 	facts  []catalog.Fact
 	hints  []problem.Hint
 	at     string // the part of a pasted line that says it
+	also   []Reason
 }
 
 // order of codes: what no other host can mend comes first, then what stops the start earliest.

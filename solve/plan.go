@@ -1,0 +1,470 @@
+package solve
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"justright/catalog"
+	"justright/memory"
+	"justright/money"
+	"justright/version"
+)
+
+// plan makes the stack of a choice on n cards of a machine.
+func (s *search) plan(p place, c engineChoice, n int) Stack {
+	st := Stack{Install: c.install, GPU: GPU{Count: n, MemoryBytes: p.memory()}, Env: map[string]string{}, Unknowns: []string{},
+		Concurrency: max(1, s.r.Concurrency), WeightsBytes: s.r.Model.WeightsBytes, Flags: s.r.Pins.Flags}
+	if p.gpu != nil {
+		st.GPU.ID = p.gpu.ID
+	}
+	offer := p.offer
+	st.Offer = &offer
+	st.Engine = Engine{Name: c.engine, Version: c.release.Version.String(), Torch: c.release.Torch.String(), Python: s.python(c)}
+	if !c.variant.CUDA.IsZero() {
+		st.Engine.WheelCUDA = c.variant.CUDA.String()
+	}
+	st.Unknowns = append(st.Unknowns, c.unknown...)
+	s.pinTransformers(&st, c)
+	s.setContext(&st, p, c, n)
+	s.setMachine(&st, p, c)
+	s.setRequirements(&st, c)
+	s.setArgv(&st, c, n)
+	s.setPrice(&st, p, n)
+	s.setReady(&st, c)
+	st.Facts = s.planFacts(c, p)
+	return st
+}
+
+func (s *search) python(c engineChoice) string {
+	if s.r.Pins.Python != "" {
+		return s.r.Pins.Python
+	}
+	if c.image != nil && !c.image.Python.IsZero() {
+		return c.image.Python.String()
+	}
+	return "3.12"
+}
+
+// pinTransformers takes the newest transformers of the release's own day that knows the model, else the oldest that
+// does.
+func (s *search) pinTransformers(st *Stack, c engineChoice) {
+	if t := s.r.Pins.Transformers; t != "" {
+		st.Engine.Transformers = strings.TrimPrefix(t, "==")
+		return
+	}
+	pin := c.release.TransformersOnReleaseDay
+	floor := version.PEP440{}
+	if mt, ok := s.j.s.ModelType(s.r.Model.ModelType); ok {
+		floor = mt.First
+	}
+	for _, l := range s.lessons(c, nil) {
+		if v, err := version.ParsePEP440(l.MinTransformers); err == nil && v.Compare(floor) > 0 {
+			floor = v
+		}
+	}
+	ownConfig := false
+	if a, ok := s.j.s.Architecture(s.r.Model.Architecture); ok {
+		ownConfig = a.ConfigInVLLM.At(c.release.Version) == catalog.Present
+		if !a.MinTransformers.IsZero() && a.MinTransformers.Compare(floor) > 0 {
+			floor = a.MinTransformers
+		}
+		if !a.AdmitsTransformers(c.release.Version, pin) {
+			floor = maxVersion(floor, a.MinTransformers)
+		}
+	}
+	if pin.Compare(floor) < 0 && !floor.IsZero() && !ownConfig && c.install == "wheels" {
+		for _, t := range s.j.s.TransformersReleases() { // the oldest that knows it and that the release admits
+			if !t.Yanked && t.Version.Compare(floor) >= 0 && c.release.Transformers.Contains(t.Version) {
+				pin = t.Version
+				st.Unknowns = append(st.Unknowns, fmt.Sprintf("transformers %s is newer than the release: the two were not released together", pin))
+				break
+			}
+		}
+	}
+	if !pin.IsZero() {
+		st.Engine.Transformers = pin.String()
+	} else {
+		st.Unknowns = append(st.Unknowns, "which transformers goes with "+c.release.Version.String())
+	}
+}
+
+func maxVersion(a, b version.PEP440) version.PEP440 {
+	if a.Compare(b) < 0 {
+		return b
+	}
+	return a
+}
+
+// setContext takes the wanted context, or the longest of the usual lengths that surely fits.
+func (s *search) setContext(st *Stack, p place, c engineChoice, n int) {
+	if given, ok := ParseFlags(s.r.Pins.Flags).Int("max-model-len"); ok {
+		st.Context = given
+	} else {
+		st.Context = s.wantedContext()
+	}
+	if p.gpu == nil {
+		if s.r.Context == 0 && st.Context > 4096 {
+			st.Context = 4096 // a CPU's cache is small and its prefill slow
+		}
+		return
+	}
+	estimate := func(context int) memory.Breakdown { return memory.Estimate(s.r.Model, s.use(c, p, n, context)) }
+	b := estimate(st.Context)
+	if b.Fits == nil {
+		st.Unknowns = append(st.Unknowns, "memory: "+orText(b.Reason, strings.Join(b.Unknowns, "; ")))
+		return
+	}
+	if _, stated := ParseFlags(s.r.Pins.Flags).Get("max-model-len"); stated || s.r.Context > 0 {
+		return
+	}
+	for _, length := range contextLadder(s.r.Model.MaxPosition) {
+		if length <= st.Context {
+			break
+		}
+		if e := estimate(length); e.Fits != nil && *e.Fits {
+			st.Context = length
+			break
+		}
+	}
+}
+
+func orText(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// contextLadder lists lengths from the model's own downwards.
+func contextLadder(limit int) []int {
+	if limit <= 0 {
+		return nil
+	}
+	out := []int{limit}
+	for l := 1 << 20; l >= 8192; l >>= 1 {
+		for _, x := range []int{l, l * 3 / 4} {
+			if x < limit {
+				out = append(out, x)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b int) int { return b - a })
+	return slices.Compact(out)
+}
+
+// setMachine fills the image, who starts first, and what the host must bring.
+func (s *search) setMachine(st *Stack, p place, c engineChoice) {
+	floor := version.CUDA{}
+	raise := func(v version.CUDA) {
+		if v.Compare(floor) > 0 {
+			floor = v
+		}
+	}
+	cuda := c.variant.CUDA
+	if !cuda.IsZero() {
+		raise(version.CUDA{Major: cuda.Major})
+	}
+	if p.gpu != nil {
+		if f, _, ok := catalog.PTXFloor(p.gpu.Capability, cuda); ok {
+			raise(f)
+		}
+	}
+	switch {
+	case c.image != nil:
+		st.Image = c.image.Ref
+		st.Guarded = false
+		raise(s.gate(*c.image))
+		if st.Engine.Python == "" {
+			st.Unknowns = append(st.Unknowns, "the Python inside "+st.Image)
+		}
+	case s.r.Target == "local" || strings.HasPrefix(s.r.Target, "ssh"):
+		st.Guarded = true
+	default:
+		st.Guarded = true
+		img, ok := s.baseImage(c, p.host)
+		if !ok {
+			st.Unknowns = append(st.Unknowns, "a base image that these hosts admit")
+			break
+		}
+		st.Image = img.Ref
+		raise(s.gate(img))
+		if !img.Python.IsZero() && s.r.Pins.Python == "" {
+			st.Engine.Python = img.Python.String()
+		}
+	}
+	for _, l := range s.lessons(c, &p) {
+		raise(l.MinHostCUDA)
+	}
+	st.Host.MinCUDA = floor
+	if d, ok := catalog.MinDriver(cuda); ok {
+		st.Host.MinDriver = d
+	}
+	if d, ok := catalog.DriverOf(floor); ok && d.Compare(st.Host.MinDriver) > 0 && floor.Minor > 0 {
+		st.Host.MinDriver = d
+	}
+}
+
+// gate is the CUDA floor an image asks its host for.
+func (s *search) gate(img catalog.Image) version.CUDA {
+	if !img.RequireKnown || img.Require == "" {
+		return version.CUDA{}
+	}
+	req, err := catalog.ParseRequire(img.Require)
+	if err != nil {
+		return version.CUDA{}
+	}
+	return req.CUDAFloor()
+}
+
+// baseImage picks the image to install into: one the hosts admit, with a Python the release admits, the lowest gate
+// first when the hosts are not known. A pinned image is taken as it is.
+func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bool) {
+	if ref := s.r.Pins.Image; ref != "" {
+		if img, ok := s.j.s.Image(ref, ""); ok {
+			return img, true
+		}
+		return catalog.Image{Ref: ref}, true
+	}
+	var best catalog.Image
+	found := false
+	for _, img := range s.j.s.BaseImages() {
+		gate := s.gate(img)
+		if !img.Python.IsZero() && !c.release.Python.IsZero() && !c.release.Python.Contains(img.Python) || img.Python.IsZero() {
+			continue
+		}
+		if !strings.HasPrefix(img.Repository, "runpod/") || !img.Glibc.IsZero() && img.Glibc.Compare(c.variant.Glibc) < 0 {
+			continue
+		}
+		if !host.IsZero() && gate.Compare(host) > 0 {
+			continue
+		}
+		if !found || host.IsZero() && gate.Compare(s.gate(best)) < 0 {
+			best, found = img, true
+		}
+	}
+	return best, found
+}
+
+// setRequirements pins what is installed.
+func (s *search) setRequirements(st *Stack, c engineChoice) {
+	disk := st.WeightsBytes + 20<<30
+	if c.install == "wheels" {
+		st.Requirements = append(st.Requirements, c.variant.Requirement)
+		torch := s.r.Pins.Torch
+		if torch == "" {
+			torch = c.release.Torch.String()
+		}
+		if c.engine == catalog.VLLMCPU {
+			if torch == "" {
+				torch = cpuTorch(c.release.Version)
+			}
+			torch, _, _ = strings.Cut(torch, "+")
+		}
+		st.Engine.Torch = torch
+		if torch != "" {
+			st.Requirements = append(st.Requirements, "torch=="+torch)
+		}
+		if st.Engine.Transformers != "" {
+			st.Requirements = append(st.Requirements, "transformers=="+st.Engine.Transformers)
+		}
+		if c.engine != catalog.VLLMCPU {
+			st.IndexURLs = slices.Clone(c.variant.IndexURLs)
+		}
+		disk += 15 << 30
+	}
+	const step = 10 << 30
+	st.DiskBytes = (disk + step - 1) / step * step
+}
+
+// cpuTorch is the torch that a CPU build pins; "" when it was not read.
+func cpuTorch(v version.PEP440) string {
+	at := func(s string) bool { return v.Compare(version.MustParsePEP440(s)) >= 0 }
+	switch {
+	case at("0.33.0"):
+		return ""
+	case at("0.27.0"):
+		return "2.13.0"
+	case at("0.20.0"):
+		return "2.11.0"
+	}
+	return ""
+}
+
+// setArgv writes the engine's command line.
+func (s *search) setArgv(st *Stack, c engineChoice, n int) {
+	m := s.r.Model
+	user := s.withoutDropped(s.r.Pins.Flags)
+	have := ParseFlags(user)
+	var flags []string
+	add := func(name string, value ...string) {
+		if _, ok := have.Get(strings.TrimPrefix(name, "--")); !ok && s.j.flagKnown(c, name) {
+			flags = append(append(flags, name), value...)
+		}
+	}
+	if n > 1 {
+		if pp, _ := have.Int("pipeline-parallel-size"); pp < 2 {
+			add("--tensor-parallel-size", fmt.Sprint(n))
+		}
+	}
+	if st.Context > 0 {
+		add("--max-model-len", fmt.Sprint(st.Context))
+	}
+	if s.r.Concurrency > 1 {
+		add("--max-num-seqs", fmt.Sprint(s.r.Concurrency))
+	}
+	if m.RemoteCode && s.needsRemoteCode(c) {
+		add("--trust-remote-code")
+	}
+	if c.engine == catalog.VLLMCPU {
+		add("--dtype", "bfloat16")
+		add("--enforce-eager") // the compiled CPU engine was seen to answer wrongly
+	}
+	if c.engine == catalog.VLLM {
+		s.addServing(c, add)
+	}
+	for _, l := range s.lessons(c, nil) {
+		flags = append(flags, l.AddFlags...)
+	}
+	flags = append(flags, user...)
+	image := c.image != nil
+	switch {
+	case c.engine == catalog.SGLang:
+		st.Argv = append([]string{"python3", "-m", "sglang.launch_server", "--model-path", m.ID}, flags...)
+	case c.engine == catalog.VLLMCPU:
+		st.Argv = append([]string{"python3", "-m", "vllm.entrypoints.openai.api_server", "--model", m.ID}, flags...)
+	case image && len(c.image.Entrypoint) > 0 && c.image.Entrypoint[0] != "vllm":
+		st.Argv = append(append(slices.Clone(c.image.Entrypoint), "--model", m.ID), flags...)
+	default:
+		st.Argv = append([]string{"vllm", "serve", m.ID}, flags...)
+	}
+	for k, v := range s.r.Pins.Env {
+		st.Env[k] = v
+	}
+	if image {
+		st.Start = Start{Cmd: slices.Clone(st.Argv[len(c.image.Entrypoint):])}
+		st.Start.Args = joinArgs(st.Start.Cmd)
+	}
+}
+
+// flagKnown reports whether the release takes a flag of ours; what is not known about is taken.
+func (j *Judger) flagKnown(c engineChoice, name string) bool {
+	if c.engine != catalog.VLLM {
+		return true
+	}
+	n, ok := j.s.Named(catalog.FlagNames, name)
+	return !ok || n.Releases.At(c.release.Version) != catalog.Absent
+}
+
+// addServing adds the parsers of the model's family where the release has them.
+func (s *search) addServing(c engineChoice, add func(string, ...string)) {
+	fam, ok := s.j.s.Serving(s.r.Model.ID, s.r.Model.Architecture)
+	if !ok {
+		return
+	}
+	has := func(kind catalog.NameKind, name string, spans map[string]flagSpan) bool {
+		if n, known := s.j.s.Named(kind, name); known {
+			return n.Releases.At(c.release.Version) == catalog.Present
+		}
+		sp, known := spans[name]
+		return known && c.release.Version.Compare(version.MustParsePEP440(sp.from)) >= 0 && (sp.gone == "" || c.release.Version.Compare(version.MustParsePEP440(sp.gone)) < 0)
+	}
+	if fam.ToolParser != "" && has(catalog.ToolParsers, fam.ToolParser, toolParserSpans) {
+		add("--enable-auto-tool-choice")
+		add("--tool-call-parser", fam.ToolParser)
+	}
+	if fam.ReasoningParser != "" && has(catalog.ReasoningParsers, fam.ReasoningParser, reasoningParserSpans) {
+		add("--reasoning-parser", fam.ReasoningParser)
+	}
+	for i := 0; i < len(fam.Flags); i++ {
+		f := fam.Flags[i]
+		if f == "--trust-remote-code" || !strings.HasPrefix(f, "--") {
+			continue
+		}
+		if strings.Contains(f, "=") {
+			continue
+		}
+		if f == "--tokenizer_mode" || f == "--config_format" || f == "--load_format" || f == "--kv-cache-dtype" || f == "--block-size" || f == "--tokenizer-mode" {
+			if i+1 < len(fam.Flags) && !strings.HasPrefix(fam.Flags[i+1], "-") {
+				add(strings.ReplaceAll(f, "_", "-"), fam.Flags[i+1])
+			}
+		}
+	}
+}
+
+// needsRemoteCode: the repository brings code, and neither transformers nor the engine knows its type.
+func (s *search) needsRemoteCode(c engineChoice) bool {
+	a, ok := s.j.s.Architecture(s.r.Model.Architecture)
+	if ok && a.ConfigInVLLM.At(c.release.Version) == catalog.Present {
+		return false
+	}
+	if mt, ok := s.j.s.ModelType(s.r.Model.ModelType); ok && mt.KnownTo(c.release.TransformersOnReleaseDay) == catalog.Present {
+		return false
+	}
+	return true
+}
+
+// joinArgs writes words so that a shell-like splitter gives them back.
+func joinArgs(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		if w != "" && !strings.ContainsFunc(w, func(r rune) bool {
+			return !(isAlnum(r) || strings.ContainsRune("-_./:=,@+%", r))
+		}) {
+			out[i] = w
+			continue
+		}
+		out[i] = "'" + strings.ReplaceAll(w, "'", `'"'"'`) + "'"
+	}
+	return strings.Join(out, " ")
+}
+
+func (s *search) setPrice(st *Stack, p place, n int) {
+	if p.offer.PricePerHour == nil {
+		return
+	}
+	price := *p.offer.PricePerHour * money.USD(max(1, n))
+	st.PricePerHour = &price
+}
+
+// setReady predicts the seconds from the create call to a proven endpoint: the slower of install and weights, then the
+// engine's own start. Rates are from public reports: images 8 to 12 GB compressed, wheels 4 to 5 GB, hubs give 100 to
+// 400 MB/s to a data centre, engines start in one to four minutes (facts/vllm.md 8).
+func (s *search) setReady(st *Stack, c engineChoice) {
+	weights := float64(st.WeightsBytes)
+	quick, slow := weights/400e6, weights/100e6
+	var lo, hi float64
+	switch {
+	case c.engine == catalog.VLLMCPU:
+		lo, hi = 30+weights/200e6, 300+weights/20e6
+	case s.r.Target == "local":
+		lo, hi = 60+max(45, quick), 240+max(240, slow)
+	case c.install == "wheels":
+		lo, hi = 100+max(60, quick), 240+max(150, slow)
+	default:
+		lo, hi = 110+max(40, quick), 270+max(300, slow)
+	}
+	st.Ready.Seconds = [2]int{int(lo), int(hi)}
+	if st.PricePerHour != nil {
+		d := [2]money.USD{*st.PricePerHour * money.USD(int(lo)) / 3600, *st.PricePerHour * money.USD(int(hi)) / 3600}
+		st.Ready.Dollars = &d
+	}
+}
+
+// planFacts are what the plan rests on.
+func (s *search) planFacts(c engineChoice, p place) []catalog.Fact {
+	var out []catalog.Fact
+	if a, ok := s.j.s.Architecture(s.r.Model.Architecture); ok {
+		out = append(out, a.Fact())
+	}
+	out = append(out, c.release.Fact(catalog.AspectTorch), c.release.Fact(catalog.AspectTransformers))
+	if c.image != nil {
+		out = append(out, c.image.GateFact())
+	} else if !c.variant.CUDA.IsZero() {
+		out = append(out, c.release.Fact(catalog.AspectVariants), catalog.MinDriverFact(c.variant.CUDA))
+	}
+	if p.gpu != nil {
+		out = append(out, p.gpu.Fact())
+	}
+	return out
+}

@@ -1,0 +1,380 @@
+package solve
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"justright/catalog"
+	"justright/memory"
+	"justright/money"
+	"justright/version"
+)
+
+// bestFew is how many plans an answer has unless all are asked for.
+const bestFew = 8
+
+// Solve ranks the stacks that work, says why well-known candidates do not, and without any plan why there is none. It
+// is deterministic: equal input gives equal output.
+func Solve(s *catalog.Snapshot, r Request) Result { return NewJudger(s).Solve(r) }
+
+// search is one run of Solve.
+type search struct {
+	j       *Judger
+	r       Request
+	plans   []Stack
+	found   map[string]bool // place and install that already have a plan
+	refused []Refusal
+	seen    map[string]bool // refusals by candidate
+	weights map[string]bool // cards on which the weights alone are too many
+}
+
+// Solve is Solve over this Judger's snapshot.
+func (j *Judger) Solve(r Request) Result {
+	s := &search{j: j, r: r, found: map[string]bool{}, seen: map[string]bool{}, weights: map[string]bool{}}
+	places := j.places(r)
+	cpu := len(places) > 0 && !slices.ContainsFunc(places, func(p place) bool { return p.gpu != nil })
+	choices := s.softwareFits(j.choices(r, cpu))
+	for _, p := range places {
+		s.plansFor(p, choices)
+	}
+	s.rank()
+	s.telling()
+	out := Result{Plans: s.plans, Refused: s.refused}
+	if len(out.Plans) == 0 {
+		c := s.conflict(places)
+		out.Conflict = &c
+	}
+	if !r.All && len(out.Plans) > bestFew {
+		out.Plans = out.Plans[:bestFew]
+	}
+	for i := range out.Plans {
+		out.Plans[i].Rank = i + 1
+	}
+	return out
+}
+
+// softwareFits keeps the choices that the model, the pins and the lessons allow on some machine.
+func (s *search) softwareFits(all []engineChoice) []engineChoice {
+	var out []engineChoice
+	host := pinnedHost(s.r)
+	for _, c := range all {
+		if f, bad := s.byLesson(c, nil); bad {
+			s.refuse(c, "", f)
+			continue
+		}
+		v := s.j.Judge(s.caseFor(c, nil, 0, host))
+		if v.Outcome == Refused {
+			s.refuse(c, "", finding{code: v.Code, reason: v.Reason, facts: v.Facts, also: v.Also})
+			continue
+		}
+		out = append(out, c)
+	}
+	return s.prefer(out, host)
+}
+
+// prefer orders the choices: those whose floor the hosts meet for certain, newer releases, wheels before images.
+func (s *search) prefer(choices []engineChoice, host version.CUDA) []engineChoice {
+	known := !host.IsZero()
+	slices.SortStableFunc(choices, func(a, b engineChoice) int {
+		if d := boolInt(!a.hardFloorMet(host)) - boolInt(!b.hardFloorMet(host)); d != 0 && known {
+			return d
+		}
+		if !known { // not known: a build that runs on every current driver first
+			if d := boolInt(a.variant.CUDA.Major > 12) - boolInt(b.variant.CUDA.Major > 12); d != 0 {
+				return d
+			}
+		}
+		if d := b.release.Version.Compare(a.release.Version); d != 0 {
+			return d
+		}
+		return a.order - b.order
+	})
+	return choices
+}
+
+func (c engineChoice) hardFloorMet(host version.CUDA) bool {
+	return host.IsZero() || catalog.RunsOn(c.variant.CUDA, host)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// plansFor finds the plans on one kind of machine: the best with wheels and the best with a ready image, or all.
+func (s *search) plansFor(p place, choices []engineChoice) {
+	have := map[string]bool{}
+	var lastRefusal *finding
+	var lastChoice engineChoice
+	for _, c := range choices {
+		if have[c.install] && !s.r.All || s.r.All && have[c.install+c.release.Version.String()+c.variant.Tag()+c.ref()] {
+			continue
+		}
+		if s.weights[p.key()] {
+			break
+		}
+		plan, bad := s.tryCounts(p, c)
+		if bad != nil {
+			if lastRefusal == nil {
+				lastRefusal, lastChoice = bad, c
+			}
+			if bad.code == CodeWeights {
+				s.weights[p.key()] = true
+			}
+			continue
+		}
+		have[c.install], have[c.install+c.release.Version.String()+c.variant.Tag()+c.ref()] = true, true
+		s.plans = append(s.plans, plan)
+	}
+	if !have["wheels"] && !have["image"] && lastRefusal != nil {
+		s.refuse(lastChoice, p.name(), *lastRefusal)
+	}
+}
+
+func (p place) name() string {
+	if p.gpu != nil {
+		return p.gpu.ID
+	}
+	return ""
+}
+
+func (p place) key() string { return p.offer.ProviderID + "/" + p.offer.Cloud }
+
+// tryCounts takes the fewest cards on which the choice works.
+func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
+	counts := []int{1, 2, 4, 8}
+	if s.r.Pins.GPUs > 0 {
+		counts = []int{s.r.Pins.GPUs}
+	}
+	if tp := ParseFlags(s.r.Pins.Flags); p.gpu != nil {
+		if n, ok := tp.Int("tensor-parallel-size"); ok && n > 0 && s.r.Pins.GPUs == 0 {
+			counts = []int{n}
+		}
+	}
+	if p.gpu == nil {
+		counts = []int{0}
+	}
+	if f, bad := s.byLesson(c, &p); bad {
+		return Stack{}, &f
+	}
+	var first *finding
+	for _, n := range counts {
+		if p.offer.MaxCount > 0 && n > p.offer.MaxCount {
+			if first == nil {
+				f := finding{code: "too_many_gpus", reason: fmt.Sprintf("a machine of this offer has at most %d cards", p.offer.MaxCount), facts: []catalog.Fact{s.offerFact(p)}}
+				first = &f
+			}
+			break
+		}
+		if f, over := s.tooDear(p, n); over {
+			if first == nil {
+				first = &f
+			}
+			break
+		}
+		v := s.j.Judge(s.caseFor(c, &p, n, p.host))
+		if v.Outcome != Refused {
+			return s.plan(p, c, n), nil
+		}
+		if first == nil || v.Code == CodeWeights && n == counts[len(counts)-1] {
+			first = &finding{code: v.Code, reason: v.Reason, facts: v.Facts, also: v.Also}
+		}
+		if !moreCardsHelp(v.Code) {
+			break
+		}
+	}
+	if first.code == CodeWeights && len(counts) > 1 && (p.offer.MaxCount == 0 || p.offer.MaxCount >= 8) {
+		return Stack{}, first
+	}
+	if first.code == CodeWeights {
+		first.code = CodeWeights
+	}
+	return Stack{}, first
+}
+
+func moreCardsHelp(code string) bool { return code == CodeWeights || code == CodeKV }
+
+// tooDear compares the price of n cards with the user's limit.
+func (s *search) tooDear(p place, n int) (finding, bool) {
+	if s.r.MaxPrice == nil || p.offer.PricePerHour == nil || n < 1 {
+		return finding{}, false
+	}
+	price := *p.offer.PricePerHour * money.USD(n)
+	if price <= *s.r.MaxPrice {
+		return finding{}, false
+	}
+	return finding{code: "price_above_limit", reason: fmt.Sprintf("%d of these cost $%s an hour, more than the limit of $%s", n, price.Cents(), s.r.MaxPrice.Cents()),
+		facts: []catalog.Fact{s.offerFact(p), {ID: "stated/max-price", Statement: "at most $" + s.r.MaxPrice.String() + " an hour", Source: "stated", Standing: catalog.Stated}}}, true
+}
+
+func (s *search) offerFact(p place) catalog.Fact {
+	st := p.offer.ProviderID
+	if p.offer.PricePerHour != nil {
+		st += " costs $" + p.offer.PricePerHour.String() + " an hour"
+	}
+	if p.offer.MaxCount > 0 {
+		st += fmt.Sprintf(", at most %d in a machine", p.offer.MaxCount)
+	}
+	return catalog.Fact{ID: catalog.FactID("offer/" + p.key()), Statement: st, Source: p.offer.Source, Date: p.offer.Date, Standing: catalog.Stated}
+}
+
+// caseFor is the stack of a choice on a machine, as Judge wants it. Without a place it is the software alone.
+func (s *search) caseFor(c engineChoice, p *place, n int, host version.CUDA) Case {
+	k := Case{Pins: s.r.Pins, Profile: &s.r.Model, ModelName: s.r.Model.ID, Concurrency: s.r.Concurrency}
+	k.Pins.Engine = ""
+	k.Engine = EngineRef{Name: c.engine, Text: c.release.Version.String(), Exact: c.release.Version}
+	k.HostCUDA = host
+	k.GPU, k.GPUs = "", 0
+	k.Transformers = s.r.Pins.Transformers
+	if c.install == "image" {
+		k.Image, k.Install, k.WheelCUDA = c.ref(), "image", ""
+	} else {
+		k.Image, k.Install, k.WheelCUDA = "", "wheels", c.variant.Tag()
+	}
+	if c.variant.CUDA.IsZero() {
+		k.HostCUDA, k.Driver = version.CUDA{}, version.Driver{}
+	}
+	k.DiskBytes = s.r.Pins.DiskBytes
+	k.Flags = s.withoutDropped(s.r.Pins.Flags)
+	if p == nil {
+		k.Pins.Capability, k.Pins.VRAMBytes = s.r.Pins.Capability, 0
+		return k
+	}
+	if p.gpu != nil {
+		k.GPU, k.GPUs = p.gpu.ID, n
+		k.Flags = append(k.Flags, s.sizing(c, *p, n)...)
+	}
+	return k
+}
+
+// sizing are the flags that decide memory: as many ranks as cards, and at least the context that is wanted.
+func (s *search) sizing(c engineChoice, p place, n int) []string {
+	have := ParseFlags(s.r.Pins.Flags)
+	var out []string
+	if _, ok := have.Get("tensor-parallel-size"); !ok && n > 1 {
+		if pp, _ := have.Int("pipeline-parallel-size"); pp < 2 {
+			out = append(out, "--tensor-parallel-size", fmt.Sprint(n))
+		}
+	}
+	if _, ok := have.Get("max-model-len"); !ok && s.wantedContext() > 0 {
+		out = append(out, "--max-model-len", fmt.Sprint(s.wantedContext()))
+	}
+	return out
+}
+
+// usefulContext is the least a plan offers when nobody asked for more: enough for a chat.
+const usefulContext = 8192
+
+func (s *search) wantedContext() int {
+	if s.r.Context > 0 {
+		return s.r.Context
+	}
+	if s.r.Model.EncoderOnly {
+		return 0
+	}
+	if m := s.r.Model.MaxPosition; m > 0 && m < usefulContext {
+		return m
+	}
+	return usefulContext
+}
+
+func (s *search) withoutDropped(flags []string) []string {
+	drop := map[string]bool{}
+	for _, l := range s.lessons(engineChoice{}, nil) {
+		for _, f := range l.DropFlags {
+			drop[canonicalFlag(f)] = true
+		}
+	}
+	if len(drop) == 0 {
+		return slices.Clone(flags)
+	}
+	var out []string
+	for i := 0; i < len(flags); i++ {
+		name, _, joined := strings.Cut(flags[i], "=")
+		if strings.HasPrefix(name, "-") && drop[canonicalFlag(name)] {
+			if !joined && i+1 < len(flags) && isValueWord(flags[i+1]) && !switches[canonicalFlag(name)] {
+				i++
+			}
+			continue
+		}
+		out = append(out, flags[i])
+	}
+	return out
+}
+
+// refuse notes a candidate once.
+func (s *search) refuse(c engineChoice, gpu string, f finding) {
+	cand := Candidate{Image: c.ref(), Engine: c.engine + "==" + c.release.Version.String(), GPU: gpu}
+	if !c.variant.CUDA.IsZero() {
+		cand.WheelCUDA = c.variant.CUDA.String()
+	}
+	key := fmt.Sprint(cand, f.code)
+	if s.seen[key] {
+		return
+	}
+	s.seen[key] = true
+	r := Refusal{Candidate: cand, Code: f.code, Reason: f.reason, Facts: f.facts}
+	for _, a := range f.also {
+		r.Also = append(r.Also, a.Code)
+	}
+	s.refused = append(s.refused, r)
+}
+
+// rank orders the plans: guarded first, then fewer unknowns, then expected dollars to ready, then minutes.
+func (s *search) rank() {
+	sort.SliceStable(s.plans, func(a, b int) bool { return planLess(&s.plans[a], &s.plans[b]) })
+}
+
+func planLess(a, b *Stack) bool {
+	if a.Guarded != b.Guarded {
+		return a.Guarded
+	}
+	if d := riskClass(a) - riskClass(b); d != 0 {
+		return d < 0
+	}
+	if (a.PricePerHour == nil) != (b.PricePerHour == nil) {
+		return a.PricePerHour != nil
+	}
+	if a.PricePerHour != nil && *a.PricePerHour != *b.PricePerHour {
+		return *a.PricePerHour < *b.PricePerHour
+	}
+	if x, y := int64(a.GPU.Count)*a.GPU.MemoryBytes, int64(b.GPU.Count)*b.GPU.MemoryBytes; x != y {
+		return x < y
+	}
+	if a.GPU.Count != b.GPU.Count {
+		return a.GPU.Count < b.GPU.Count
+	}
+	return a.Ready.Seconds[1] < b.Ready.Seconds[1]
+}
+
+// riskClass puts plans that may not fit behind those that do.
+func riskClass(p *Stack) int {
+	for _, u := range p.Unknowns {
+		if strings.HasPrefix(u, "memory:") {
+			return 1
+		}
+	}
+	return 0
+}
+
+// use is the account of memory of a choice on n cards.
+func (s *search) use(c engineChoice, p place, n, context int) memory.Use {
+	u := memory.Use{Version: c.release.Version}
+	if p.gpu != nil {
+		u.GPU = memory.GPU{Name: p.gpu.Name, TotalBytes: p.gpu.MemoryBytes, Capability: p.gpu.Capability, Unified: p.gpu.Unified}
+	}
+	u.ApplyFlags(s.withoutDropped(s.r.Pins.Flags))
+	if u.TensorParallel == 0 && u.PipelineParallel < 2 {
+		u.TensorParallel = max(n, 1)
+	}
+	if context > 0 {
+		u.Context = context
+	}
+	u.Concurrency = s.r.Concurrency
+	u.FromImage = c.install == "image"
+	return u
+}
