@@ -34,7 +34,9 @@ func (r *Reader) remedy(f *finding) *Remedy {
 			out.Text = "More context is asked for than the model has: --max-model-len " + m[1] + ", or configure rope scaling."
 		}
 	case FreeMemoryBelowUtilization:
-		if free, total, ok := freeOf(low); ok && total > 0 {
+		if strings.Contains(low, "requested memory for kv") { // the CPU build's own check
+			out.Kind, out.Text = ChangeFlag, "The KV cache asked for is larger than this machine's free memory: lower VLLM_CPU_KVCACHE_SPACE or --kv-cache-memory-bytes."
+		} else if free, total, ok := freeOf(low); ok && total > 0 {
 			if free/total < 0.15 {
 				out.Kind, out.Text = Retry, "Another process holds nearly all of the card: end it, or take another host."
 			} else {
@@ -184,7 +186,7 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 		l.Model, l.GPU, l.MoreMemoryBytes = r.opts.Model, r.opts.GPU, 1<<30
 	case FreeMemoryBelowUtilization:
 		free, total, ok := freeOf(low)
-		if !ok || total <= 0 || res.Remedy.Kind == Retry {
+		if !ok || total <= 0 || res.Remedy.Kind != LowerMemoryUtilization {
 			return nil
 		}
 		l.GPU, l.AddFlags = r.opts.GPU, []string{"--gpu-memory-utilization", strconv.FormatFloat(floor2(free/total), 'f', 2, 64)}

@@ -52,8 +52,12 @@ Exit status: 0 the log was read, whatever it says; 2 usage or an unreadable file
 		Example: `  justright diagnose pod.log
   kubectl logs my-pod | justright diagnose -
   justright diagnose --eval failures.jsonl`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return problem.New(problem.ExitUsage, "usage", "one log at a time: %d were given", len(args)).
+					Try("join them", "cat "+strings.Join(args, " ")+" | justright diagnose -")
+			}
 			asJSON, _ := c.Flags().GetBool("json")
 			if evalFile != "" {
 				if len(args) > 0 {
