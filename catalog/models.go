@@ -25,6 +25,7 @@ type ModelRecord struct {
 	CheckpointSource string          `json:"checkpoint_source,omitempty"`
 	Source           string          `json:"source"`
 	ShapeOf          string          `json:"shape_of,omitempty"` // the sibling whose shape fills what Source leaves out
+	Filled           []string        `json:"filled,omitempty"`   // fields that Source leaves out, from the repository's published config as public code restates it
 }
 
 var embeddedModels = sync.OnceValues(func() ([]ModelRecord, error) {

@@ -124,9 +124,12 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 		if alone := float64(p.WeightsBytes) / whole; math.Abs(alone-1) < math.Abs(ratio-1) {
 			ratio = alone
 		}
-		if ratio > 0.8 && ratio < 1.25 && math.Abs(ratio-1) > 0.002 {
+		if ratio < 1.25 && math.Abs(ratio-1) > 0.002 { // above, the repository holds more than one copy
 			rank *= ratio
 			formula += ", scaled to the size of the files"
+			if ratio < 0.8 {
+				spread = math.Max(spread, 0.06) // stored smaller than config.json says
+			}
 		}
 	}
 	if predicts(p, u) {

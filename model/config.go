@@ -142,6 +142,10 @@ func (r *reader) shape(p *Profile) {
 			p.KVHeads = p.Heads
 		}
 	}
+	if p.ModelType == "nemotron-nas" && r.text["block_configs"] == nil {
+		p.KVHeads = 0
+		r.unknown("layer kinds: the layers differ, and config.json does not describe them")
+	}
 	p.HeadDim = r.dim(maxDimension, "head_dim", "kv_channels", "attention_head_dim")
 	if p.HeadDim == 0 {
 		p.HeadDim = familyHeadDim(p)
@@ -253,6 +257,8 @@ func (r *reader) attention(p *Profile) {
 	p.WindowHeadDim = r.dim(maxDimension, "swa_head_dim")
 	p.WindowVDim = r.dim(maxDimension, "swa_v_head_dim")
 	p.WindowKVHeads = r.dim(maxDimension, "swa_num_key_value_heads")
+	p.PerLayerInput = r.dim(maxDimension, "hidden_size_per_layer_input")
+	p.KeyIsValue = r.flag(r.text, "attention_k_eq_v")
 	p.KVShared = r.dim(maxLayers, "num_kv_shared_layers")
 	p.ChunkSize = r.dim(maxPositions, "attention_chunk_size")
 	p.SlidingWindow = r.dim(maxPositions, "sliding_window", "sliding_window_size", "window_size")

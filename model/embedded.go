@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	"justright/catalog"
 )
@@ -24,6 +25,9 @@ func FromRecord(m catalog.ModelRecord) (Profile, error) {
 		said = "the shape of " + m.ShapeOf + ", the same as that of " + m.ID
 	}
 	fact("config", said+", as published by the source", m.Source)
+	if len(m.Filled) > 0 {
+		fact("filled", strings.Join(m.Filled, ", ")+" of its config.json, which the source above leaves out", "config.json of "+m.ID+" as restated in public code; not read from the repository")
+	}
 	if m.CheckpointBytes > 0 {
 		fact("checkpoint", fmt.Sprintf("its weight files hold %d bytes", m.CheckpointBytes), m.CheckpointSource)
 	}

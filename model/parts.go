@@ -31,6 +31,10 @@ func (p *Profile) Parts() (parts []Part, complete bool) {
 	if !p.TieEmbeddings && !p.EncoderOnly {
 		c.add("lm_head", float64(p.Vocab)*h, SplitVocab, true, 1)
 	}
+	if n := float64(p.PerLayerInput); n > 0 { // a table of its own for each layer, and the gates that mix it in
+		c.add("embedding", float64(p.Vocab)*n*float64(p.Layers), SplitVocab, false, p.Layers)
+		c.add("router", 3*h*n*float64(p.Layers), Replicated, false, p.Layers)
+	}
 	c.attention()
 	c.state()
 	c.feedForward()
@@ -97,7 +101,7 @@ func (c *counter) attention() {
 		c.latent(full)
 		return
 	}
-	one := func(n, heads, kv, dim, vdim int) {
+	one := func(n, heads, kv, dim, vdim, projected int) {
 		if n == 0 {
 			return
 		}
@@ -107,18 +111,23 @@ func (c *counter) attention() {
 			q *= 2
 		}
 		c.add("attention", float64(n)*h*(q+float64(heads*vdim)), Split, true, n)
-		c.add("attention", float64(n)*h*float64(kv)*float64(dim+vdim), SplitKV, true, n)
+		c.add("attention", float64(n)*h*float64(kv)*float64(projected), SplitKV, true, n)
 		if p.AttentionBias || p.text() == "gpt_oss" {
 			c.add("bias", float64(n)*(q+float64(kv*(dim+vdim))), Split, false, n)
 		}
 	}
 	dim, kv := p.HeadDim, p.KVHeads
 	vdim := orElse(p.VHeadDim, dim)
-	one(window, p.Heads, orElse(p.WindowKVHeads, kv), orElse(p.WindowHeadDim, dim), orElse(p.WindowVDim, vdim))
+	windowDim, windowVDim := orElse(p.WindowHeadDim, dim), orElse(p.WindowVDim, vdim)
+	one(window, p.Heads, orElse(p.WindowKVHeads, kv), windowDim, windowVDim, windowDim+windowVDim)
 	if p.FullHeadDim > 0 {
 		dim, vdim = p.FullHeadDim, p.FullHeadDim
 	}
-	one(full, p.Heads, orElse(p.FullKVHeads, kv), dim, vdim)
+	projected := dim + vdim
+	if p.KeyIsValue {
+		projected = dim
+	}
+	one(full, p.Heads, orElse(p.FullKVHeads, kv), dim, vdim, projected)
 }
 
 func orElse(n, other int) int {

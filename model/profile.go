@@ -44,6 +44,8 @@ type Profile struct {
 	WindowKVHeads int
 	ChunkSize     int  // tokens of chunked local attention (Llama 4)
 	KVShared      int  // last layers that reuse another layer's cache (Gemma 3n, 4)
+	PerLayerInput int  // width of a per-layer embedding table (Gemma 3n, 4 E)
+	KeyIsValue    bool // full-attention layers have no value projection (Gemma 4)
 	GatedQuery    bool // the query projection also makes an output gate: twice the width
 	PlainMLP      bool // two matrices a block instead of three
 	MTPLayers     int  // multi-token-prediction layers in the checkpoint, loaded only with speculation

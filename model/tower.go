@@ -16,6 +16,7 @@ var towers = []struct {
 	{"qwen3_5", 27, 1152, 4304, 0},
 	{"gemma3n", 0, 0, 0, 980_000_000}, // MobileNetV5 300 M and the audio encoder 680 M
 	{"gemma3", 27, 1152, 4304, 0},
+	{"gemma4_unified", 0, 0, 0, 1},   // raw patches go to the language model: as good as no tower
 	{"gemma4", 0, 0, 0, 550_000_000}, // model card: about 550 M for 26B and 31B
 	{"llama4", 34, 1408, 5632, 0},
 	{"mistral3", 24, 1024, 4096, 0},
@@ -81,6 +82,9 @@ func (r *reader) tower(p *Profile) {
 	if known >= 0 {
 		k := towers[known]
 		t.Parameters = k.published
+		if k.prefix == "gemma4" && p.PerLayerInput > 0 {
+			t.Parameters = 450_000_000 // E2B and E4B: about 150 M for images and 300 M for sound
+		}
 		if t.Layers == 0 {
 			t.Layers, t.Hidden, t.Intermediate = k.layers, k.hidden, k.intermediate
 		}

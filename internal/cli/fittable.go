@@ -35,6 +35,12 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 	for _, u := range d.Unknowns {
 		fmt.Fprintf(w, "not known: %s\n", u)
 	}
+	if p.PickleOnly {
+		fmt.Fprintln(w, "note: the weights are pickles, which can run code when they are loaded; there are no safetensors")
+	}
+	if p.RemoteCode {
+		fmt.Fprintln(w, "note: config.json names Python code (auto_map); an engine that lacks the class would need --trust-remote-code")
+	}
 }
 
 func printKnown(w io.Writer, d fitDocument) {

@@ -137,7 +137,13 @@ func (r *Resolver) repository(ctx context.Context, id, revision string) (*reposi
 		return nil, err
 	}
 	var repo repository
-	if err := json.Unmarshal(b, &repo); err != nil || repo.SHA == "" {
+	if err := json.Unmarshal(b, &repo); err == nil && repo.SHA == "" && len(repo.Siblings) > 0 {
+		repo.SHA = revision // a mirror without commits: the revision asked for stands in
+		if repo.SHA == "" {
+			repo.SHA = "main"
+		}
+	}
+	if repo.SHA == "" {
 		return nil, problem.New(problem.ExitCapacity, "hub_unreachable", "%s does not answer like a model hub", r.host()).
 			Because("%s", "its answer about the model has no commit").Try("HF_ENDPOINT must be the address before /api/models", "")
 	}
