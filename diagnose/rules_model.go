@@ -127,7 +127,7 @@ func moduleAttribute(h *hit) (Code, tier) {
 	case "vllm", "sglang":
 		return ModuleMissingPartialInstall, soft
 	case "torch":
-		return DependencyAPIMismatch, soft
+		return "", 0 // too many reasons
 	case "flash_attn", "flashinfer":
 		return AttentionPackageMismatch, soft
 	}
@@ -208,7 +208,7 @@ var modelRules = []rule{
 	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this|does not recognize this architecture|unrecognized configuration class|does not support model type", and: "model type|configuration class", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
 	{code: UnknownModelType, tier: root, lits: "keyerror: '", before: "config_mapping[|configuration_auto.py|autoconfig.from_pretrained", re: regexp.MustCompile(`keyerror: '[\w-]+'`), source: srcTF},
 	{code: UnknownModelType, tier: soft, lits: "keyerror: '", re: regexp.MustCompile(`keyerror: '(?:qwen|llama|gemma|glm|chatglm|gpt_oss|mistral|mixtral|ministral|deepseek|phi|kimi|minimax|hunyuan|ernie|granite|falcon|olmo|exaone|internlm|internvl|nemotron|cohere|command|step|seed_oss|bailing|longcat|mimo|smollm|baichuan|dbrx|jamba|mamba|starcoder|minicpm|molmo|pixtral|llava|whisper|apertus|arcee|lfm|dots|grok|yi|solar|aya|ovis|idefics)[a-z0-9_]*'`)},
-	{code: UnknownModelType, tier: soft, lits: "should have a `model_type` key in its config|unknown model type|unsupported model type|model type not supported"},
+	{code: UnknownModelType, tier: soft, lits: "unknown model type|unsupported model type|model type not supported"},
 	{code: ArchNotSupported, tier: root, lits: "are not supported for now|unsupported architectures: |was supported in vllm until|unknown model architecture|unsupported architecture:|is not a registered model in the transformers library|no supported model architecture|cannot find model module|model architecture is not supported", not: "failed to be inspected|lora", source: srcVLLM},
 	{code: ArchNotSupported, tier: root, lits: "has no vllm implementation|has no sglang implementation|is not compatible with vllm|not compatible with sglang", not: "falling back|fallback"},
 	{code: ArchNotSupported, tier: soft, lits: "unsupported architectures|is not supported by vllm|model architectures ", and: "not supported|unsupported architectures", not: "lora|failed to be inspected|fallback|falling back"},
