@@ -233,3 +233,44 @@ func BenchmarkEstimate(b *testing.B) {
 		Estimate(p, u)
 	}
 }
+
+// One request's need, as vLLM's own refusal stated it: "4.54 GiB KV cache is needed" for gpt-oss-120b at 131072
+// tokens (vllm-project/vllm issue 27508; 18 layers that see everything, 18 that hold a window of 128 and 1024 in flight).
+func TestNeedOfWindows(t *testing.T) {
+	b := Estimate(profile(t, "openai/gpt-oss-120b"), on("0.11.0", "H100 80GB", "--max-num-batched-tokens", "1024"))
+	if got := float64(b.NeedBytes) / GiB; math.Abs(got-4.5401) > 0.001 {
+		t.Errorf("needs %.4f GiB, stated 4.54", got)
+	}
+	whole := Estimate(profile(t, "openai/gpt-oss-120b"), on("0.11.0", "H100 80GB", "--disable-hybrid-kv-cache-manager"))
+	if got := float64(whole.NeedBytes) / GiB; math.Abs(got-9) > 0.001 {
+		t.Errorf("without the hybrid manager %.4f GiB, 36 layers x 2048 B x 131072 are 9", got)
+	}
+	hour := Estimate(profile(t, "mistralai/Mistral-Small-4-119B-2603"), on("", "H200")) // kaito issue 2132: 22.5 GiB
+	if got := float64(hour.NeedBytes) / GiB; math.Abs(got-22.5) > 0.01 {
+		t.Errorf("Mistral Small 4 at 1048576 tokens needs %.3f GiB, stated 22.5", got)
+	}
+}
+
+// Fewer KV heads than ranks are repeated; latent vectors are whole on every rank.
+func TestSharing(t *testing.T) {
+	p := profile(t, "Qwen/Qwen3-30B-A3B")
+	four, eight := Estimate(p, on("0.25.1", "", "-tp", "4")), Estimate(p, on("0.25.1", "", "-tp", "8"))
+	if four.KVBytesPerToken != 24576 || eight.KVBytesPerToken != 24576 {
+		t.Errorf("4 KV heads: %d B on 4 ranks, %d on 8", four.KVBytesPerToken, eight.KVBytesPerToken)
+	}
+	if got := share(&p, model.Part{Shard: model.SplitKV}, Use{TensorParallel: 8}); got != 0.25 {
+		t.Errorf("a rank of eight holds %g of 4 KV heads' projections", got)
+	}
+	v3 := profile(t, "deepseek-ai/DeepSeek-V3")
+	if b := Estimate(v3, on("0.25.1", "", "-tp", "8")); b.KVBytesPerToken != 70272 {
+		t.Errorf("DeepSeek-V3: %d B a token on every rank, want 70272", b.KVBytesPerToken)
+	}
+}
+
+// Between the pessimistic and the optimistic account nothing is claimed.
+func TestTooCloseToSay(t *testing.T) {
+	b := Estimate(profile(t, "Qwen/Qwen3-32B"), on("0.15.0", "H100 80GB", "--max-model-len", "22528"))
+	if b.Fits != nil {
+		t.Errorf("fits %v: %s", *b.Fits, b.Reason)
+	}
+}

@@ -162,3 +162,21 @@ func TestParseHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestHeaderLength(t *testing.T) {
+	le := func(n uint64) []byte {
+		return []byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24), byte(n >> 32), byte(n >> 40), byte(n >> 48), byte(n >> 56)}
+	}
+	tests := []struct {
+		first []byte
+		file  int64
+		ok    bool
+	}{
+		{le(100), 0, true}, {le(100), 108, true}, {le(100), 107, false}, {le(1), 0, false}, {le(10 << 30), 0, false}, {le(1 << 63), 0, false}, {le(MaxHeaderBytes), 0, true}, {le(MaxHeaderBytes + 1), 0, false}, {le(100)[:7], 0, false},
+	}
+	for _, tt := range tests {
+		if _, err := HeaderLength(tt.first, tt.file); (err == nil) != tt.ok {
+			t.Errorf("% x of %d bytes: %v", tt.first, tt.file, err)
+		}
+	}
+}

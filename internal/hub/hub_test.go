@@ -259,3 +259,26 @@ func TestDecisionsAreVisible(t *testing.T) {
 		t.Errorf("pickle %v, remote code %v %v, %d bytes", p.PickleOnly, p.RemoteCode, p.RemoteFiles, p.WeightsBytes)
 	}
 }
+
+// Without an index an engine takes all safetensors but Mistral's second copy; pickles only when there is nothing else.
+func TestChooseWeights(t *testing.T) {
+	tests := []struct {
+		files string
+		want  string
+	}{
+		{"a.safetensors b.safetensors consolidated.safetensors original/a.safetensors pytorch_model.bin", "a.safetensors b.safetensors"},
+		{"consolidated-00001.safetensors params.json", "consolidated-00001.safetensors"},
+		{"pytorch_model-1.bin training_args.bin optimizer.pt", "pytorch_model-1.bin"},
+		{"adapter_model.safetensors README.md", ""},
+	}
+	for _, tt := range tests {
+		sizes := map[string]int64{}
+		for _, f := range strings.Fields(tt.files) {
+			sizes[f] = 1
+		}
+		w, err := chooseWeights(sizes, nil)
+		if err != nil || strings.Join(w.names, " ") != tt.want {
+			t.Errorf("%s: %v %v, want %s", tt.files, w.names, err, tt.want)
+		}
+	}
+}

@@ -180,7 +180,7 @@ func chooseWeights(sizes map[string]int64, index []byte) (weights, error) {
 			consolidated = append(consolidated, name)
 		case strings.HasSuffix(name, ".safetensors") && !strings.HasPrefix(name, "adapter_"):
 			tensors = append(tensors, name)
-		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"), strings.HasSuffix(name, ".pt") && name != "training_args.pt":
+		case strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin"), strings.HasSuffix(name, ".pt") && !strings.HasPrefix(name, "optimizer") && !strings.HasPrefix(name, "scheduler") && !strings.HasPrefix(name, "training_args"):
 			pickles = append(pickles, name)
 		}
 	}
