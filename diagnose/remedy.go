@@ -51,6 +51,10 @@ func (r *Reader) remedy(f *finding) *Remedy {
 		if r.facts.oldCard() {
 			out.Kind, out.Text = OtherGPUCapability, "The card is older than anything this build supports: a newer GPU."
 		}
+	case QuantUnsupportedGPU:
+		if strings.Contains(low, "fp8e4nv") {
+			out.Kind, out.Text = ChangeFlag, "A kernel asks this card for fp8: --kv-cache-dtype auto, or another checkpoint; else a GPU of capability 8.9 or more."
+		}
 	case UnknownModelType:
 		if m := modelTypeName.FindStringSubmatch(low); m != nil {
 			out.Text = fmt.Sprintf("This Transformers does not know the model type %s: a newer engine, which brings its own, else a newer Transformers.", m[1])
