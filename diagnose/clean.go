@@ -20,13 +20,13 @@ func appendClean(dst, line []byte) []byte {
 		return append(dst, line...)
 	}
 	for i := 0; i < len(line); {
-		switch c := line[i]; {
-		case c == 0x1b:
+		switch c := line[i]; c {
+		case 0x1b:
 			i += escapeLength(line[i:])
-		case c == '\r':
+		case '\r':
 			dst = append(dst, ' ')
 			i++
-		case c == 0:
+		case 0:
 			i++
 		default:
 			dst = append(dst, c)
@@ -81,9 +81,10 @@ func jsonMessage(line []byte) []byte {
 			continue
 		}
 		for j := 1; j < len(v); j++ {
-			if v[j] == '\\' {
+			switch v[j] {
+			case '\\':
 				j++
-			} else if v[j] == '"' {
+			case '"':
 				if level := jsonLevel(line); level != "" && key != `"log":` {
 					return append([]byte(level+" "), v[1:j]...)
 				}

@@ -328,6 +328,7 @@ func (r *Reader) stageOf(f *finding) Stage {
 		if hasAny(lowerInto(nil, []byte(f.text)), "workerproc|worker proc") {
 			return StageDistributed
 		}
+	default: // one stage only
 	}
 	return info.Stage
 }

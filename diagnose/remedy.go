@@ -71,6 +71,7 @@ func (r *Reader) remedy(f *finding) *Remedy {
 		if c := wantedCUDA(low); !c.IsZero() {
 			out.Text = fmt.Sprintf("The image asks the host for CUDA %s or newer: filter hosts by CUDA version, or take an image built for an older one.", c)
 		}
+	default: // the usual one
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 )
@@ -295,6 +294,3 @@ var weightRules = []rule{
 	{code: UnknownQuantization, tier: root, lits: "unknown quantization method|invalid quantization method|unknown quantization type|unsupported quantization method|unknown quant_method|quantization method not supported|unsupported quantization:|unrecognized quantization", source: srcVLLM},
 	{code: LoraUnsupported, tier: root, lits: "does not support lora|lora is not supported|is not supported for lora|lora isn't supported|doesn't support lora", and: "lora", not: "warning 0", source: srcVLLM},
 }
-
-// lineHas reports whether the literal's own line, as it stands, holds s.
-func (h *hit) lineHas(s string) bool { return bytes.Contains(h.lower, []byte(s)) }

@@ -265,6 +265,7 @@ func (w *Watch) ours(l boot.Line, at time.Time) []Event {
 			out = append(out, Ready{at})
 		}
 		return out
+	case boot.KindNote: // for people
 	}
 	return nil
 }

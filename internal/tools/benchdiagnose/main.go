@@ -34,7 +34,7 @@ func run(mb, rounds int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	log, lits := filepath.Join(dir, "log"), filepath.Join(dir, "literals")
 	if err := os.WriteFile(lits, []byte(strings.Join(oneLine(diagnose.Literals()), "\n")+"\n"), 0o600); err != nil {
 		return err
