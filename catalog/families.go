@@ -16,6 +16,14 @@ type NamedModel struct {
 	Parameters   int64   // from "72B", "30B-A3B", "8x7B"; 0 not known
 	MoE          bool
 	Shape        *Shape
+	SameShape    string // an embedded model of the very same shape
+}
+
+// sameShape names the embedded model whose config has the same numbers.
+var sameShape = map[string]string{
+	"deepseek-coder-v2-lite": "deepseek-ai/DeepSeek-V2-Lite", "deepseek-v2-lite": "deepseek-ai/DeepSeek-V2-Lite",
+	"deepseek-coder-v2-instruct": "deepseek-ai/DeepSeek-Coder-V2-Instruct", "deepseek-v2-chat": "deepseek-ai/DeepSeek-Coder-V2-Instruct",
+	"deepseek-v3-0324": "deepseek-ai/DeepSeek-V3", "deepseek-r1-0528": "deepseek-ai/DeepSeek-R1", "kimi-k2-thinking": "moonshotai/Kimi-K2-Instruct",
 }
 
 // Shape is the part of a config that decides division and cache, for well-known models whose config is not embedded
@@ -158,6 +166,11 @@ func FindNamed(name string) (NamedModel, bool) {
 		if matchName(norm, f.pattern) {
 			n.Architecture, n.ModelType = f.architecture, f.modelType
 			break
+		}
+	}
+	for pattern, sibling := range sameShape {
+		if matchName(norm, pattern) && n.Quant == "" {
+			n.SameShape = sibling
 		}
 	}
 	best := -1

@@ -65,6 +65,22 @@ var rules = []rule{
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
 }
 
+// machineRules are those that a card, its number or its host decide; the others do not change with the machine.
+var machineRules = []rule{
+	ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantGPU,
+	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
+}
+
+// onMachine judges a software choice that is already judged on one machine: the first reason, or nil.
+func (s *subject) onMachine() *finding {
+	for _, r := range machineRules {
+		if found := r(s); len(found) > 0 {
+			return &found[0]
+		}
+	}
+	return nil
+}
+
 // Judge judges one stack. A refusal names at least one fact; what is stated but cannot be placed makes the answer
 // unknown; all else works as far as it is stated.
 func (j *Judger) Judge(c Case) Verdict {

@@ -206,29 +206,20 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 }
 
 // gate is the CUDA floor an image asks its host for.
-func (s *search) gate(img catalog.Image) version.CUDA {
-	if !img.RequireKnown || img.Require == "" {
-		return version.CUDA{}
-	}
-	req, err := catalog.ParseRequire(img.Require)
-	if err != nil {
-		return version.CUDA{}
-	}
-	return req.CUDAFloor()
-}
+func (s *search) gate(img catalog.Image) version.CUDA { return s.j.image(img.Ref, "").floor }
 
 // baseImage picks the image to install into: one the hosts admit, with a Python the release admits, the lowest gate
 // first when the hosts are not known. A pinned image is taken as it is.
 func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bool) {
 	if ref := s.r.Pins.Image; ref != "" {
-		if img, ok := s.j.s.Image(ref, ""); ok {
-			return img, true
+		if k := s.j.image(ref, ""); k.ok {
+			return k.img, true
 		}
 		return catalog.Image{Ref: ref}, true
 	}
 	var best catalog.Image
 	found := false
-	for _, img := range s.j.s.BaseImages() {
+	for _, img := range s.j.baseImages() {
 		gate := s.gate(img)
 		if !img.Python.IsZero() && !c.release.Python.IsZero() && !c.release.Python.Contains(img.Python) || img.Python.IsZero() {
 			continue

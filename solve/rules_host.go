@@ -15,17 +15,11 @@ func ruleImageGate(s *subject) []finding {
 		return nil
 	}
 	ref := s.imageRef()
-	img, ok := s.j.s.Image(ref, s.dayOfImage())
-	if !ok {
+	known := s.j.image(ref, s.dayOfImage())
+	if !known.ok || !known.gated {
 		return nil
 	}
-	if !img.RequireKnown || img.Require == "" {
-		return nil
-	}
-	req, err := catalog.ParseRequire(img.Require)
-	if err != nil {
-		return nil
-	}
+	img, req := known.img, known.gate
 	host := catalog.RequireHost{CUDA: s.hostCUDA, Driver: s.driver, Capability: s.gpu.capability}
 	switch {
 	case s.gpu.full != nil:
@@ -35,9 +29,6 @@ func ruleImageGate(s *subject) []finding {
 	}
 	if v := s.flags.Env["NVIDIA_DISABLE_REQUIRE"]; v == "1" || strings.EqualFold(v, "true") {
 		return nil
-	}
-	if host.Driver.IsZero() && !s.gateNeedsDriver(host) {
-		host.Driver = version.Driver{}
 	}
 	verdict, unmet := req.Admits(host)
 	if verdict == catalog.Uncertain && s.driver.IsZero() && !s.hostCUDA.IsZero() && (s.gpu.name == "" || s.gpu.consumer) {

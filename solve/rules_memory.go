@@ -114,8 +114,11 @@ func (s *subject) use(tp, pp int) memory.Use {
 	}
 	if s.release != nil && s.isVLLM() {
 		u.Version = s.version
+		if u.Version.Compare(catalog.FirstCurrentVLLM) < 0 {
+			u.Version = catalog.FirstCurrentVLLM // the account did not change before
+		}
 		if s.flags.Env["VLLM_USE_V1"] == "0" && !s.before("0.8.0") {
-			u.Version = s.j.find(catalog.VLLM, catalog.FirstCurrentVLLM).Version
+			u.Version = catalog.FirstCurrentVLLM
 			if r := s.j.newest(catalog.VLLM, "2025-02-28", nil); r != nil {
 				u.Version = r.Version // the accounting of the V0 engine
 			}
@@ -159,8 +162,12 @@ func ruleMemory(s *subject) []finding {
 		return s.largerThanAnyCard(prof, u)
 	}
 	b := memory.Estimate(prof, u)
-	if b.Fits == nil || *b.Fits {
+	likely := b.Fits == nil && b.BudgetKnown && b.NeedBytes > 0 && b.KVBudgetBytes < b.NeedBytes
+	if b.Fits != nil && *b.Fits || b.Fits == nil && !likely {
 		return nil
+	}
+	if likely {
+		b.Reason = fmt.Sprintf("about %.2f GiB of cache are left, %.2f are needed for %d tokens", gib(max(0, b.KVBudgetBytes)), gib(b.NeedBytes), b.Context)
 	}
 	share := float64(u.GPU.TotalBytes) * b.Utilization
 	code := CodeKV

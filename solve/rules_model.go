@@ -35,7 +35,13 @@ func ruleArchitecture(s *subject) []finding {
 	if f, ok := s.typeUnknown(); ok {
 		out = append(out, f)
 	}
-	if s.release == nil || !s.isVLLM() || s.architecture == "" || s.fork {
+	if s.release == nil || s.architecture == "" || s.fork {
+		return out
+	}
+	if s.engine == catalog.SGLang {
+		return append(out, s.sglangArchitecture()...)
+	}
+	if !s.isVLLM() {
 		return out
 	}
 	a, known := s.j.s.Architecture(s.architecture)
@@ -81,6 +87,37 @@ func ruleArchitecture(s *subject) []finding {
 		f.hints = append(f.hints, problem.Hint{Text: "take vllm==" + since.String() + " or newer"})
 	}
 	return append(out, f)
+}
+
+// sglangArchitecture: the class among SGLang's own. From 0.4.6 on it falls back to transformers' code for plain text
+// models.
+func (s *subject) sglangArchitecture() []finding {
+	t, fact, ok := s.j.s.SGLangArchitecture(s.architecture)
+	v := s.version.Public()
+	if t.At(v) != catalog.Absent || s.dev {
+		return nil
+	}
+	plain := strings.HasSuffix(s.architecture, "ForCausalLM") && !strings.Contains(s.architecture, "Moe")
+	if !s.before("0.4.6") && plain || s.architecture == "Qwen3ForSequenceClassification" {
+		return nil
+	}
+	f := finding{code: CodeEngineUnknown, facts: []catalog.Fact{fact}, at: s.atEngine(), reason: fmt.Sprintf("%s does not know %s", s.label(), s.architecture)}
+	if !ok {
+		if _, vllmKnows := s.j.s.Architecture(s.architecture); !vllmKnows {
+			return nil
+		}
+		return []finding{f}
+	}
+	if last := t.Last(); !last.IsZero() && v.Compare(last) > 0 {
+		if s.atMost {
+			return nil
+		}
+		f.code = CodeRemoved
+		return []finding{f}
+	}
+	f.reason += fmt.Sprintf("; SGLang learned it in %s", t.First())
+	f.hints = []problem.Hint{{Text: "take sglang==" + t.First().String() + " or newer"}}
+	return []finding{f}
 }
 
 // firstUsable is the first release that registers the class and whose own transformers bounds admit one that knows
@@ -129,6 +166,9 @@ func (s *subject) typeUnknown() (finding, bool) {
 	case s.transformers.Range:
 		lacks = s.transformers.Bound.Set().Intersect(version.AtLeast(mt.First)).IsEmpty()
 		with, id = "transformers "+s.transformers.Text, "transformers"
+	case s.engine == catalog.SGLang && s.typeOnly && s.release != nil && !s.installed.IsZero() && !s.dev && (s.exact || s.atMost):
+		lacks = mt.KnownTo(s.installed) == catalog.Absent
+		with, id = fmt.Sprintf("transformers %s, which %s pins,", s.installed, s.label()), "installed"
 	case s.typeOnly && s.release != nil && s.isVLLM() && (s.hasImage || s.before("0.6.0") || s.exact || s.atMost) && !s.wheels && !s.installed.IsZero():
 		pin := s.installed
 		if has, _ := s.registered(s.architecture); has == catalog.Absent && !s.release.TransformersOnReleaseDay.IsZero() {
@@ -167,10 +207,13 @@ func (s *subject) imageDay() string {
 
 // ownConfig reports whether the engine brings the configuration class of the model type itself.
 func (s *subject) ownConfig() bool {
-	if !s.isVLLM() || s.release == nil {
+	if s.release == nil {
 		return false
 	}
 	v := s.version.Public()
+	if s.engine == catalog.SGLang {
+		return s.j.s.SGLangConfig(s.modelType).At(v) == catalog.Present
+	}
 	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
 		return s.j.s.EarlyConfig(s.modelType).At(v) == catalog.Present
 	}

@@ -59,14 +59,27 @@ func (j *Judger) Solve(r Request) Result {
 func (s *search) softwareFits(all []engineChoice) []engineChoice {
 	var out []engineChoice
 	host := pinnedHost(s.r)
+	hopeless := map[string]bool{} // releases that do not know the model: their images need no look
 	for _, c := range all {
+		if c.lookup != "" {
+			if hopeless[c.release.Version.String()] {
+				continue
+			}
+			if !c.fillImage(s.j) {
+				continue
+			}
+		}
 		if f, bad := s.byLesson(c, nil); bad {
 			s.refuse(c, "", f)
 			continue
 		}
-		v := s.j.Judge(s.caseFor(c, nil, 0, host))
+		c.base = s.j.resolve(s.caseFor(c, nil, 0, host))
+		v := c.base.verdict()
 		if v.Outcome == Refused {
 			s.refuse(c, "", finding{code: v.Code, reason: v.Reason, facts: v.Facts, also: v.Also})
+			if c.image == nil && (v.Code == CodeEngineUnknown || v.Code == CodeRemoved) {
+				hopeless[c.release.Version.String()] = true
+			}
 			continue
 		}
 		out = append(out, c)
@@ -176,24 +189,38 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 			}
 			break
 		}
-		v := s.j.Judge(s.caseFor(c, &p, n, p.host))
-		if v.Outcome != Refused {
+		bad := s.onMachine(c, p, n)
+		if bad == nil {
 			return s.plan(p, c, n), nil
 		}
-		if first == nil || v.Code == CodeWeights && n == counts[len(counts)-1] {
-			first = &finding{code: v.Code, reason: v.Reason, facts: v.Facts, also: v.Also}
+		if first == nil || bad.code == CodeWeights && n == counts[len(counts)-1] {
+			first = bad
 		}
-		if !moreCardsHelp(v.Code) {
+		if !moreCardsHelp(bad.code) {
 			break
 		}
 	}
-	if first.code == CodeWeights && len(counts) > 1 && (p.offer.MaxCount == 0 || p.offer.MaxCount >= 8) {
-		return Stack{}, first
-	}
-	if first.code == CodeWeights {
-		first.code = CodeWeights
-	}
 	return Stack{}, first
+}
+
+// onMachine judges a choice that passed without a machine on n cards of one.
+func (s *search) onMachine(c engineChoice, p place, n int) *finding {
+	x := *c.base
+	x.c = s.caseFor(c, &p, n, p.host)
+	x.flags = ParseFlags(x.c.Flags)
+	for k, v := range s.r.Pins.Env {
+		x.flags.Env[k] = v
+	}
+	x.gpu, x.miss = gpu{name: x.c.GPU, count: x.c.GPUs}, nil
+	if p.gpu != nil {
+		x.gpu.putCard(*p.gpu)
+		x.arm = x.arm || x.gpu.full.Family == "grace"
+	}
+	x.hostCUDA, x.driver = x.c.HostCUDA, x.c.Driver
+	if x.driver.IsZero() {
+		x.driver = p.offer.Driver
+	}
+	return x.onMachine()
 }
 
 func moreCardsHelp(code string) bool { return code == CodeWeights || code == CodeKV }

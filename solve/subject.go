@@ -18,11 +18,75 @@ type Judger struct {
 	mu sync.Mutex
 
 	releases map[string][]catalog.Release
+	images   map[[2]string]knownImage
+	named    map[string]namedModel
+	bases    []catalog.Image
+}
+
+// knownImage is what the catalog says of an image, with its gate parsed.
+type knownImage struct {
+	img   catalog.Image
+	ok    bool
+	gate  catalog.Require
+	gated bool
+	floor version.CUDA
+}
+
+type namedModel struct {
+	model catalog.NamedModel
+	ok    bool
+}
+
+// image looks an image up once.
+func (j *Judger) image(ref, day string) knownImage {
+	key := [2]string{ref, day}
+	j.mu.Lock()
+	k, seen := j.images[key]
+	j.mu.Unlock()
+	if seen {
+		return k
+	}
+	k.img, k.ok = j.s.Image(ref, day)
+	k.parseGate()
+	j.mu.Lock()
+	j.images[key] = k
+	j.mu.Unlock()
+	return k
+}
+
+func (k *knownImage) parseGate() {
+	if k.img.RequireKnown && k.img.Require != "" {
+		if req, err := catalog.ParseRequire(k.img.Require); err == nil {
+			k.gate, k.gated, k.floor = req, true, req.CUDAFloor()
+		}
+	}
+}
+
+// baseImages lists the images to install into, once.
+func (j *Judger) baseImages() []catalog.Image {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.bases == nil {
+		j.bases = j.s.BaseImages()
+	}
+	return j.bases
+}
+
+// nameSays reads a model's name once.
+func (j *Judger) nameSays(name string) (catalog.NamedModel, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n, seen := j.named[name]
+	if !seen {
+		n.model, n.ok = catalog.FindNamed(name)
+		j.named[name] = n
+	}
+	return n.model, n.ok
 }
 
 // NewJudger makes a Judger over a snapshot.
 func NewJudger(s *catalog.Snapshot) *Judger {
-	return &Judger{s: s, releases: map[string][]catalog.Release{}}
+	return &Judger{s: s, releases: map[string][]catalog.Release{}, images: map[[2]string]knownImage{}, named: map[string]namedModel{}}
 }
 
 // Judge judges one stack. For many stacks over one snapshot, make a Judger once.
@@ -36,8 +100,11 @@ func (j *Judger) Releases(engine string) []catalog.Release {
 		return r
 	}
 	r := j.s.Releases(engine)
-	if engine == catalog.VLLM {
+	switch engine {
+	case catalog.VLLM:
 		r = append(j.s.EarlyVLLM(), r...)
+	case catalog.SGLang:
+		r = j.s.SGLangReleases()
 	}
 	j.releases[engine] = r
 	return r
@@ -146,8 +213,8 @@ func (j *Judger) resolve(c Case) *subject {
 	s.resolveEngine()
 	s.resolveBuild()
 	s.resolveHost()
-	s.resolveModel()
 	s.resolveTransformers()
+	s.resolveModel()
 	return s
 }
 
@@ -346,6 +413,19 @@ func (s *subject) resolveHost() {
 		}
 	}
 	low := strings.ToLower(s.c.OS)
+	s.resolveCard()
+	g := &s.gpu
+	s.arm = s.c.ARM || strings.Contains(low, "aarch64") || strings.Contains(low, "arm64") || g.known && g.card.ARM
+	if v, err := version.ParsePEP440(s.c.Python); err == nil {
+		s.python = v
+	} else if s.image.Python != "" {
+		if v, err := version.ParsePEP440(s.image.Python); err == nil {
+			s.python = v
+		}
+	}
+}
+
+func (s *subject) resolveCard() {
 	g := &s.gpu
 	g.name, g.count, g.capability, g.bytes = s.c.GPU, s.c.GPUs, s.c.Capability, s.c.VRAMBytes
 	if g.name != "" {
@@ -353,13 +433,7 @@ func (s *subject) resolveHost() {
 		full, found := s.j.s.FindGPU(g.name)
 		switch {
 		case found:
-			g.full, g.known, g.consumer = &full, true, full.Brand == "geforce" || full.Brand == "titan"
-			if g.capability.IsZero() {
-				g.capability = full.Capability
-			}
-			if g.bytes == 0 {
-				g.bytes = full.MemoryBytes
-			}
+			g.putCard(full)
 		case g.known:
 			if g.capability.IsZero() {
 				g.capability = g.card.Capability
@@ -372,13 +446,16 @@ func (s *subject) resolveHost() {
 			s.miss = append(s.miss, fmt.Sprintf("what %q is", g.name))
 		}
 	}
-	s.arm = s.c.ARM || strings.Contains(low, "aarch64") || strings.Contains(low, "arm64") || g.known && g.card.ARM
-	if v, err := version.ParsePEP440(s.c.Python); err == nil {
-		s.python = v
-	} else if s.image.Python != "" {
-		if v, err := version.ParsePEP440(s.image.Python); err == nil {
-			s.python = v
-		}
+}
+
+// putCard takes a card of the catalog.
+func (g *gpu) putCard(full catalog.GPU) {
+	g.full, g.known, g.consumer = &full, true, full.Brand == "geforce" || full.Brand == "titan"
+	if g.capability.IsZero() {
+		g.capability = full.Capability
+	}
+	if g.bytes == 0 {
+		g.bytes = full.MemoryBytes
 	}
 }
 
@@ -436,7 +513,7 @@ func (s *subject) resolveModel() {
 		name = familyInImage(s.image)
 	}
 	if name != "" {
-		s.named, s.hasNamed = catalog.FindNamed(name)
+		s.named, s.hasNamed = s.j.nameSays(name)
 	}
 	if s.hasNamed && s.profile == nil {
 		if s.architecture == "" && (s.c.ModelType == "" || s.c.ModelType == s.named.ModelType) {
@@ -497,11 +574,14 @@ func familyInImage(r ImageRef) string {
 
 func (s *subject) resolveTransformers() {
 	s.transformers = ParsePackageRef(s.c.Transformers)
+	if v := s.transformers.Exact; s.engine == catalog.SGLang && !v.IsZero() && s.release != nil && s.release.HasBounds && !s.release.Transformers.Contains(v) {
+		s.dev = true // SGLang pins its transformers exactly: with another one it was built from a branch
+	}
 	if s.release == nil {
 		return
 	}
 	s.installed = s.release.TransformersOnReleaseDay
-	if s.dev || s.atMost {
+	if (s.dev || s.atMost) && s.engine != catalog.SGLang {
 		day := s.day
 		if s.image.AsOf != "" {
 			day = s.image.AsOf

@@ -12,13 +12,16 @@ import (
 
 // engineChoice is one way to have the engine: a release, as wheels of one CUDA build or inside its official image.
 type engineChoice struct {
-	engine  string
-	release *catalog.Release
-	install string // "image" or "wheels"
-	variant catalog.Variant
-	image   *catalog.Image // official image; nil with wheels
-	order   int            // preference among choices; lower is better
-	unknown []string
+	engine   string
+	release  *catalog.Release
+	install  string // "image" or "wheels"
+	variant  catalog.Variant
+	image    *catalog.Image // official image; nil with wheels
+	order    int            // preference among choices; lower is better
+	unknown  []string
+	lookup   string   // image that is still to be looked up
+	wantCUDA string   // CUDA that the image must have
+	base     *subject // judged without a machine
 }
 
 // ref is the image reference of a choice.
@@ -141,28 +144,34 @@ func (j *Judger) imageChoices(r Request, rel *catalog.Release, pinned ImageRef) 
 	}
 	var out []engineChoice
 	for _, ref := range refs {
-		img, ok := j.s.Image(ref, "")
-		if !ok {
-			continue
-		}
-		c := engineChoice{engine: rel.Engine, release: rel, install: "image", image: &img}
-		if v, ok := rel.Variant(img.CUDA); ok {
-			c.variant = v
-		} else {
-			c.variant, _ = rel.Variant(version.CUDA{})
-			c.variant.CUDA, c.variant.TorchCUDA = img.CUDA, img.CUDA
-		}
-		if w := r.Pins.WheelCUDA; w != "" {
-			if want, err := version.ParseCUDA(w); err != nil || want != img.CUDA {
-				continue
-			}
-		}
-		if !img.Confirmed {
-			c.unknown = append(c.unknown, "that the tag "+ref+" exists was not read from the registry")
-		}
-		out = append(out, c)
+		out = append(out, engineChoice{engine: rel.Engine, release: rel, install: "image", lookup: ref, wantCUDA: r.Pins.WheelCUDA})
 	}
 	return out
+}
+
+// fillImage looks the image of a choice up; false when it is not known or not the build that is wanted.
+func (c *engineChoice) fillImage(j *Judger) bool {
+	known := j.image(c.lookup, "")
+	if !known.ok {
+		return false
+	}
+	img, rel := known.img, c.release
+	c.image = &img
+	if v, ok := rel.Variant(img.CUDA); ok {
+		c.variant = v
+	} else {
+		c.variant, _ = rel.Variant(version.CUDA{})
+		c.variant.CUDA, c.variant.TorchCUDA = img.CUDA, img.CUDA
+	}
+	if c.wantCUDA != "" {
+		if want, err := version.ParseCUDA(c.wantCUDA); err != nil || want != img.CUDA {
+			return false
+		}
+	}
+	if !img.Confirmed {
+		c.unknown = append(c.unknown, "that the tag "+c.lookup+" exists was not read from the registry")
+	}
+	return true
 }
 
 // places lists the machines: the offers, or without any the catalog's own list of what the target rents, with no

@@ -11,7 +11,6 @@ import (
 	"sort"
 
 	"justright/catalog"
-	"justright/model"
 	"justright/problem"
 	"justright/solve"
 )
@@ -66,8 +65,8 @@ func checkEval(w *World, s *catalog.Snapshot, path string, asJSON bool) error {
 			}
 			continue
 		}
-		a := checkedIncident{ID: i.ID, Losing: checkDocument{"justright/check/1", j.Judge(i.LosingCase(embeddedProfile))}}
-		if c, ok := i.WinningCase(embeddedProfile); ok {
+		a := checkedIncident{ID: i.ID, Losing: checkDocument{"justright/check/1", j.Judge(i.LosingCase(solve.FindProfile))}}
+		if c, ok := i.WinningCase(solve.FindProfile); ok {
 			a.Winning = &checkDocument{"justright/check/1", j.Judge(c)}
 		}
 		if asJSON {
@@ -81,19 +80,6 @@ func checkEval(w *World, s *catalog.Snapshot, path string, asJSON bool) error {
 		score.print(w)
 	}
 	return nil
-}
-
-// embeddedProfile finds a model of the catalog by its id or its last part.
-func embeddedProfile(name string) *model.Profile {
-	found := catalog.FindModels(name)
-	if len(found) != 1 {
-		return nil
-	}
-	p, err := model.FromRecord(found[0])
-	if err != nil {
-		return nil
-	}
-	return &p
 }
 
 type reasonScore struct{ cases, right, wrong, undecided int }
