@@ -75,6 +75,12 @@ func Estimate(p model.Profile, u Use) Breakdown {
 		b.KVBytesPerToken = rounded(l.reported(b.Context, tokens, u, r))
 	}
 	b.account(&p, u, r, w, l, tokens, seqs)
+	if drafter := u.Speculative.On && !predicts(&p, u) && !strings.Contains(u.Speculative.Method, "ngram"); drafter {
+		b.Unknowns = append(b.Unknowns, "draft model: what it needs is not counted")
+		if b.Fits != nil && *b.Fits {
+			b.Fits, b.Reason = nil, "without the draft model "+b.Reason
+		}
+	}
 	return b
 }
 
@@ -184,11 +190,11 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		b.Reason = "the context is not known"
 	case j.budget.high < j.need:
 		say(&no, "%d tokens need %.2f GiB of cache; %.2f are left", b.Context, gib(j.need), gib(math.Max(0, j.budget.at)))
-	case total-j.requested < j.around.low && u.CacheBytes == 0 && !u.GPU.Unified:
+	case total-j.requested < j.around.low && u.CacheBytes == 0 && !u.GPU.unified():
 		say(&no, "a share of %.2f leaves %.2f GiB for the CUDA context and graphs", b.Utilization, gib(total-j.requested))
 	case u.CacheBytes == 0 && r.known && !r.firstEngine && b.Context > 0 && j.need-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
 		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need), gib(math.Max(0, j.budget.at)))
-	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.Unified:
+	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.unified():
 		b.Reason = fmt.Sprintf("a share of %.2f leaves %.2f GiB for the CUDA context and graphs, which may not do", b.Utilization, gib(total-j.requested))
 	case j.budget.low >= j.need && j.budget.low > 0, r.known && !r.firstEngine && j.budget.at-j.need > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
 		say(&yes, "%.2f GiB of cache are left; %.2f are needed", gib(j.budget.at), gib(j.need))

@@ -274,3 +274,20 @@ func TestTooCloseToSay(t *testing.T) {
 		t.Errorf("fits %v: %s", *b.Fits, b.Reason)
 	}
 }
+
+// A build without tags is not an ancient release, and a draft of unknown size forbids a yes.
+func TestHonestAboutWhatIsNotSaid(t *testing.T) {
+	p := profile(t, "Qwen/Qwen3-4B")
+	if a, b := Estimate(p, on("0.1.dev1+gda1daf40b", "H100")), Estimate(p, on("", "H100")); a.KVTokens != b.KVTokens || a.Utilization != 0.92 {
+		t.Errorf("untagged build: %d tokens at %.2f, unknown version %d", a.KVTokens, a.Utilization, b.KVTokens)
+	}
+	b := Estimate(p, on("0.25.1", "H100", "--speculative-config", `{"method":"eagle3","model":"a/b","num_speculative_tokens":3}`))
+	if b.Fits != nil || len(b.Unknowns) == 0 {
+		t.Errorf("with a draft model: fits %v, %q", b.Fits, b.Unknowns)
+	}
+	for _, name := range []string{"GB10", "NVIDIA GB10"} {
+		if rulesFor(version.PEP440{}).largeCard(GPU{Name: name, TotalBytes: 121 * GiB}) {
+			t.Errorf("%s takes the small defaults", name)
+		}
+	}
+}

@@ -125,7 +125,7 @@ func resident(u Use, r rules) (span, string) {
 			s.at, s.high = s.at+0.8*GiB, s.high+2*GiB
 		}
 	}
-	if u.GPU.Unified {
+	if u.GPU.unified() {
 		what += ", host memory of the engine"
 		s.at, s.high = s.at+1.8*GiB, s.high+4*GiB
 	}

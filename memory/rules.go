@@ -29,6 +29,7 @@ type rules struct {
 
 // The releases at which rules changed; development builds before a release count as it.
 var (
+	v0_2    = version.MustParsePEP440("0.2.0")
 	v0_6    = version.MustParsePEP440("0.6.0.dev0")
 	v0_7_1  = version.MustParsePEP440("0.7.1.dev0")
 	v0_8    = version.MustParsePEP440("0.8.0.dev0")
@@ -42,6 +43,9 @@ var (
 )
 
 func rulesFor(v version.PEP440) rules {
+	if !v.IsZero() && v.Compare(v0_2) < 0 {
+		v = version.PEP440{} // a build of a checkout without tags calls itself 0.1.dev1
+	}
 	from := func(first version.PEP440) bool { return v.IsZero() || v.Compare(first) >= 0 }
 	r := rules{
 		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1.25,
@@ -62,7 +66,7 @@ func (r rules) largeCard(g GPU) bool {
 		return strings.Contains(name, "h100") || strings.Contains(name, "h200")
 	}
 	// NVML does not report the memory of a unified device, so vLLM takes the small defaults there.
-	return g.TotalBytes >= 70*GiB && !g.Unified && !strings.Contains(name, "a100")
+	return g.TotalBytes >= 70*GiB && !g.unified() && !strings.Contains(name, "a100")
 }
 
 // batch is how many tokens one step may hold, and for how many sequences.

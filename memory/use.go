@@ -21,6 +21,20 @@ type GPU struct {
 	Unified    bool // shares memory with the CPU (GB10, Jetson)
 }
 
+// unified also goes by the name, for callers that know only that.
+func (g GPU) unified() bool {
+	if g.Unified {
+		return true
+	}
+	name := strings.ToLower(g.Name)
+	for _, w := range []string{"gb10", "dgx spark", "jetson", "thor", "orin"} {
+		if strings.Contains(name, w) {
+			return true
+		}
+	}
+	return false
+}
+
 // Speculative is speculative decoding.
 type Speculative struct {
 	On     bool

@@ -183,6 +183,10 @@ func chooseFit(p model.Profile, u memory.Use, o *fitOptions) (fitChoice, []fitOp
 	pick := func(u memory.Use) (fitChoice, bool) {
 		if u.TensorParallel > 0 || u.PipelineParallel > 1 {
 			b := memory.Estimate(p, u)
+			if ok, why := memory.Divides(&p, max(1, u.TensorParallel)); !ok {
+				no := false
+				b.Fits, b.Reason = &no, why
+			}
 			return fitChoice{Choice: memory.Choice{GPUs: max(1, u.TensorParallel), Context: b.Context, Answer: b}, use: u}, b.Fits != nil && *b.Fits
 		}
 		c, ok := memory.Choose(p, u, 8, leastContext)

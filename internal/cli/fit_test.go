@@ -31,6 +31,7 @@ func TestFitAnswersOffline(t *testing.T) {
 		{[]string{"openai/gpt-oss-120b", "--gpu", "RTX 4090", "--gpus", "1"}, problem.ExitNoStack, "does not fit"},
 		{[]string{"Qwen/Qwen3-32B", "--gpu", "H100", "--gpus", "1", "--context", "22528", "--engine", "0.15.0"}, problem.ExitUndecided, "not sure"},
 		{[]string{"Qwen/Qwen3-32B"}, problem.ExitOK, "chosen"},
+		{[]string{"Qwen/Qwen3-32B", "--gpu", "H100", "--gpus", "3"}, problem.ExitNoStack, "do not divide by 3"},
 		{[]string{"gpt-oss-20b", "--gpu", "toaster"}, problem.ExitUsage, "toaster"},
 		{[]string{"gpt-oss-20b", "--gpu", "L4", "--", "--max-num-seqs", "lots"}, problem.ExitUsage, "lots"},
 		{[]string{"no-such-model"}, problem.ExitUsage, "no-such-model"},
