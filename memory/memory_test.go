@@ -291,3 +291,55 @@ func TestHonestAboutWhatIsNotSaid(t *testing.T) {
 		}
 	}
 }
+
+// Headers and shape are two ways to the same weights, on one rank and on several.
+func TestHeadersAgreeWithShape(t *testing.T) {
+	for _, id := range []string{"Qwen/Qwen3-30B-A3B", "deepseek-ai/DeepSeek-V3", "Qwen/Qwen3.5-27B", "openai/gpt-oss-20b"} {
+		p := profile(t, id)
+		parts, _ := p.Parts()
+		q := p
+		for _, part := range parts {
+			per := 2.0
+			if part.Quant {
+				per, _ = p.Quant.StoredBytes(part.Role, part.Layers, 2)
+			}
+			if part.Role == "bias" {
+				part.Role = "expert"
+			}
+			if part.Role != "mla_copy" {
+				q.Tensors = append(q.Tensors, model.TensorGroup{Role: part.Role, DType: "BF16", Elements: int64(part.Weights), Bytes: int64(part.Weights * per)})
+			}
+		}
+		q.WeightsBytes = 0
+		for _, tp := range []string{"1", "4", "8"} {
+			a, b := Estimate(p, on("0.25.1", "", "-tp", tp)), Estimate(q, on("0.25.1", "", "-tp", tp))
+			if math.Abs(float64(a.WeightsBytes)/float64(b.WeightsBytes)-1) > 0.012 {
+				t.Errorf("%s on %s ranks: %d by shape, %d by headers", id, tp, a.WeightsBytes, b.WeightsBytes)
+			}
+		}
+	}
+}
+
+// What the engine is told to leave out, or to put elsewhere, is not counted.
+func TestLeftOut(t *testing.T) {
+	p := profile(t, "Qwen/Qwen3-VL-8B-Instruct")
+	base := Estimate(p, on("0.25.1", "H100 80GB"))
+	for name, flags := range map[string][]string{"no tower": {"--language-model-only"}, "no images": {"--limit-mm-per-prompt", `{"image":0,"video":0}`}} {
+		if b := Estimate(p, on("0.25.1", "H100 80GB", flags...)); base.WeightsBytes-b.WeightsBytes < 900<<20 || b.KVBudgetBytes <= base.KVBudgetBytes {
+			t.Errorf("%s: weights %d and %d", name, base.WeightsBytes, b.WeightsBytes)
+		}
+	}
+	if b := Estimate(p, on("0.25.1", "H100 80GB", "--cpu-offload-gb", "4")); base.WeightsBytes-b.WeightsBytes != 4*GiB {
+		t.Errorf("offload: %d less", base.WeightsBytes-b.WeightsBytes)
+	}
+	if b := Estimate(p, on("0.25.1", "H100 80GB", "--kv-cache-memory-bytes", "10GiB")); b.KVBudgetBytes != 10*GiB {
+		t.Errorf("fixed cache: %d", b.KVBudgetBytes)
+	}
+	if b := Estimate(p, on("0.25.1", "H100 80GB", "--enable-lora", "--max-loras", "8", "--max-lora-rank", "64")); b.WeightsBytes-base.WeightsBytes < GiB {
+		t.Errorf("eight adapters of rank 64 cost %d", b.WeightsBytes-base.WeightsBytes)
+	}
+	eager := Estimate(p, on("0.25.1", "H100 80GB", "--enforce-eager"))
+	if eager.KVBudgetBytes <= base.KVBudgetBytes {
+		t.Error("eager mode has no graphs to pay")
+	}
+}
