@@ -139,7 +139,7 @@ func (s *subject) works() Verdict {
 	var needs []string
 	if s.release != nil {
 		if s.architecture != "" {
-			if a, ok := s.j.s.Architecture(s.architecture); ok {
+			if a, ok := s.j.class(s.architecture); ok {
 				v.Facts = append(v.Facts, a.Fact())
 			}
 		}

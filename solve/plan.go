@@ -28,12 +28,16 @@ func (s *search) plan(p place, c engineChoice, n int) Stack {
 	s.pinTransformers(&st, c)
 	s.setContext(&st, p, c, n)
 	s.setMachine(&st, p, c)
-	s.setRequirements(&st, c)
-	s.setArgv(&st, c, n)
 	s.setPrice(&st, p, n)
 	s.setReady(&st, c)
-	st.Facts = s.planFacts(c, p)
 	return st
+}
+
+// finish fills what ranking does not look at.
+func (s *search) finish(m *made) {
+	s.setRequirements(&m.Stack, m.choice)
+	s.setArgv(&m.Stack, m.choice, m.GPU.Count)
+	m.Facts = s.planFacts(m.choice, m.place)
 }
 
 func (s *search) python(c engineChoice) string {
@@ -55,7 +59,7 @@ func (s *search) pinTransformers(st *Stack, c engineChoice) {
 	}
 	pin := c.release.TransformersOnReleaseDay
 	floor := version.PEP440{}
-	if mt, ok := s.j.s.ModelType(s.r.Model.ModelType); ok {
+	if mt, ok := s.j.modelType(s.r.Model.ModelType); ok {
 		floor = mt.First
 	}
 	for _, l := range s.lessons(c, nil) {
@@ -64,7 +68,7 @@ func (s *search) pinTransformers(st *Stack, c engineChoice) {
 		}
 	}
 	ownConfig := false
-	if a, ok := s.j.s.Architecture(s.r.Model.Architecture); ok {
+	if a, ok := s.j.class(s.r.Model.Architecture); ok {
 		ownConfig = a.ConfigInVLLM.At(c.release.Version) == catalog.Present
 		if !a.MinTransformers.IsZero() && a.MinTransformers.Compare(floor) > 0 {
 			floor = a.MinTransformers
@@ -385,11 +389,11 @@ func (s *search) addServing(c engineChoice, add func(string, ...string)) {
 
 // needsRemoteCode: the repository brings code, and neither transformers nor the engine knows its type.
 func (s *search) needsRemoteCode(c engineChoice) bool {
-	a, ok := s.j.s.Architecture(s.r.Model.Architecture)
+	a, ok := s.j.class(s.r.Model.Architecture)
 	if ok && a.ConfigInVLLM.At(c.release.Version) == catalog.Present {
 		return false
 	}
-	if mt, ok := s.j.s.ModelType(s.r.Model.ModelType); ok && mt.KnownTo(c.release.TransformersOnReleaseDay) == catalog.Present {
+	if mt, ok := s.j.modelType(s.r.Model.ModelType); ok && mt.KnownTo(c.release.TransformersOnReleaseDay) == catalog.Present {
 		return false
 	}
 	return true
@@ -445,7 +449,7 @@ func (s *search) setReady(st *Stack, c engineChoice) {
 // planFacts are what the plan rests on.
 func (s *search) planFacts(c engineChoice, p place) []catalog.Fact {
 	var out []catalog.Fact
-	if a, ok := s.j.s.Architecture(s.r.Model.Architecture); ok {
+	if a, ok := s.j.class(s.r.Model.Architecture); ok {
 		out = append(out, a.Fact())
 	}
 	out = append(out, c.release.Fact(catalog.AspectTorch), c.release.Fact(catalog.AspectTransformers))

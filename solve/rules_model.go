@@ -15,14 +15,14 @@ func (s *subject) registered(class string) (catalog.Presence, catalog.Fact) {
 	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
 		t, f, ok := s.j.s.EarlyArchitecture(class)
 		if !ok {
-			if a, known := s.j.s.Architecture(class); known {
+			if a, known := s.j.class(class); known {
 				f = a.Fact()
 			}
 			return catalog.Absent, f
 		}
 		return t.At(v.Public()), f
 	}
-	a, ok := s.j.s.Architecture(class)
+	a, ok := s.j.class(class)
 	if !ok {
 		return catalog.Uncertain, catalog.Fact{}
 	}
@@ -44,7 +44,7 @@ func ruleArchitecture(s *subject) []finding {
 	if !s.isVLLM() {
 		return out
 	}
-	a, known := s.j.s.Architecture(s.architecture)
+	a, known := s.j.class(s.architecture)
 	if !known {
 		return out
 	}
@@ -94,7 +94,7 @@ func ruleArchitecture(s *subject) []finding {
 func (s *subject) sglangArchitecture() []finding {
 	t, fact, ok := s.j.s.SGLangArchitecture(s.architecture)
 	v := s.version.Public()
-	if t.At(v) != catalog.Absent || s.dev {
+	if t.At(v) != catalog.Absent || s.dev || s.c.Engine.Moving {
 		return nil
 	}
 	plain := strings.HasSuffix(s.architecture, "ForCausalLM") && !strings.Contains(s.architecture, "Moe")
@@ -103,7 +103,7 @@ func (s *subject) sglangArchitecture() []finding {
 	}
 	f := finding{code: CodeEngineUnknown, facts: []catalog.Fact{fact}, at: s.atEngine(), reason: fmt.Sprintf("%s does not know %s", s.label(), s.architecture)}
 	if !ok {
-		if _, vllmKnows := s.j.s.Architecture(s.architecture); !vllmKnows {
+		if _, vllmKnows := s.j.class(s.architecture); !vllmKnows {
 			return nil
 		}
 		return []finding{f}
@@ -123,7 +123,7 @@ func (s *subject) sglangArchitecture() []finding {
 // firstUsable is the first release that registers the class and whose own transformers bounds admit one that knows
 // the type.
 func (s *subject) firstUsable(a catalog.Architecture) (version.PEP440, bool) {
-	mt, hasType := s.j.s.ModelType(a.ModelType)
+	mt, hasType := s.j.modelType(a.ModelType)
 	for _, r := range s.j.Releases(catalog.VLLM) {
 		if a.Registered.At(r.Version) != catalog.Present {
 			continue
@@ -149,7 +149,7 @@ func (s *subject) typeUnknown() (finding, bool) {
 	if s.modelType == "" {
 		return finding{}, false
 	}
-	mt, ok := s.j.s.ModelType(s.modelType)
+	mt, ok := s.j.modelType(s.modelType)
 	if !ok {
 		return finding{}, false
 	}
@@ -217,7 +217,7 @@ func (s *subject) ownConfig() bool {
 	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
 		return s.j.s.EarlyConfig(s.modelType).At(v) == catalog.Present
 	}
-	a, ok := s.j.s.Architecture(s.architecture)
+	a, ok := s.j.class(s.architecture)
 	return ok && a.ModelType == s.modelType && a.ConfigInVLLM.At(v) == catalog.Present
 }
 
@@ -316,14 +316,14 @@ func (s *subject) unsolvable() (finding, bool) {
 	if s.transformers.Stated() || s.profile == nil && !s.hasNamed || !s.exact || s.ownConfig() || s.modelType == "" {
 		return finding{}, false
 	}
-	a, ok := s.j.s.Architecture(s.architecture)
+	a, ok := s.j.class(s.architecture)
 	if !ok || a.RemoteCode || a.Registered.At(s.version.Public()) != catalog.Present {
 		return finding{}, false
 	}
 	if s.profile != nil && s.profile.RemoteCode {
 		return finding{}, false
 	}
-	mt, ok := s.j.s.ModelType(s.modelType)
+	mt, ok := s.j.modelType(s.modelType)
 	if !ok {
 		return finding{}, false
 	}

@@ -23,11 +23,18 @@ func Solve(s *catalog.Snapshot, r Request) Result { return NewJudger(s).Solve(r)
 type search struct {
 	j       *Judger
 	r       Request
-	plans   []Stack
+	plans   []made
 	found   map[string]bool // place and install that already have a plan
 	refused []Refusal
 	seen    map[string]bool // refusals by candidate
 	weights map[string]bool // cards on which the weights alone are too many
+}
+
+// made is a plan and what it was made from.
+type made struct {
+	Stack
+	place  place
+	choice engineChoice
 }
 
 // Solve is Solve over this Judger's snapshot.
@@ -41,16 +48,18 @@ func (j *Judger) Solve(r Request) Result {
 	}
 	s.rank()
 	s.telling()
-	out := Result{Plans: s.plans, Refused: s.refused}
-	if len(out.Plans) == 0 {
+	out := Result{Refused: s.refused}
+	if len(s.plans) == 0 {
 		c := s.conflict(places)
 		out.Conflict = &c
 	}
-	if !r.All && len(out.Plans) > bestFew {
-		out.Plans = out.Plans[:bestFew]
+	if !r.All && len(s.plans) > bestFew {
+		s.plans = s.plans[:bestFew]
 	}
-	for i := range out.Plans {
-		out.Plans[i].Rank = i + 1
+	for i, m := range s.plans {
+		m.Rank = i + 1
+		s.finish(&m)
+		out.Plans = append(out.Plans, m.Stack)
 	}
 	return out
 }
@@ -141,7 +150,7 @@ func (s *search) plansFor(p place, choices []engineChoice) {
 			continue
 		}
 		have[c.install], have[c.install+c.release.Version.String()+c.variant.Tag()+c.ref()] = true, true
-		s.plans = append(s.plans, plan)
+		s.plans = append(s.plans, made{plan, p, c})
 	}
 	if !have["wheels"] && !have["image"] && lastRefusal != nil {
 		s.refuse(lastChoice, p.name(), *lastRefusal)
@@ -353,7 +362,7 @@ func (s *search) refuse(c engineChoice, gpu string, f finding) {
 
 // rank orders the plans: guarded first, then fewer unknowns, then expected dollars to ready, then minutes.
 func (s *search) rank() {
-	sort.SliceStable(s.plans, func(a, b int) bool { return planLess(&s.plans[a], &s.plans[b]) })
+	sort.SliceStable(s.plans, func(a, b int) bool { return planLess(&s.plans[a].Stack, &s.plans[b].Stack) })
 }
 
 func planLess(a, b *Stack) bool {

@@ -21,6 +21,9 @@ type Judger struct {
 	images   map[[2]string]knownImage
 	named    map[string]namedModel
 	bases    []catalog.Image
+	gates    map[string]catalog.Require
+	classes  map[string]*catalog.Architecture
+	types    map[string]*catalog.ModelType
 }
 
 // knownImage is what the catalog says of an image, with its gate parsed.
@@ -47,19 +50,55 @@ func (j *Judger) image(ref, day string) knownImage {
 		return k
 	}
 	k.img, k.ok = j.s.Image(ref, day)
-	k.parseGate()
 	j.mu.Lock()
+	defer j.mu.Unlock()
+	if expr := k.img.Require; k.img.RequireKnown && expr != "" {
+		req, parsed := j.gates[expr] // many images carry the same expression
+		if !parsed {
+			var err error
+			req, err = catalog.ParseRequire(expr)
+			if parsed = err == nil; parsed {
+				j.gates[expr] = req
+			}
+		}
+		k.gate, k.gated, k.floor = req, parsed, req.CUDAFloor()
+	}
 	j.images[key] = k
-	j.mu.Unlock()
 	return k
 }
 
-func (k *knownImage) parseGate() {
-	if k.img.RequireKnown && k.img.Require != "" {
-		if req, err := catalog.ParseRequire(k.img.Require); err == nil {
-			k.gate, k.gated, k.floor = req, true, req.CUDAFloor()
+// class finds a model class once.
+func (j *Judger) class(name string) (catalog.Architecture, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	a, seen := j.classes[name]
+	if !seen {
+		if x, ok := j.s.Architecture(name); ok {
+			a = &x
 		}
+		j.classes[name] = a
 	}
+	if a == nil {
+		return catalog.Architecture{}, false
+	}
+	return *a, true
+}
+
+// modelType finds a model type once.
+func (j *Judger) modelType(name string) (catalog.ModelType, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	t, seen := j.types[name]
+	if !seen {
+		if x, ok := j.s.ModelType(name); ok {
+			t = &x
+		}
+		j.types[name] = t
+	}
+	if t == nil {
+		return catalog.ModelType{}, false
+	}
+	return *t, true
 }
 
 // baseImages lists the images to install into, once.
@@ -86,7 +125,8 @@ func (j *Judger) nameSays(name string) (catalog.NamedModel, bool) {
 
 // NewJudger makes a Judger over a snapshot.
 func NewJudger(s *catalog.Snapshot) *Judger {
-	return &Judger{s: s, releases: map[string][]catalog.Release{}, images: map[[2]string]knownImage{}, named: map[string]namedModel{}}
+	return &Judger{s: s, releases: map[string][]catalog.Release{}, images: map[[2]string]knownImage{}, named: map[string]namedModel{},
+		gates: map[string]catalog.Require{}, classes: map[string]*catalog.Architecture{}, types: map[string]*catalog.ModelType{}}
 }
 
 // Judge judges one stack. For many stacks over one snapshot, make a Judger once.
@@ -529,7 +569,7 @@ func (s *subject) resolveModel() {
 		}
 	}
 	if s.modelType == "" && s.architecture != "" {
-		if a, ok := s.j.s.Architecture(s.architecture); ok {
+		if a, ok := s.j.class(s.architecture); ok {
 			s.modelType = a.ModelType
 		}
 	}
@@ -537,8 +577,8 @@ func (s *subject) resolveModel() {
 
 // mainClass finds the generating class of a model type, when there is exactly one that speaks for it.
 func (s *subject) mainClass(t string) string {
-	if m, ok := s.j.s.ModelType(t); ok && m.Architecture != "" {
-		if _, known := s.j.s.Architecture(m.Architecture); known {
+	if m, ok := s.j.modelType(t); ok && m.Architecture != "" {
+		if _, known := s.j.class(m.Architecture); known {
 			return m.Architecture
 		}
 	}
