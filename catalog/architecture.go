@@ -50,18 +50,14 @@ type archJSON struct {
 	Until   string   `json:"until,omitempty"`
 	Config  Timeline `json:"config,omitempty"`
 	Example string   `json:"example,omitempty"`
-	Backend any      `json:"backend,omitempty"`
+	Backend any      `json:"backend,omitempty"` // a Timeline, or one span as a pair
 	Source  int      `json:"s"`
 	Removed *int     `json:"r,omitempty"`
 }
 
 // parseArchitectures keeps the entries undecoded where it can: a question asks for one of several hundred.
 func parseArchitectures(data []byte) (archSection, error) {
-	var in struct {
-		Read          string              `json:"read"`
-		Sources       []string            `json:"sources"`
-		Architectures map[string]archJSON `json:"architectures"`
-	}
+	var in archsJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		return archSection{}, err
 	}
@@ -98,27 +94,34 @@ func (s *Snapshot) Architecture(name string) (Architecture, bool) {
 		a.MaxTransformers.UnmarshalText([]byte(j.Max)) //nolint:errcheck // as above
 		a.MaxUntil.UnmarshalText([]byte(j.Until))      //nolint:errcheck // as above
 	}
-	if pair, ok := j.Backend.([]any); ok && len(pair) == 2 {
-		a.OnBackend = backendTimeline(pair)
-	}
+	a.OnBackend = backendOf(j.Backend)
 	if j.Removed != nil {
 		a.removedSource = sec.src[*j.Removed]
 	}
-	if t := s.flags().configTypes[a.ModelType]; a.ModelType != "" && len(t) > 0 {
+	if t := s.flagsOf(ConfigTypes)[a.ModelType]; a.ModelType != "" && len(t) > 0 {
 		a.ConfigInVLLM = t
 	}
 	return a, true
 }
 
-func backendTimeline(pair []any) Timeline {
-	first, _ := pair[0].(string)
-	last, _ := pair[1].(string)
-	v, err := version.ParsePEP440(first)
+// backendOf reads a Timeline or the one span of the first catalogs.
+func backendOf(raw any) Timeline {
+	if t, ok := raw.(Timeline); ok {
+		return t
+	}
+	rows, ok := raw.([]any)
+	if !ok || len(rows) == 0 {
+		return nil
+	}
+	if _, one := rows[0].(string); one {
+		rows = []any{rows}
+	}
+	b, err := json.Marshal(rows)
 	if err != nil {
 		return nil
 	}
-	t := Timeline{{First: v}}
-	if t[0].Last.UnmarshalText([]byte(last)) != nil {
+	var t Timeline
+	if json.Unmarshal(b, &t) != nil {
 		return nil
 	}
 	return t

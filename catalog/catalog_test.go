@@ -75,7 +75,7 @@ func TestVariants(t *testing.T) {
 		want               Presence
 	}{
 		{"0.19.1", "", "7.0", Present}, {"0.20.0", "", "7.0", Absent}, {"0.33.0", "", "12.1", Present},
-		{"0.20.0", "12.9", "12.1", Present}, {"0.24.0", "12.9", "12.1", Absent}, {"0.9.1", "", "12.0", Present}, {"0.9.2", "", "12.0", Present},
+		{"0.20.0", "12.9", "12.1", Absent}, {"0.20.0", "", "12.1", Present}, {"0.24.0", "12.9", "12.1", Absent}, {"0.9.1", "", "12.0", Present}, {"0.9.2", "", "12.0", Present},
 		{"0.8.5", "", "12.0", Present}, // by PTX 9.0
 	} {
 		r, _ := s.Release(VLLM, v(c.release))

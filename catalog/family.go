@@ -13,6 +13,7 @@ import (
 // tool-calling guide says. The release must know the parsers (NameIn).
 type Serving struct {
 	Family          string
+	Architecture    string         // the class of the family's models; "" when it names none or several
 	MinEngine       version.PEP440 // the recipe's own claim; the registry decides
 	ToolParser      string
 	ReasoningParser string
@@ -110,6 +111,9 @@ func (s *Snapshot) Serving(model, architecture string) (Serving, bool) {
 func (f *familyJSON) serving(sec recipeSection) Serving {
 	out := Serving{Family: f.Family, ToolParser: f.Tool, ReasoningParser: f.Reasoning, ChatTemplate: f.Template, Flags: f.Flags,
 		source: f.Source, date: sec.read}
+	if len(f.Archs) == 1 {
+		out.Architecture = f.Archs[0]
+	}
 	out.MinEngine.UnmarshalText([]byte(f.Min)) //nolint:errcheck // parsed when the section was read
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"justright/version"
 )
@@ -24,36 +25,42 @@ const (
 )
 
 type flagSection struct {
-	read        string
-	from, to    version.PEP440
-	names       map[NameKind]map[string]Timeline
-	configTypes map[string]Timeline
-	renamed     map[string]string
-	sources     map[NameKind]string
+	read     string
+	from, to version.PEP440
+	kinds    map[NameKind]func() map[string]Timeline // each kind is parsed when first asked for; nil when unreadable
+	renamed  map[string]string
+	sources  map[NameKind]string
+}
+
+func (f *flagSection) of(kind NameKind) map[string]Timeline {
+	if kinds := f.kinds[kind]; kinds != nil {
+		return kinds()
+	}
+	return nil
 }
 
 func parseFlags(data []byte) (flagSection, error) {
-	var in struct {
-		Read    string              `json:"read"`
-		From    string              `json:"from"`
-		To      string              `json:"to"`
-		Renamed map[string]string   `json:"renamed"`
-		Sources map[NameKind]string `json:"sources"`
-		Flags   map[string]Timeline `json:"flags"`
-		Tool    map[string]Timeline `json:"tool_parsers"`
-		Reason  map[string]Timeline `json:"reasoning_parsers"`
-		KV      map[string]Timeline `json:"kv_cache_dtypes"`
-		Quant   map[string]Timeline `json:"quantization"`
-		Config  map[string]Timeline `json:"config_types"`
-		Env     map[string]Timeline `json:"env"`
-	}
-	if err := json.Unmarshal(data, &in); err != nil {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
 		return flagSection{}, err
 	}
-	out := flagSection{read: in.Read, configTypes: in.Config, renamed: in.Renamed, sources: in.Sources,
-		names: map[NameKind]map[string]Timeline{FlagNames: in.Flags, ToolParsers: in.Tool, ReasoningParsers: in.Reason,
-			KVCacheDTypes: in.KV, QuantMethods: in.Quant, ConfigTypes: in.Config, EnvVars: in.Env}}
-	err := readText([]textPair{{&out.from, in.From}, {&out.to, in.To}})
+	out := flagSection{kinds: map[NameKind]func() map[string]Timeline{}}
+	var from, to string
+	for key, into := range map[string]any{"read": &out.read, "from": &from, "to": &to, "renamed": &out.renamed, "sources": &out.sources} {
+		if err := json.Unmarshal(raw[key], into); err != nil {
+			return flagSection{}, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	for _, k := range NameKinds() {
+		out.kinds[k] = sync.OnceValue(func() map[string]Timeline {
+			var m map[string]Timeline
+			if len(raw[string(k)]) == 0 || json.Unmarshal(raw[string(k)], &m) != nil {
+				return nil
+			}
+			return m
+		})
+	}
+	err := readText([]textPair{{&out.from, from}, {&out.to, to}})
 	if err == nil && (out.from.IsZero() || out.to.IsZero()) {
 		err = fmt.Errorf("the range of releases is missing")
 	}
@@ -69,9 +76,14 @@ type Named struct {
 	source, read string
 }
 
+func (s *Snapshot) flagsOf(kind NameKind) map[string]Timeline {
+	sec := s.flags()
+	return sec.of(kind)
+}
+
 // Names lists every known name of a kind, sorted.
 func (s *Snapshot) Names(kind NameKind) []string {
-	m := s.flags().names[kind]
+	m := s.flagsOf(kind)
 	out := make([]string, 0, len(m))
 	for n := range m {
 		out = append(out, n)
@@ -87,10 +99,10 @@ func (s *Snapshot) Named(kind NameKind, name string) (Named, bool) {
 	if kind == FlagNames {
 		name = FlagName(name)
 	}
-	t, ok := sec.names[kind][name]
+	t, ok := sec.of(kind)[name]
 	if positive, no := strings.CutPrefix(name, "--no-"); !ok && no && kind == FlagNames {
 		name = "--" + positive
-		t, ok = sec.names[kind][name]
+		t, ok = sec.of(kind)[name]
 	}
 	return Named{kind, name, t, sec.renamed[name], sec.sources[kind], sec.read}, ok
 }
@@ -101,7 +113,7 @@ func (s *Snapshot) NamesIn(kind NameKind, v version.PEP440) (names []string, ok 
 	if v.Compare(sec.from) < 0 || v.Public().Compare(sec.to) > 0 {
 		return nil, false
 	}
-	for n, t := range sec.names[kind] {
+	for n, t := range sec.of(kind) {
 		if t.At(v) == Present {
 			names = append(names, n)
 		}
@@ -113,7 +125,7 @@ func (s *Snapshot) NamesIn(kind NameKind, v version.PEP440) (names []string, ok 
 // NameIn tells whether a release has a name. It is Uncertain outside the releases that were read.
 func (s *Snapshot) NameIn(kind NameKind, name string, v version.PEP440) Presence {
 	sec := s.flags()
-	if v.Compare(sec.from) < 0 || v.Public().Compare(sec.to) > 0 {
+	if v.Compare(sec.from) < 0 || v.Public().Compare(sec.to) > 0 || sec.of(kind) == nil {
 		return Uncertain
 	}
 	n, ok := s.Named(kind, name)

@@ -231,7 +231,7 @@ func (s *Snapshot) tagExists(r Release, suffix string) bool {
 }
 
 func (s *Snapshot) before(r Release) (Release, bool) {
-	all := s.Releases(r.Engine)
+	all := s.releasesOf(r.Engine)
 	for i := len(all) - 1; i > 0; i-- {
 		if all[i].Version.Compare(r.Version) == 0 {
 			return all[i-1], true

@@ -268,6 +268,9 @@ func (o variantJSON) variant(r *Release, def Variant) (Variant, error) {
 	v.IndexURLs = append(v.IndexURLs, "https://download.pytorch.org/whl/"+v.Tag())
 	// The lists are set per build job; a CUDA 12 build lacks what CUDA 12 cannot build, no more.
 	v.Capabilities, v.PTX = def.Capabilities, def.PTX
+	if def.CUDA.Major > v.CUDA.Major {
+		v.PTX = nil // the cu129 lists of 0.20 on name no +PTX (.buildkite/release-pipeline.yaml)
+	}
 	if v.CUDA.Compare(version.CUDA{Major: 12, Minor: 8}) < 0 {
 		v.Capabilities = slices.DeleteFunc(slices.Clone(v.Capabilities), func(c version.Capability) bool { return c.Major >= 10 })
 		v.PTX = slices.DeleteFunc(slices.Clone(v.PTX), func(c version.Capability) bool { return c.Major >= 10 })
@@ -323,7 +326,16 @@ func torchOnIndexCUDA(torch version.PEP440) version.CUDA {
 }
 
 // Releases lists the releases of an engine in ascending order. The slice is the caller's, its contents are not.
-func (s *Snapshot) Releases(engine string) []Release {
+func (s *Snapshot) Releases(engine string) []Release { return slices.Clone(s.releasesOf(engine)) }
+
+// releasesOf is Releases without the copy; it is computed once for each engine.
+func (s *Snapshot) releasesOf(engine string) []Release {
+	s.mu.Lock()
+	cached, ok := s.releases[engine]
+	s.mu.Unlock()
+	if ok {
+		return cached
+	}
 	section := s.others
 	if engine == VLLM {
 		section = s.vllm
@@ -335,23 +347,26 @@ func (s *Snapshot) Releases(engine string) []Release {
 			out = append(out, r)
 		}
 	}
+	s.mu.Lock()
+	s.releases[engine] = out
+	s.mu.Unlock()
 	return out
 }
 
 // Release finds one release; v may carry a local part ("0.20.0+cu129"), which is ignored.
 func (s *Snapshot) Release(engine string, v version.PEP440) (Release, bool) {
-	for _, r := range s.Releases(engine) {
-		if r.Version.Compare(v.Public()) == 0 {
-			return r, true
-		}
+	all := s.releasesOf(engine)
+	i, ok := slices.BinarySearchFunc(all, v.Public(), func(r Release, v version.PEP440) int { return r.Version.Compare(v) })
+	if !ok {
+		return Release{}, false
 	}
-	return Release{}, false
+	return all[i], true
 }
 
 // Newest finds the newest release of an engine that was out on a day (YYYY-MM-DD); "" asks for the newest of all.
 // Pre-releases and yanked ones do not count.
 func (s *Snapshot) Newest(engine, day string) (Release, bool) {
-	all := s.Releases(engine)
+	all := s.releasesOf(engine)
 	for i := len(all) - 1; i >= 0; i-- {
 		r := all[i]
 		if !r.Yanked && !r.Version.IsPrerelease() && (day == "" || r.Released <= day) {

@@ -20,6 +20,7 @@ type Snapshot struct {
 
 	mu       sync.Mutex
 	problems []string
+	releases map[string][]Release // by engine, complete
 
 	vllm       func() engineSection
 	others     func() engineSection
@@ -41,7 +42,7 @@ func Load(overlay fs.FS) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded catalog: %w", err)
 	}
-	s := &Snapshot{own: data, overlay: overlay}
+	s := &Snapshot{own: data, overlay: overlay, releases: map[string][]Release{}}
 	s.vllm = lazy(s, SectionVLLM, parseEngines)
 	s.others = lazy(s, SectionEngines, parseEngines)
 	s.archs = lazy(s, SectionArchitectures, parseArchitectures)

@@ -46,6 +46,20 @@ func TestEverySectionParses(t *testing.T) {
 	}
 }
 
+func TestEveryRowParses(t *testing.T) {
+	s := load(t)
+	for _, n := range s.ModelTypes() {
+		if _, ok := s.ModelType(n); !ok {
+			t.Errorf("model type %s cannot be read", n)
+		}
+	}
+	for _, k := range NameKinds() {
+		if len(s.Names(k)) < 5 {
+			t.Errorf("%s: only %q", k, s.Names(k))
+		}
+	}
+}
+
 func TestOverlay(t *testing.T) {
 	vllm := func(read string) []byte {
 		return []byte(`{"read":"` + read + `","engine":"vllm","sources":[],"releases":[{"v":"99.0","date":"2030-01-01"}]}`)
@@ -87,5 +101,24 @@ func BenchmarkPlanQueries(b *testing.B) {
 		s.BaseImages()
 		s.NameIn(FlagNames, "--max-model-len", v("0.19.1"))
 		s.Serving("openai/gpt-oss-20b", "GptOssForCausalLM")
+	}
+}
+
+func BenchmarkSections(b *testing.B) {
+	for name, ask := range map[string]func(s *Snapshot){
+		"vllm":  func(s *Snapshot) { s.vllm() },
+		"archs": func(s *Snapshot) { s.archs() },
+		"types": func(s *Snapshot) { s.transforms() },
+		"flags": func(s *Snapshot) { s.NameIn(FlagNames, "--x", v("0.20.0")) },
+		"hw":    func(s *Snapshot) { s.hardware() },
+		"all":   func(s *Snapshot) { s.Releases(VLLM) },
+		"rec":   func(s *Snapshot) { s.recipes() },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s, _ := Embedded()
+				ask(s)
+			}
+		})
 	}
 }

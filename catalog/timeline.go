@@ -112,7 +112,7 @@ func (t Timeline) MarshalJSON() ([]byte, error) {
 			rows[i][0] = "<=" + rows[i][0]
 		}
 	}
-	return json.Marshal(rows)
+	return marshal(rows) // "<" as it is
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -60,11 +60,6 @@ func parseTransformers(data []byte) (transformersSection, error) {
 		out.releases = append(out.releases, r)
 	}
 	slices.SortFunc(out.releases, func(a, b TransformersRelease) int { return a.Version.Compare(b.Version) })
-	for name := range in.Types {
-		if _, err := out.modelType(name); err != nil {
-			return out, err
-		}
-	}
 	return out, nil
 }
 
@@ -129,7 +124,8 @@ func (s *Snapshot) TransformersYanked(v version.PEP440) (yanked, ok bool) {
 	return false, false
 }
 
-// ModelType finds the first transformers release that knows a type.
+// ModelType finds the first transformers release that knows a type. Rows are parsed when asked for; one that cannot be read is
+// not known.
 func (s *Snapshot) ModelType(name string) (ModelType, bool) {
 	sec := s.transforms()
 	if _, ok := sec.types[name]; !ok {
