@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"justright/problem"
+	"justright/solve"
+	"justright/version"
+)
+
+// matrixDocument is the justright/matrix/1 document.
+type matrixDocument struct {
+	Schema string            `json:"schema"`
+	Model  planModel         `json:"model"`
+	GPU    *string           `json:"gpu"`
+	Hosts  []version.CUDA    `json:"hosts"`
+	Rows   []solve.MatrixRow `json:"rows"`
+}
+
+func newMatrixCommand(w *World) *cobra.Command {
+	o := &planOptions{}
+	html := ""
+	c := &cobra.Command{
+		Use:   "matrix MODEL [flags] [-- engine flags]",
+		Short: "Engine versions against host CUDA versions: what works where, and why not",
+		Long: `matrix judges every engine release on hosts of every CUDA version. A cell says how the release is had there: w for wheels,
+i for the official image too, or a letter for the reason; the legend is below. --gpu makes it about one card.
+
+--html FILE writes a page that works from a file, each refused cell with its reason. --html - writes it to stdout.
+
+Exit status: 0 the matrix was made, 2 unknown model or wrong usage, 3 no cell works, 4 gated model, 5 hub out of reach.`,
+		Example: "  justright matrix openai/gpt-oss-20b\n  justright matrix Qwen/Qwen3-32B --gpu H100 --gpus 2 --html qwen3.html",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, _ := c.Flags().GetBool("json")
+			return runMatrix(c.Context(), w, o, args, c.ArgsLenAtDash(), html, asJSON)
+		},
+	}
+	o.pins.add(c.Flags())
+	c.Flags().BoolVar(&o.all, "all", false, "every release, not the recent ones")
+	c.Flags().BoolVar(&o.online, "online", false, "ask the model hub even when the catalog knows the model")
+	c.Flags().StringVar(&html, "html", "", "write a page to this file; - is stdout")
+	return c
+}
+
+func runMatrix(ctx context.Context, w *World, o *planOptions, args []string, dash int, html string, asJSON bool) error {
+	var flags []string
+	if dash >= 0 {
+		args, flags = args[:dash], args[dash:]
+	}
+	if len(args) != 1 {
+		return problem.New(problem.ExitUsage, "usage", "matrix wants one model, %d given", len(args)).Try("for example", "justright matrix openai/gpt-oss-20b")
+	}
+	s, err := w.facts()
+	if err != nil {
+		return err
+	}
+	pins, err := o.pins.read(s)
+	if err != nil {
+		return err
+	}
+	pins.Flags = flags
+	p, err := w.lookupModel(ctx, args[0], o.online)
+	if err != nil {
+		return err
+	}
+	hosts := solve.MatrixHosts()
+	if !pins.HostCUDA.IsZero() {
+		hosts, pins.HostCUDA = []version.CUDA{pins.HostCUDA}, version.CUDA{}
+	}
+	r := solve.Request{Model: p, Target: onRunPod, Pins: pins}
+	rows := solve.NewJudger(s).Matrix(r, hosts)
+	d := matrixDocument{Schema: "justright/matrix/1", Model: planAnswer(r, solve.Result{}).Model, Hosts: hosts, Rows: rows}
+	if pins.GPU != "" {
+		d.GPU = &pins.GPU
+	}
+	if d.Rows == nil {
+		d.Rows = []solve.MatrixRow{}
+	}
+	if html != "" {
+		if err := w.writeMatrixPage(html, d); err != nil {
+			return err
+		}
+	}
+	switch {
+	case asJSON:
+		err = w.printJSON(d)
+	case html != "-":
+		printMatrix(w, d, o.all)
+	}
+	if err == nil && !anyWorks(rows) {
+		return exitStatus(problem.ExitNoStack)
+	}
+	return err
+}
+
+func anyWorks(rows []solve.MatrixRow) bool {
+	for _, r := range rows {
+		for _, c := range r.Cells {
+			if c.Verdict == solve.Works {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// letters gives every reason of the matrix its letter, in the order of the codes' names.
+func letters(rows []solve.MatrixRow) (byCode map[string]string, codes []string) {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		for _, c := range r.Cells {
+			if c.Verdict != solve.Works && !seen[c.Code] {
+				seen[c.Code] = true
+				codes = append(codes, c.Code)
+			}
+		}
+	}
+	sort.Strings(codes)
+	byCode = map[string]string{}
+	for i, c := range codes {
+		byCode[c] = string(rune('A' + i%26))
+	}
+	return byCode, codes
+}
+
+func printMatrix(w *World, d matrixDocument, all bool) {
+	out := w.Stdout
+	byCode, codes := letters(d.Rows)
+	title := d.Model.ID
+	if d.GPU != nil {
+		title += " on " + *d.GPU
+	}
+	fmt.Fprintf(out, "%s: releases against the CUDA version that the host's driver offers\n\n", title)
+	rows := [][]string{{"release", "of"}}
+	for _, h := range d.Hosts {
+		rows[0] = append(rows[0], h.String())
+	}
+	hidden := 0
+	for _, r := range d.Rows {
+		works := false
+		row := []string{r.Engine + " " + r.Version, r.Released}
+		for _, c := range r.Cells {
+			works = works || c.Verdict == solve.Works
+			row = append(row, cellText(c, byCode))
+		}
+		if !works && !all {
+			hidden++
+			continue
+		}
+		rows = append(rows, row)
+	}
+	printColumns(out, rows)
+	if hidden > 0 {
+		fmt.Fprintf(out, "  %d releases that work nowhere are left out: --all\n", hidden)
+	}
+	fmt.Fprintln(out, "\n  w wheels of the CUDA build named   +i the official image as well   i the image alone")
+	for _, c := range codes {
+		fmt.Fprintf(out, "  %s %s: %s\n", byCode[c], c, exampleOf(d.Rows, c))
+	}
+}
+
+func cellText(c solve.MatrixCell, byCode map[string]string) string {
+	if c.Verdict != solve.Works {
+		return byCode[c.Code]
+	}
+	build := strings.ReplaceAll(c.WheelCUDA, ".", "")
+	if c.Install == "image" {
+		return "i" + build
+	}
+	if c.Image {
+		return "w" + build + "+i"
+	}
+	return "w" + build
+}
+
+func exampleOf(rows []solve.MatrixRow, code string) string {
+	for _, r := range rows {
+		for _, c := range r.Cells {
+			if c.Code == code && c.Verdict != solve.Works {
+				return c.Reason
+			}
+		}
+	}
+	return ""
+}
+
+func (w *World) writeMatrixPage(path string, d matrixDocument) error {
+	byCode, codes := letters(d.Rows)
+	legend := make([][2]string, len(codes))
+	for i, c := range codes {
+		legend[i] = [2]string{byCode[c], c}
+	}
+	var b strings.Builder
+	page := template.Must(template.New("matrix").Funcs(template.FuncMap{
+		"text": func(c solve.MatrixCell) string { return cellText(c, byCode) },
+		"why": func(c solve.MatrixCell) string {
+			if c.Verdict == solve.Works {
+				return "works with the CUDA " + c.WheelCUDA + " build"
+			}
+			text := c.Code + ": " + c.Reason
+			for _, f := range c.Facts {
+				text += "\n" + f.Statement + " (" + string(f.Standing) + ", " + f.Source + ", " + f.Date + ")"
+			}
+			return text
+		},
+	}).Parse(matrixPage))
+	if err := page.Execute(&b, struct {
+		matrixDocument
+		Legend [][2]string
+	}{d, legend}); err != nil {
+		return err
+	}
+	if path == "-" {
+		_, err := fmt.Fprint(w.Stdout, b.String())
+		return err
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(w.Dir, path)
+	}
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", path).Wrap(err)
+	}
+	fmt.Fprintf(w.Stderr, "wrote %s\n", path)
+	return nil
+}
+
+const matrixPage = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{.Model.ID}}: engine releases and host CUDA</title>
+<style>
+body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}
+table{border-collapse:collapse}th,td{padding:.25rem .6rem;text-align:left;border:1px solid #ddd}
+th{background:#f4f4f4;position:sticky;top:0}td.works{background:#d8f0dc}td.refused{background:#f6dcd8;cursor:help}
+#why{white-space:pre-wrap;margin:1rem 0;padding:.8rem;background:#f4f4f4;min-height:5rem}
+@media (prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,#why{background:#262626}th,td{border-color:#444}td.works{background:#1e4a2a}td.refused{background:#55261e}}
+</style>
+<h1>{{.Model.ID}}{{with .GPU}} on {{.}}{{end}}</h1>
+<p>Engine releases against the CUDA version that the host's driver offers. w: wheels of the CUDA build named; +i: the official image as well; i: the image alone; letters: refused. Point at a cell or focus it for its reason.</p>
+<div id="why" aria-live="polite"></div>
+<table><thead><tr><th>release<th>of{{range .Hosts}}<th>{{.}}{{end}}</tr></thead><tbody>
+{{range .Rows}}<tr><th scope="row">{{.Engine}} {{.Version}}<td>{{.Released}}{{range .Cells}}<td tabindex="0" class="{{.Verdict}}" title="{{why .}}">{{text .}}{{end}}</tr>
+{{end}}</tbody></table>
+<ul>{{range .Legend}}<li>{{index . 0}}: {{index . 1}}{{end}}</ul>
+<script>
+const why=document.getElementById("why");
+for(const e of ["mouseover","focusin"])document.addEventListener(e,x=>{const t=x.target.closest("td[title]");if(t)why.textContent=t.title});
+</script>
+</html>
+`
