@@ -82,6 +82,9 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	answer, others := chooseFit(p, u, o)
 	doc := fitAnswer(p, answer.use, answer.Answer)
 	doc.Options = others
+	if o.gpus == 0 && u.TensorParallel == 0 && u.Context == 0 && answer.GPUs > 1 && len(others) == 0 {
+		doc.Options = fewerCards(p, u, answer.GPUs)
+	}
 	if asJSON {
 		if err := w.printJSON(doc); err != nil {
 			return err
@@ -217,6 +220,26 @@ func chooseFit(p model.Profile, u memory.Use, o *fitOptions) (fitChoice, []fitOp
 	u.GPU = memory.GPU{} // no card is sure to do: say what is known of the model alone
 	c, _ := pick(u)
 	return c, others
+}
+
+// fewerCards lists smaller groups of the same card with the longest round context that is sure to fit on each.
+func fewerCards(p model.Profile, u memory.Use, than int) []fitOption {
+	var out []fitOption
+	for n := 1; n < than; n *= 2 {
+		if ok, _ := memory.Divides(&p, n); !ok {
+			continue
+		}
+		u.TensorParallel = n
+		for c := p.MaxPosition / 2; c >= leastContext/4; c /= 2 {
+			s := u
+			s.Context = c
+			if b := memory.Estimate(p, s); b.Fits != nil && *b.Fits {
+				out = append(out, fitOption{u.GPU.Name, n, b.Fits, c, b.MaxContext})
+				break
+			}
+		}
+	}
+	return out
 }
 
 // fitDocument is justright/fit/1: the account of one GPU. Null is not known.

@@ -31,7 +31,7 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 	var e *httpclient.Error
 	if !errors.As(err, &e) || e.Status == 0 {
 		p := problem.New(problem.ExitCapacity, "hub_unreachable", "the model hub %s cannot be reached", r.host()).Wrap(err)
-		return p.Try("without a network, name a local directory or a model of the catalog", "justright catalog show models")
+		return p.Try("without a network, name a local directory or a model that the catalog knows, such as openai/gpt-oss-20b", "")
 	}
 	file := strings.Contains(address, "/resolve/")
 	switch {

@@ -118,7 +118,50 @@ func fromRecord(m catalog.ModelRecord) (model.Profile, error) {
 
 func unknown(ref, why string) *problem.Problem {
 	p := problem.New(problem.ExitUsage, "unknown_model", "unknown model %q", clip(ref)).Because("%s", why)
-	return p.Try("models known offline", "justright catalog show models")
+	for _, id := range similar(ref) {
+		p.Try("known offline", id)
+	}
+	return p
+}
+
+// similar finds up to three models of the catalog whose name contains the last part of ref or almost is it.
+func similar(ref string) []string {
+	name := func(id string) string { return strings.ToLower(id[strings.LastIndexByte(id, '/')+1:]) }
+	want, _, _ := strings.Cut(name(ref), "@")
+	if len(want) < 3 || len(want) > 100 {
+		return nil
+	}
+	var out []string
+	for _, m := range catalog.Models() {
+		if n := name(m.ID); strings.Contains(n, want) || distance(n, want) <= 2 {
+			out = append(out, m.ID)
+		}
+		if len(out) == 3 {
+			break
+		}
+	}
+	return out
+}
+
+// distance is the number of letters to change, add or leave out between two short words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func clip(s string) string {
