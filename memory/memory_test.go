@@ -343,3 +343,22 @@ func TestLeftOut(t *testing.T) {
 		t.Error("eager mode has no graphs to pay")
 	}
 }
+
+// gpt-oss-120b on one 80 GB card is the known "almost": smaller batches and a larger share do it.
+func TestTune(t *testing.T) {
+	p := profile(t, "openai/gpt-oss-120b")
+	u := on("0.25.1", "H100 80GB")
+	if b := Estimate(p, u); fits(b) {
+		t.Fatalf("fits as it is: %s", b.Reason)
+	}
+	tuned, ok := Tune(p, u)
+	if !ok || len(tuned.Flags) == 0 || !fits(tuned.Answer) || tuned.Use.MaxSeqs != 128 {
+		t.Errorf("%v with %q: %s", ok, tuned, tuned.Answer.Reason)
+	}
+	if tuned, ok := Tune(p, on("0.25.1", "RTX 4090")); ok {
+		t.Errorf("65 GiB of weights on 24 GB with %q", tuned)
+	}
+	if tuned, ok := Tune(profile(t, "Qwen/Qwen3-4B"), u); !ok || len(tuned.Flags) != 0 {
+		t.Errorf("needs nothing, got %q", tuned)
+	}
+}

@@ -85,6 +85,11 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	if o.gpus == 0 && u.TensorParallel == 0 && u.Context == 0 && answer.GPUs > 1 && len(others) == 0 {
 		doc.Options = fewerCards(p, u, answer.GPUs)
 	}
+	if doc.Fits == nil || !*doc.Fits {
+		if t, ok := memory.Tune(p, answer.use); ok && len(t.Flags) > 0 {
+			doc.FitsWith = t.Flags
+		}
+	}
 	if asJSON {
 		if err := w.printJSON(doc); err != nil {
 			return err
@@ -261,6 +266,7 @@ type fitDocument struct {
 	Terms           []memory.Term `json:"terms"`
 	Unknowns        []string      `json:"unknowns"`
 	Options         []fitOption   `json:"options,omitempty"`
+	FitsWith        []string      `json:"fits_with,omitempty"` // engine flags with which it would
 }
 
 type fitGPU struct {

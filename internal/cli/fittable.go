@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"justright/memory"
 	"justright/model"
@@ -92,10 +93,13 @@ func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
 	}
 	fmt.Fprintln(w)
 	if d.Fits == nil || !*d.Fits {
+		if len(d.FitsWith) > 0 {
+			fmt.Fprintf(w, "hint: it fits with engine flags: -- %s\n", strings.Join(d.FitsWith, " "))
+		}
 		if *d.MaxContext >= 1024 && *d.MaxContext < *d.Context {
 			fmt.Fprintf(w, "hint: a shorter context may do: --context %d\n", *d.MaxContext*9/10/1024*1024)
 		}
-		fmt.Fprintf(w, "hint: more cards, or smaller batches: justright fit %s --gpu %q --gpus %d -- --max-num-seqs 64 --max-num-batched-tokens 2048\n", p.ID, d.GPU.Name, d.GPU.Count*2)
+		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.Name, d.GPU.Count*2)
 	}
 }
 
