@@ -19,7 +19,13 @@ golden: ## rewrite golden files; read the diff as a user would
 bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literals
 	GOMAXPROCS=1 go run ./internal/tools/benchdiagnose
 
+conformance: ## hold every REST v2 answer of the simulator against RunPod's document: SPEC=FILE-or-URL
+	go test ./sim/runpodsim -count=1 -run Conformance -v -args -spec "$(SPEC)"
+
+clients: ## RunPod's own clients, unmodified, against the simulator (npm and PyPI are reached)
+	sh sim/clients/run.sh
+
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: build test race lint golden bench-diagnose help
+.PHONY: build test race lint golden bench-diagnose conformance clients help
