@@ -124,7 +124,13 @@ func (fo *follower) once(ctx context.Context) (n int, err error) {
 			return n, ctx.Err()
 		}
 		line := decodeLine(ev)
-		deliver, gap := align.next(ev.LastEventID, line.At)
+		id := ev.LastEventID
+		if id == "" && !line.At.IsZero() {
+			id = line.At.Format(time.RFC3339Nano) // a server without ids: the document calls its times cursors too
+		} else if id == "" {
+			id = noID
+		}
+		deliver, gap := align.next(id, line.At)
 		if gap {
 			lost := launch.LogLine{ID: fo.at.String() + gapSuffix, At: fo.at.high, Source: "system",
 				Text: "justright: gap: lines between here and the next one may be lost, the provider no longer has the last one read"}
@@ -135,7 +141,7 @@ func (fo *follower) once(ctx context.Context) (n int, err error) {
 		if !deliver {
 			continue
 		}
-		next := fo.at.advance(ev.LastEventID, line.At)
+		next := fo.at.advance(id, line.At)
 		line.ID = next.String()
 		if err := fo.emit(line); err != nil {
 			return n, stopped{err}

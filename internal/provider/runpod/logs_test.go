@@ -33,6 +33,9 @@ type event struct {
 
 func (e event) wire() string {
 	b, _ := json.Marshal(map[string]string{"ts": e.ts, "source": e.source, "line": e.text})
+	if e.id == "" {
+		return "data: " + string(b) + "\n\n"
+	}
 	return "id: " + e.id + "\ndata: " + string(b) + "\n\n"
 }
 
@@ -192,6 +195,29 @@ func TestLogsResumeFromAnyMark(t *testing.T) {
 	}
 }
 
+// TestLogsWithoutIDs cuts the stream of a server that sends no ids, with times and without, and replays all each time.
+func TestLogsWithoutIDs(t *testing.T) {
+	for _, times := range []bool{true, false} {
+		ev := story(true)
+		size := len(": heartbeat\n\n")
+		for i := range ev {
+			ev[i].id = ""
+			if !times {
+				ev[i].ts = ""
+			}
+			size += len(ev[i].wire())
+		}
+		for cut := 0; cut <= size; cut++ {
+			s := &logServer{events: ev, resume: resumes["from the beginning, whatever is asked"], cuts: []int{cut, size / 2}}
+			got, err := follow(t, s, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkStory(t, fmt.Sprintf("times %v, cut %d", times, cut), got, ev)
+		}
+	}
+}
+
 func TestLogsForcedGapIsMarked(t *testing.T) {
 	ev := story(true)
 	all, err := follow(t, &logServer{events: ev, resume: resumes["after the event"]}, "")
@@ -276,6 +302,46 @@ func FuzzMark(f *testing.F) {
 		m := mark{before: before, last: last, count: count, high: time.Unix(1_780_000_000, 5).UTC()}
 		if got := parseMark(m.String()); got != m {
 			t.Errorf("%+v came back as %+v", m, got)
+		}
+	})
+}
+
+// rawStream answers one log request with given bytes and then says that the pod is gone.
+type rawStream struct {
+	body   []byte
+	served bool
+}
+
+func (s *rawStream) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := &http.Response{Request: r, Header: http.Header{}, StatusCode: 200, Body: io.NopCloser(bytes.NewReader(s.body))}
+	if s.served || !strings.HasSuffix(r.URL.Path, "/logs") {
+		res.StatusCode = 404
+		res.Body = io.NopCloser(strings.NewReader(`{"status":404,"detail":"pod not found"}`))
+	}
+	s.served = true
+	return res, nil
+}
+
+// FuzzLogStream feeds bytes of a hostile server: no panic, no endless loop, bounded lines, and every mark reads back.
+func FuzzLogStream(f *testing.F) {
+	for _, e := range story(true) {
+		f.Add([]byte(e.wire()))
+	}
+	f.Add([]byte("id: a\r\ndata: {\"ts\":1,\"line\":null}\r\n\r\ndata\n\n: x\nid\ndata: [1]\n\n\xff\xfe\x00"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		p, err := New(Config{Key: httpclient.NewSecret("k"), BaseURL: "http://sim.test", Transport: &rawStream{body: body},
+			Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Logs(t.Context(), "p", "", func(l launch.LogLine) error {
+			if len(l.Text) > maxText+64 || (l.ID != "" && parseMark(l.ID).String() != strings.TrimSuffix(l.ID, gapSuffix)) {
+				t.Errorf("line %.80q with mark %q", l.Text, l.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%v", err)
 		}
 	})
 }

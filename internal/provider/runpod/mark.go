@@ -30,6 +30,9 @@ func (m mark) String() string {
 	return escape(m.last) + "~" + strconv.Itoa(m.count) + "~" + escape(m.before) + "~" + h
 }
 
+// noID stands for the id of an event that has neither id nor time. It is counted, and never sent as a cursor.
+const noID = "?"
+
 // gapSuffix makes the mark of a gap line one of its own, so that a store that keeps each mark once keeps both;
 // going on from it is going on from the line before.
 const gapSuffix = "~gap"
@@ -56,7 +59,7 @@ func (m mark) advance(id string, at time.Time) mark {
 	next := mark{before: m.before, last: id, count: 1, high: m.high}
 	if at.After(m.high) {
 		next.high = at
-		if m.last != "" {
+		if m.last != "" && m.last != noID {
 			next.before = m.last // everything up to m.last was handed on before this later moment
 		}
 		if next.before == id { // same id at a later time: resuming from it could skip this very line
