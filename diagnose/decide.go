@@ -293,7 +293,7 @@ func (a *attempt) softCause(softs, hints, live []*finding) *finding {
 			continue
 		}
 		quietOnly := a.death == nil && len(softs) == 0 && len(a.odd) == 0 && (a.traceback == 0 || a.traceback < f.line-20)
-		if !quietOnly || alone[f.code] || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
+		if !quietOnly || alone[f.code] || f.code == NumpyABI && a.mark.line <= f.line || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
 			return f
 		}
 	}
@@ -365,7 +365,7 @@ func (r *Reader) evidence(a *attempt, f *finding, outcome Outcome) []Evidence {
 			}
 		}
 	}
-	add(a.mark.line, a.mark.text)
+	add(a.mark.line, a.mark.text())
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Line < out[j].Line })
 	return out
 }

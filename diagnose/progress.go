@@ -83,7 +83,7 @@ type Progress struct {
 // Progress tells where the launch is by the lines fed so far.
 func (r *Reader) Progress() Progress {
 	r.search()
-	p := Progress{Phase: r.now.current, Line: r.now.mark.line, Text: r.now.mark.text}
+	p := Progress{Phase: r.now.current, Line: r.now.mark.line, Text: r.now.mark.text()}
 	if r.now.ready {
 		p.Phase = PhaseReady
 	}
@@ -206,6 +206,8 @@ var phaseMarks = []phaseMark{
 	{lits: "max_total_num_tokens=", phase: PhaseServe, act: marksSGLang, not: "serverargs("},
 	{lits: "application startup complete", phase: PhaseServe, act: saysStartup},
 	{lits: "uvicorn running on ", phase: PhaseServe, act: saysStartup},
+	{lits: "\"get /health http/1.1\" 503", act: withdrawsReady},
+	{lits: "\"get /health http/1.1\" 200|\"get /health http/1.0\" 200", act: saysHealthy},
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},
@@ -251,7 +253,7 @@ func (r *Reader) mark(h *hit, m *phaseMark) {
 	a.current = m.phase
 	a.phase = max(a.phase, m.phase)
 	a.phaseAt[m.phase] = h.line
-	a.mark = place{h.line, excerpt(h.raw, h.col)}
+	a.mark.set(h.line, h.col, r.buf[h.start:h.end])
 }
 
 func (r *Reader) nameEngine(name string) {
@@ -307,13 +309,32 @@ func notesLoaded(r *Reader, h *hit)    { r.note("loaded", h) }
 func opensDownload(r *Reader, _ *hit)  { r.download.open = true }
 func closesDownload(r *Reader, _ *hit) { r.download.open = false }
 
+// sglangRecord is the head SGLang gives uvicorn's lines.
+var sglangRecord = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \w+)*\] info: +$`)
+
 // saysStartup is uvicorn's word. It is the last one of vLLM; SGLang's server answers 503 for some seconds after it,
 // and another program in the same container may say it while the engine still loads.
 func saysStartup(r *Reader, h *hit) {
+	if sglangRecord.Match(h.lower[:h.col]) {
+		r.engine = "sglang"
+	}
 	if r.engine == "sglang" || r.download.open || r.foreign && r.engine == "" {
 		return
 	}
 	r.setReady(h)
+}
+
+// withdrawsReady: a server that answers its own health check with 503 is up and its engine is not.
+func withdrawsReady(r *Reader, _ *hit) {
+	if r.now.ready && r.now.death == nil {
+		r.now.ready = false
+	}
+}
+
+func saysHealthy(r *Reader, h *hit) {
+	if r.engine != "sglang" && r.now.current >= PhaseServe && !r.now.ready {
+		r.setReady(h)
+	}
 }
 
 func saysReady(r *Reader, h *hit) { r.setReady(h) }
@@ -363,7 +384,7 @@ func ownPhase(r *Reader, h *hit) {
 	}
 	a.current, a.phase = phase, max(a.phase, phase)
 	a.phaseAt[phase] = h.line
-	a.mark = place{h.line, excerpt(h.raw, h.col)}
+	a.mark.set(h.line, h.col, r.buf[h.start:h.end])
 }
 
 // oddError remembers an error's line. If no rule knows it and the engine dies, the cause is unknown rather than out of

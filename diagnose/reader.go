@@ -35,13 +35,28 @@ type place struct {
 	text string
 }
 
+// mark is the last line that told a phase; its text is made when asked for.
+type mark struct {
+	line int
+	raw  []byte
+	col  int
+}
+
+func (m *mark) set(line, col int, raw []byte) {
+	from := max(0, min(col-80, len(raw)-maxText))
+	m.line, m.col = line, col-from
+	m.raw = append(m.raw[:0], raw[from:min(len(raw), from+maxText)]...)
+}
+
+func (m *mark) text() string { return excerpt(m.raw, m.col) }
+
 // attempt is what one start of the engine said; a crash loop has several in one log.
 type attempt struct {
 	found     map[findingKey]*finding
 	phase     Phase // furthest
 	current   Phase
 	phaseAt   [phaseCount]int // line of the last mark of each phase; 0: none
-	mark      place           // last phase mark
+	mark      mark            // last phase mark
 	ready     bool
 	readyAt   place
 	death     *finding // first wrapper
@@ -70,7 +85,9 @@ type Reader struct {
 	partial []byte // of Write: an unfinished line
 	line    int    // lines in buf before pending
 	matches []match
-	lower   []byte
+	lower   []byte   // of a hit's line
+	past    []byte   // of the text before it
+	settled []uint32 // per rule: the situation in which it held
 
 	now      *attempt
 	previous *attempt // the one before, when the engine was started again
@@ -92,7 +109,7 @@ type facts struct {
 
 // NewReader prepares for one log.
 func NewReader(opts Options) *Reader {
-	r := &Reader{opts: opts, rules: compiled(), now: newAttempt(), context: map[string]int{}, buf: make([]byte, 0, bufferSize+historySize)}
+	r := &Reader{opts: opts, rules: compiled(), now: newAttempt(), settled: make([]uint32, compiled().count), context: map[string]int{}, buf: make([]byte, 0, bufferSize+historySize)}
 	r.buf = append(r.buf, '\n') // some literals begin with a line break
 	r.pending = 1
 	return r
@@ -248,13 +265,12 @@ func (r *Reader) search() {
 			} else {
 				end = len(r.buf)
 			}
-			r.lower = lowerInto(r.lower[:0], r.buf[max(0, start-historySize):end])
-			cut := len(r.lower) - (end - start)
-			h.line, h.raw = line, r.buf[start:end]
-			h.lower, h.before = r.lower[cut:], r.lower[:cut]
+			h.line, h.start, h.end, h.ready, h.leveled = line, start, end, false, 0
 		}
 		h.col = m.start - start
-		h.near = h.lower[max(0, h.col-400):min(len(h.lower), h.col+600)]
+		if h.ready {
+			h.aim()
+		}
 		r.take(&h, m.lit)
 	}
 	r.line += bytes.Count(r.buf[from:], []byte{'\n'})
@@ -267,20 +283,26 @@ func (r *Reader) search() {
 
 // take applies what one literal means.
 func (r *Reader) take(h *hit, lit int32) {
-	leveled := false
 	for _, u := range r.rules.uses[lit] {
 		if u.mark != nil {
+			if u.mark.act != nil || u.mark.and != "" || u.mark.not != "" {
+				h.fill()
+			}
 			if (u.mark.and == "" || hasAny(h.near, u.mark.and)) && (u.mark.not == "" || !hasAny(h.near, u.mark.not)) {
 				r.mark(h, u.mark)
 			}
 			continue
 		}
+		if r.settled[u.id] == r.situation() {
+			continue // it held before in this phase: the first time counts
+		}
+		h.fill()
 		if !u.rule.matches(h) {
 			continue
 		}
-		if !leveled {
+		if h.leveled != h.col+1 {
 			h.level = levelAt(h.lower, h.col)
-			leveled = true
+			h.leveled = h.col + 1
 		}
 		h.rule = u.rule
 		code, t := u.rule.code, u.rule.tier
@@ -289,26 +311,37 @@ func (r *Reader) take(h *hit, lit int32) {
 				continue
 			}
 		}
-		r.found(h, code, t)
+		if r.found(h, code, t) && t >= u.rule.tier {
+			r.settled[u.id] = r.situation()
+		}
 	}
 }
 
-// found remembers a rule that held.
-func (r *Reader) found(h *hit, code Code, t tier) {
+// situation is a number for the attempt, its phase and whether it serves; never 0.
+func (r *Reader) situation() uint32 {
+	n := uint32(r.restarts)<<6 | uint32(r.now.current)<<1
+	if r.now.ready {
+		n |= 1
+	}
+	return n + 1
+}
+
+// found remembers a rule that held, and reports whether it is believed.
+func (r *Reader) found(h *hit, code Code, t tier) bool {
 	if h.level == levelQuiet && !h.rule.quiet {
-		return
+		return false
 	}
 	if t == root && bytes.HasSuffix(h.lower[:h.col], []byte("raise ")) {
 		t = soft // a line of source; the message follows
 	}
 	a := r.now
 	if a.ready && h.level == levelQuiet && code != StoppedFromOutside && code != GPUHardwareError {
-		return // once a server serves, its informing lines quote what users write
+		return false // once a server serves, its informing lines quote what users write
 	}
 	key := findingKey{code, t, a.ready}
 	first := a.found[key]
 	if first != nil && (first.last != nil && first.last.phase == a.current || first.phase == a.current) {
-		return
+		return true
 	}
 	a.sequence++
 	f := &finding{
@@ -317,7 +350,7 @@ func (r *Reader) found(h *hit, code Code, t tier) {
 	}
 	if first != nil { // said again after the launch went on: the first time was not the end
 		first.last = f
-		return
+		return true
 	}
 	a.found[key] = f
 	switch {
@@ -330,6 +363,7 @@ func (r *Reader) found(h *hit, code Code, t tier) {
 			a.death = f
 		}
 	}
+	return true
 }
 
 // excerpt is a line as evidence, cut around col when it is long.
@@ -354,7 +388,9 @@ func lowerInto(dst, src []byte) []byte {
 	n := len(dst)
 	dst = append(dst, src...)
 	for i := n; i < len(dst); i++ {
-		dst[i] = fold(dst[i])
+		if c := dst[i]; c-'A' <= 'Z'-'A' {
+			dst[i] = c + ('a' - 'A')
+		}
 	}
 	return dst
 }

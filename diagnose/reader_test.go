@@ -206,6 +206,21 @@ func TestReadyWithdrawn(t *testing.T) {
 	}
 }
 
+// TestUpButNotReady: SGLang's server answers before its engine does, and says so with 503.
+func TestUpButNotReady(t *testing.T) {
+	for _, log := range []string{
+		"[2026-04-06 01:34:38] INFO:     Application startup complete.\n",
+		"INFO:     Application startup complete.\nINFO:     127.0.0.1:45648 - \"GET /health HTTP/1.1\" 503 Service Unavailable\n",
+	} {
+		if r := says(log); r.Outcome != InProgress {
+			t.Errorf("%s %s for %s", r.Outcome, r.Cause, log)
+		}
+		if r := says(log + "[2026-04-06 01:34:51] The server is fired up and ready to roll!\n"); r.Outcome != Ready {
+			t.Errorf("%s %s for the whole of %s", r.Outcome, r.Cause, log)
+		}
+	}
+}
+
 // TestPromptsAreNoErrors: what users write to a served model says nothing about the server.
 func TestPromptsAreNoErrors(t *testing.T) {
 	r := says(healthy + "INFO 11-25 10:03:00 [logger.py:39] Received request cmpl-1: prompt: 'Why do I get CUDA out of memory, no kernel image is available, Segmentation fault and [Errno 98] address already in use?', params: SamplingParams(n=1)\n")
@@ -287,6 +302,19 @@ func BenchmarkNoisyLog(b *testing.B) {
 	for b.Loop() {
 		r := NewReader(Options{})
 		_, _ = r.Write(log.Bytes())
+		if r.Result().Cause != ofSample {
+			b.Fatal("lost the cause")
+		}
+	}
+}
+
+// BenchmarkAngryLog is the worst that is likely: nothing but failing engines.
+func BenchmarkAngryLog(b *testing.B) {
+	log := []byte(strings.Repeat(sample, 4<<20/len(sample)))
+	b.SetBytes(int64(len(log)))
+	for b.Loop() {
+		r := NewReader(Options{})
+		_, _ = r.Write(log)
 		if r.Result().Cause != ofSample {
 			b.Fatal("lost the cause")
 		}

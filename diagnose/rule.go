@@ -52,20 +52,53 @@ type hit struct {
 	raw    []byte // the line, cleaned
 	lower  []byte // the same in lower case
 	near   []byte // lower around the literal: a mirror holds a whole log in one line
-	before []byte // lower-cased text before the line, at most 2 KiB
+	before []byte // history, once it was asked for
 	level  logLevel
 	rule   *rule
+
+	start, end int  // of the line in the reader's buffer
+	ready      bool // raw, lower and before are filled in
+	leveled    int  // column for which level was found, plus 1
+}
+
+// fill makes the line's text, on the first need: most literals found need no look.
+func (h *hit) fill() {
+	if h.ready {
+		return
+	}
+	r := h.r
+	r.lower = lowerInto(r.lower[:0], r.buf[h.start:h.end])
+	h.raw, h.lower, h.before = r.buf[h.start:h.end], r.lower, nil
+	h.ready = true
+	h.aim()
+}
+
+// history is the lower-cased text before the line, at most 2 KiB.
+func (h *hit) history() []byte {
+	if h.before == nil && h.start > 0 {
+		r := h.r
+		r.past = lowerInto(r.past[:0], r.buf[max(0, h.start-historySize):h.start])
+		h.before = r.past
+	}
+	return h.before
+}
+
+// aim sets what is near the literal.
+func (h *hit) aim() {
+	h.near = h.lower[max(0, h.col-400):min(len(h.lower), h.col+600)]
 }
 
 // compiledRules is the index over all literals of rules and marks, built once and never changed.
 type compiledRules struct {
 	index *index
 	uses  [][]use // per literal
+	count int     // of rules
 }
 
 // use says which rule or mark a literal belongs to.
 type use struct {
 	rule *rule
+	id   int // of the rule
 	mark *phaseMark
 }
 
@@ -91,7 +124,8 @@ var compiled = sync.OnceValue(func() *compiledRules {
 		memoryRules, kernelRules, distributedRules, serveRules, wrapperRules,
 	} {
 		for i := range table {
-			add(table[i].lits, use{rule: &table[i]})
+			add(table[i].lits, use{rule: &table[i], id: c.count})
+			c.count++
 		}
 	}
 	for i := range phaseMarks {
@@ -140,7 +174,11 @@ func hasAny(b []byte, alternatives string) bool {
 // around reports whether one of the alternatives stands near the literal: in its line, or at the end of the text
 // before it, since terminals, documents and chats break long lines.
 func (h *hit) around(alternatives string) bool {
-	return hasAny(h.near, alternatives) || hasAny(h.before[max(0, len(h.before)-wrapped):], alternatives)
+	if hasAny(h.near, alternatives) {
+		return true
+	}
+	before := h.history()
+	return hasAny(before[max(0, len(before)-wrapped):], alternatives)
 }
 
 // matches decides whether the rule holds at h.
@@ -151,7 +189,7 @@ func (u *rule) matches(h *hit) bool {
 	if u.not != "" && hasAny(h.near, u.not) {
 		return false
 	}
-	if u.before != "" && !hasAny(h.before, u.before) && !hasAny(h.lower[:h.col], u.before) {
+	if u.before != "" && !hasAny(h.lower[:h.col], u.before) && !hasAny(h.history(), u.before) {
 		return false
 	}
 	return u.re == nil || u.re.Match(h.near)

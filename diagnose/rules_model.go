@@ -84,7 +84,6 @@ func importName(h *hit) (Code, tier) {
 		return "", 0
 	}
 	name, from := string(m[1]), string(m[3])
-	engineFrame := h.r.engine
 	switch top := topModule(from); top {
 	case "transformers":
 		return TransformersAPIMismatch, root
@@ -102,12 +101,6 @@ func importName(h *hit) (Code, tier) {
 		if len(m[2]) > 0 || strings.HasSuffix(from, "._c") || name == "_c" {
 			return ModuleMissingPartialInstall, root
 		}
-		if top == "vllm" && (h.recently("sglang_frame", 30) || engineFrame == "sglang") {
-			return DependencyAPIMismatch, root
-		}
-		return ModuleMissingPartialInstall, root
-	case "sgl_kernel":
-		return DependencyAPIMismatch, root
 	}
 	return DependencyAPIMismatch, root
 }
@@ -290,6 +283,7 @@ var weightRules = []rule{
 	{code: WeightsNameMismatch, tier: root, lits: "keyerror: '|keyerror: \"", re: weightName, source: srcVLLM},
 	{code: WeightsNameMismatch, tier: root, lits: "there is no module or parameter named|not initialized from checkpoint|error(s) in loading state_dict|attempted to load weight|loaded_weight.shape|loaded_weight.size()|cannot find parameter|tried to load weights of size|size mismatch for |unexpected key(s) in state_dict|missing key(s) in state_dict|unexpected weight name|unexpected weight:|no parameter named|weight shape mismatch", source: srcVLLM},
 	{code: WeightsNameMismatch, tier: soft, lits: "keyerror: '|keyerror: \"", before: "load_weights|params_dict[|weight_loader", not: "config_mapping"},
+	{code: WeightsNameMismatch, tier: soft, lits: "must match the size of tensor|must match the existing size|no module or parameter named|has no attribute 'weight_loader'", before: "load_weights|weight_loader|load_model|no module or"},
 	{code: QuantConfigMissing, tier: root, lits: "cannot find the config file for|scales must be calibrated|quantize_config.json|no quantization config found|could not find quantization config|hf_quant_config.json", re: regexp.MustCompile(`cannot find the config file for|scales must be calibrated|(?:no such file|not found|cannot find|missing|could not find).{0,80}(?:quantize_config|hf_quant_config)\.json|no quantization config found|could not find quantization config`), source: "https://github.com/vllm-project/vllm/issues/16208"},
 	{code: UnknownQuantization, tier: root, lits: "unknown quantization method|invalid quantization method|unknown quantization type|unsupported quantization method|unknown quant_method|quantization method not supported|unsupported quantization:|unrecognized quantization", source: srcVLLM},
 	{code: LoraUnsupported, tier: root, lits: "does not support lora|lora is not supported|is not supported for lora|lora isn't supported|doesn't support lora", and: "lora", not: "warning 0", source: srcVLLM},
