@@ -44,6 +44,7 @@ type Request struct {
 	Concurrency    int        // sequences at that context; 0 = 1
 	MaxPrice       *money.USD // per hour for the whole stack
 	AllowUnguarded bool
+	HostMemory     int64      // bytes of the machine's own memory, for engines that run on its CPU; 0 not known
 	All            bool // every plan, not the best few
 }
 

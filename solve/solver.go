@@ -183,6 +183,9 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 	if f, bad := s.byLesson(c, &p); bad {
 		return Stack{}, &f
 	}
+	if f, bad := s.hostTooSmall(p); bad {
+		return Stack{}, &f
+	}
 	var first *finding
 	for _, n := range counts {
 		if p.offer.MaxCount > 0 && n > p.offer.MaxCount {
@@ -230,6 +233,20 @@ func (s *search) onMachine(c engineChoice, p place, n int) *finding {
 		x.driver = p.offer.Driver
 	}
 	return x.onMachine()
+}
+
+// enginePSS is what a CPU engine's own processes take: 3.1 to 3.7 GB were measured (facts/real-engine.md 2).
+const enginePSS = 4 << 30
+
+// hostTooSmall compares the weights with the machine's own memory, where the engine runs on its CPU.
+func (s *search) hostTooSmall(p place) (finding, bool) {
+	need := s.r.Model.WeightsBytes + enginePSS
+	if p.gpu != nil || s.r.HostMemory == 0 || s.r.Model.WeightsBytes == 0 || need <= s.r.HostMemory {
+		return finding{}, false
+	}
+	return finding{code: CodeWeights, reason: fmt.Sprintf("%.1f GiB of weights and %d GiB for the engine are more than this machine's %.1f GiB of memory", gib(s.r.Model.WeightsBytes), enginePSS>>30, gib(s.r.HostMemory)),
+		facts: []catalog.Fact{{ID: "machine/memory", Statement: fmt.Sprintf("this machine has %.1f GiB of memory", gib(s.r.HostMemory)), Source: "this machine", Standing: catalog.Stated},
+			{ID: "memory/weights", Statement: fmt.Sprintf("the weights of %s take %.1f GiB", s.r.Model.ID, gib(s.r.Model.WeightsBytes)), Source: "the model's files", Standing: catalog.Derived}}}, true
 }
 
 func moreCardsHelp(code string) bool { return code == CodeWeights || code == CodeKV }
