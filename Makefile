@@ -25,7 +25,10 @@ conformance: ## hold every REST v2 answer of the simulator against RunPod's docu
 clients: ## RunPod's own clients, unmodified, against the simulator (npm and PyPI are reached)
 	sh sim/clients/run.sh
 
+fuzz-quoting: ## a million random words through each real shell, back by execve
+	QUOTING_WORDS=1000000 go test ./boot -run 'Quoted|StartString' -count 1 -v
+
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: build test race lint golden bench-diagnose conformance clients help
+.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help

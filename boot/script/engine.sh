@@ -62,7 +62,7 @@ await_ready() {
         ;;
       esac
     fi
-    nap 1
+    nap 0.5
   done
   return 1
 }

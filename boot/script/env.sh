@@ -1,10 +1,11 @@
 # The engine's Python environment: kept under a key, so that the next boot installs nothing.
 
 # find_python3 sets JR_PY3: any interpreter that works, for our own small jobs. A shim of a version manager may be
-# there and fail, or change PATH for what it starts, so each is tried and named by its own word.
+# there and fail, or change PATH for what it starts, so each is tried and named by its own word. JUSTRIGHT_PYTHON names the only one to look at.
 find_python3() {
   JR_PY3=
-  for V in python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3; do
+  set -- python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3
+  for V in ${JUSTRIGHT_PYTHON:-"$@"}; do
     V=$(command -v "$V" 2>/dev/null) || continue
     JR_PY3=$("$V" -c 'import sys,ssl,zipfile
 if sys.version_info>=(3,6):print(sys.executable)' 2>/dev/null) && [ -x "$JR_PY3" ] && return 0
@@ -17,8 +18,9 @@ if sys.version_info>=(3,6):print(sys.executable)' 2>/dev/null) && [ -x "$JR_PY3"
 find_python() {
   JR_PY= JR_PYV=
   for V in $JR_PYTHONS; do
-    for P in "python$V" "/usr/bin/python$V" "/usr/local/bin/python$V" python3 /opt/conda/bin/python3 \
-      "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$V".*/bin/python3; do
+    set -- "python$V" "/usr/bin/python$V" "/usr/local/bin/python$V" python3 /opt/conda/bin/python3 \
+      "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$V".*/bin/python3
+    for P in ${JUSTRIGHT_PYTHON:-"$@"}; do
       P=$(command -v "$P" 2>/dev/null) || continue
       JR_PY=$("$P" -c "import sys,ssl,ctypes,zlib
 if '%d.%d'%sys.version_info[:2]=='$V':print(sys.executable)" 2>/dev/null) && [ -x "$JR_PY" ] && JR_PYV=$V && return 0
@@ -179,9 +181,10 @@ install_env() {
   [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
   if ! uv_run "$N" "$@"; then
     case $(tail -n 40 "$JR_RUN/uv.log") in
-    *'No space left'* | *'os error 28'*) env_fail disk_full ;;
+    *'Failed to fetch'* | *'Failed to download'* | *'timed out'* | *'error sending request'*) ;;
+    *) env_fail '' ;;
     esac
-    echo 'justright: the install failed; once more'
+    echo 'justright: the network failed the install; once more'
     sleep 3
     uv_run "$N" "$@" || env_fail ''
   fi

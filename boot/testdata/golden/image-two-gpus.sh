@@ -1,0 +1,48 @@
+#!/bin/sh
+# justright boot script for vllm==0.19.1 by image
+JR_AGENT='justright/1 (boot)'
+JR_ENGINE='vllm==0.19.1'
+JR_INSTALL=image
+JR_ROOT=''
+JR_PORT=8000
+JR_HOLD=300
+JR_DONE=.justright-complete
+JR_UV=0.13.9
+JR_UV_MIN=0.9
+JR_ENV_KEY=0b04cc481f99a371
+JR_PYTHONS=''
+JR_PYTHON_FETCH=0
+JR_REQUIREMENTS=''
+JR_OVERRIDES=''
+JR_EXCLUDES=''
+JR_INDEX_URLS=''
+JR_TORCH_BACKEND=''
+JR_AS_OF=''
+JR_AS_OF_BUT=''
+JR_LOCK=''
+JR_LOCAL_MODEL=''
+JR_MODEL_ID=openai/gpt-oss-20b
+JR_REVISION=6666666666666666666666666666666666666666
+JR_MODEL_DIR=openai--gpt-oss-20b@6666666666666666666666666666666666666666
+JR_GPUS=2
+JR_MIN_CUDA=12.9
+JR_MIN_DRIVER=''
+JR_MIN_CAPABILITY=''
+JR_GPU_MIB=22855
+JR_GPU_PERCENT=90
+JR_ENV_MIB=14000
+JR_WEIGHTS_MIB=13379
+JR_SHM_MIB=256
+…
+export VLLM_ATTENTION_BACKEND="${VLLM_ATTENTION_BACKEND-}"
+[ -n "$VLLM_ATTENTION_BACKEND" ] || VLLM_ATTENTION_BACKEND=TRITON_ATTN
+…
+exec_engine() {
+set -- vllm serve "$JR_MODEL" --served-model-name openai/gpt-oss-20b --tensor-parallel-size 2 --hf-overrides '{"a": "it'\''s"}' --host 0.0.0.0 --port "$JR_PORT"
+[ "$JR_DOOR" = 0 ] || set -- "$@" --middleware justright_door.Door
+exec "$JR_PY3" -c "$JR_POD" engine "$@"
+}
+
+# start string without a replaced entrypoint:
+# openai/gpt-oss-20b --tensor-parallel-size 2 --hf-overrides '{"a": "it'\''s"}' --port 8000
+# secret: VLLM_API_KEY: the key that clients of the endpoint must send
