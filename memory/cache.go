@@ -18,7 +18,6 @@ type layout struct {
 	perToken   float64 // bytes a token costs when all layers grow with the context, for the formula
 	formula    string
 	why        string // why nothing is known; then the rest is zero
-	guess      string // what the layout rests on besides the config
 }
 
 // group is a set of layers that share block tables.

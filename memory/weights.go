@@ -54,6 +54,7 @@ func share(p *model.Profile, part model.Part, u Use) float64 {
 	switch part.Shard {
 	case model.Replicated:
 		return 1
+	case model.Split:
 	case model.SplitKV:
 		return 1 / math.Min(tp, math.Max(1, float64(p.KVHeads)))
 	case model.SplitVocab:

@@ -79,7 +79,7 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	if err != nil {
 		return err
 	}
-	answer, others := chooseFit(p, u, o)
+	answer, others := chooseFit(p, u)
 	doc := fitAnswer(p, answer.use, answer.Answer)
 	doc.Options = others
 	if o.gpus == 0 && u.TensorParallel == 0 && u.Context == 0 && answer.GPUs > 1 && len(others) == 0 {
@@ -187,7 +187,7 @@ type fitChoice struct {
 }
 
 // chooseFit answers for the card and number asked, or finds them.
-func chooseFit(p model.Profile, u memory.Use, o *fitOptions) (fitChoice, []fitOption) {
+func chooseFit(p model.Profile, u memory.Use) (fitChoice, []fitOption) {
 	pick := func(u memory.Use) (fitChoice, bool) {
 		if u.TensorParallel > 0 || u.PipelineParallel > 1 {
 			b := memory.Estimate(p, u)

@@ -131,7 +131,7 @@ func fitEval(ctx context.Context, w *World, path string, asJSON bool) error {
 	enc.SetEscapeHTML(false)
 	for n := 1; ; n++ {
 		line, err := readCaseLine(in)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil && len(strings.TrimSpace(string(line))) == 0 {
@@ -190,7 +190,7 @@ func readCaseLine(in *bufio.Reader) ([]byte, error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err != nil && (err != io.EOF || len(line) == 0 && !long) {
+		if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0 && !long) {
 			return nil, err
 		}
 		if long {

@@ -41,7 +41,7 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 		return problem.New(problem.ExitUsage, "no_checkpoint", "%s has no %s", id, address[strings.LastIndexByte(address, '/')+1:]).
 			Because("%s", "it is not a model that an engine can load as it is (a GGUF, adapter or Mistral-format repository?)")
 	case h.code == "GatedRepo":
-		return r.gated(id, e)
+		return r.gated(id)
 	case strings.Contains(h.message, "Access to this resource is disabled"):
 		return problem.New(problem.ExitUsage, "model_disabled", "%s is disabled on the hub", id)
 	case e.Status == http.StatusUnauthorized && (strings.Contains(h.message, "Invalid credentials") || strings.Contains(e.Detail(), "Invalid credentials")):
@@ -53,16 +53,16 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 		}
 		return p.Because("%s", "it does not exist, or it is private and HF_TOKEN may not see it")
 	case e.Status == http.StatusForbidden:
-		return r.gated(id, e)
+		return r.gated(id)
 	default:
 		return problem.New(problem.ExitCapacity, "hub_unreachable", "the model hub %s does not answer", r.host()).Wrap(err).Try("wait a minute and ask again", "")
 	}
 }
 
-func (r *Resolver) gated(id string, e *httpclient.Error) error {
+func (r *Resolver) gated(id string) error {
 	p := problem.New(problem.ExitCredentials, "gated_model", "%s is gated: its files need access granted by its owner", id)
 	if r.o.Token == "" {
-		p.Because("%s", "no HF_TOKEN is set").Try("accept the terms", r.endpoint()+"/"+id)
+		p = p.Because("%s", "no HF_TOKEN is set").Try("accept the terms", r.endpoint()+"/"+id)
 		return p.Try("then give the token of that account", "export HF_TOKEN=hf_…")
 	}
 	return p.Because("%s", "the account of HF_TOKEN has no access, or the token lacks the permission to read gated repositories").Try("accept the terms", r.endpoint()+"/"+id)

@@ -83,7 +83,7 @@ func (r *Resolver) Resolve(ctx context.Context, ref string) (model.Profile, erro
 	if len(embedded) > 1 {
 		p := problem.New(problem.ExitUsage, "ambiguous_model", "%q names more than one model", id)
 		for _, m := range embedded[:min(len(embedded), 5)] {
-			p.Try("perhaps", m.ID)
+			p = p.Try("perhaps", m.ID)
 		}
 		return model.Profile{}, p
 	}
@@ -119,7 +119,7 @@ func fromRecord(m catalog.ModelRecord) (model.Profile, error) {
 func unknown(ref, why string) *problem.Problem {
 	p := problem.New(problem.ExitUsage, "unknown_model", "unknown model %q", clip(ref)).Because("%s", why)
 	for _, id := range similar(ref) {
-		p.Try("known offline", id)
+		p = p.Try("known offline", id)
 	}
 	return p
 }

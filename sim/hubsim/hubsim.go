@@ -139,13 +139,13 @@ func largeByName(name string) bool {
 func (s *served) commit(files []file) (string, error) {
 	sum := sha1.New() //nolint:gosec // git's object names are SHA-1
 	for _, f := range files {
-		fmt.Fprintf(sum, "%s %d\n", f.name, f.size)
+		sum.Write(fmt.Appendf(nil, "%s %d\n", f.name, f.size))
 		if !f.lfs {
 			d, err := s.digestOf(f)
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintln(sum, d.git)
+			sum.Write([]byte(d.git + "\n"))
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
@@ -169,7 +169,7 @@ func (s *served) digestOf(f file) (digest, error) {
 	}
 	defer in.Close()
 	whole, blob := sha256.New(), sha1.New() //nolint:gosec // git's object names are SHA-1
-	fmt.Fprintf(blob, "blob %d\x00", st.Size())
+	blob.Write(fmt.Appendf(nil, "blob %d\x00", st.Size()))
 	if _, err := io.Copy(io.MultiWriter(whole, blob), in); err != nil {
 		return digest{}, err
 	}
