@@ -2,11 +2,13 @@ package launch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"justright/money"
 	"justright/solve"
+	"justright/version"
 )
 
 // CandidateKey names a plan so that it is never tried twice in one task: everything that decides whether it works,
@@ -18,13 +20,31 @@ func CandidateKey(p solve.Stack) string {
 	}, "|")
 }
 
-// HardwareKey names what a provider may be out of.
+// HardwareKey names what a provider may be out of, but for the CUDA floor.
 func HardwareKey(p solve.Stack) string {
 	cloud := ""
 	if p.Offer != nil {
 		cloud = p.Offer.Cloud + "/" + strings.Join(p.Offer.DataCenters, ",")
 	}
-	return fmt.Sprintf("%d×%s %s ≥%s", p.GPU.Count, p.GPU.ID, cloud, p.Host.MinCUDA)
+	return fmt.Sprintf("%d×%s %s", p.GPU.Count, p.GPU.ID, cloud)
+}
+
+// Shortage is hardware that a provider was out of, on hosts with at least this CUDA version.
+type Shortage struct {
+	Hardware string       `json:"hardware"`
+	MinCUDA  version.CUDA `json:"min_cuda,omitzero"`
+}
+
+// Worth reports whether a task has a reason to try a plan: it was not tried, and the provider is not out of its hardware.
+// Hosts for a higher CUDA floor are among those for a lower one, so a shortage below is a shortage above.
+func (s State) Worth(p solve.Stack) bool {
+	if slices.Contains(s.Tried, CandidateKey(p)) {
+		return false
+	}
+	hw := HardwareKey(p)
+	return !slices.ContainsFunc(s.Barren, func(b Shortage) bool {
+		return b.Hardware == hw && b.MinCUDA.Compare(p.Host.MinCUDA) <= 0
+	})
 }
 
 // slim is a stack as an attempt keeps it: without what only explains the choice.

@@ -179,7 +179,11 @@ func (m *saga) createFailed(e CreateFailed) {
 		}
 		s.PlanAfter = m.now.Add(max(e.RetryAfter, m.backoff(s.Retries)))
 	case FailNoCapacity:
-		s.Barren = append(s.Barren, a.Hardware)
+		short := Shortage{Hardware: a.Hardware}
+		if a.Stack != nil {
+			short.MinCUDA = a.Stack.Host.MinCUDA
+		}
+		s.Barren = append(s.Barren, short)
 		s.Tried = append(s.Tried, a.Candidate)
 	default:
 		s.Tried = append(s.Tried, a.Candidate)

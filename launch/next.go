@@ -229,7 +229,7 @@ func (m *saga) interrupted(e Interrupted) {
 		}
 	default:
 		m.wantGone(CauseInterrupt)
-		m.tell(a, "cancelling", "no guard is armed: tearing down")
+		m.tell(a, "cancelling", "tearing down")
 	}
 }
 

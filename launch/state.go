@@ -96,7 +96,7 @@ type State struct {
 	Attempts  []Attempt `json:"attempts"`
 
 	Tried   []string         `json:"tried,omitempty"`  // candidates that are not to be tried again
-	Barren  []string         `json:"barren,omitempty"` // hardware without capacity
+	Barren  []Shortage       `json:"barren,omitempty"` // hardware without capacity
 	Lessons []catalog.Lesson `json:"lessons,omitempty"`
 	Retries int              `json:"retries"` // creates that provably never arrived, in a row
 

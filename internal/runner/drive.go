@@ -136,10 +136,23 @@ func (d *driver) answered(a done) {
 		d.emit(*a.report)
 	}
 	if l, ok := a.event.(launch.Listed); ok {
+		d.show(l)
 		a.event = d.vouch(l)
 	}
 	if a.event != nil {
 		d.apply(a.event)
+	}
+}
+
+// show tells the watches what the provider says of their machines. A watch that is busy misses a look; the next comes.
+func (d *driver) show(l launch.Listed) {
+	for _, in := range l.Instances {
+		if f := d.follows[in.AttemptID]; f != nil && in.OwnerID == d.state.Owner {
+			select {
+			case f.seen <- in:
+			default:
+			}
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ type follower struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	drain  chan chan struct{} // asks for an answer once the stream has been quiet
+	seen   chan launch.Instance
 }
 
 func (f *follower) wait() {
@@ -27,7 +28,8 @@ func (d *driver) follow(id int64, e launch.Follow) {
 		old.cancel()
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
-	f := &follower{cancel: cancel, ended: make(chan struct{}), drain: make(chan chan struct{}, 1)}
+	f := &follower{cancel: cancel, ended: make(chan struct{}), drain: make(chan chan struct{}, 1),
+		seen: make(chan launch.Instance, 1)}
 	d.follows[e.Attempt] = f
 	watch := d.cfg.Watcher.Watch(d.attempt(e.Attempt), d.cfg.Now())
 	lines := make(chan launch.LogLine, 256)
@@ -124,6 +126,8 @@ func (d *driver) read(ctx context.Context, attempt string, w Watch, lines <-chan
 				close(waiting)
 				waiting = nil
 			}
+		case in := <-f.seen:
+			d.signs(ctx, w.Seen(in, d.cfg.Now()), true)
 		case <-tick.C:
 			d.signs(ctx, w.Tick(d.cfg.Now()), true)
 		case <-ctx.Done():

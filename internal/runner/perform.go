@@ -197,14 +197,18 @@ func (d *driver) prove(a launch.Attempt, e launch.Prove) (launch.Event, string) 
 }
 
 // settle writes the bill of an attempt: by the provider's own figure when it has one already, else as an estimate.
-func (d *driver) settle(id int64, e launch.Settle) {
+func (d *driver) settle(effect int64, e launch.Settle) {
 	a := d.attempt(e.Attempt)
 	c := store.Cost{
 		Task: d.lease.Task, Attempt: a.ID, N: a.N, PodID: a.PodID, Seconds: a.SecondsAt(d.cfg.Now()), Cost: a.Cost, Cause: a.Cause,
 		Estimate: a.PodID != "" && a.Hourly() > 0,
 	}
-	d.emit(report.Event{Attempt: &report.Attempt{ID: a.ID, Seconds: c.Seconds, Cost: c.Cost, Cause: a.Cause}})
-	d.finish(id, e, d.cfg.Journal.RecordCost(d.ctx, c))
+	id := a.PodID
+	if id == "" {
+		id = a.ID[:min(8, len(a.ID))]
+	}
+	d.emit(report.Event{Attempt: &report.Attempt{ID: id, Seconds: c.Seconds, Cost: c.Cost, Cause: a.Cause}})
+	d.finish(effect, e, d.cfg.Journal.RecordCost(d.ctx, c))
 }
 
 func (d *driver) tell(e launch.Tell) {

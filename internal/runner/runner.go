@@ -61,6 +61,8 @@ type Watcher interface {
 type Watch interface {
 	// Line takes one line.
 	Line(l launch.LogLine) []Sign
+	// Seen takes the provider's word about the machine.
+	Seen(in launch.Instance, now time.Time) []Sign
 	// Tick says that time has passed without a line.
 	Tick(now time.Time) []Sign
 }

@@ -136,20 +136,11 @@ func (nullSink) Emit(report.Event) error { return nil }
 // Next and Spec make the world its own planner: a fixed list, best first.
 func (w *world) Next(_ context.Context, s launch.State) (runner.Proposal, error) {
 	for _, p := range w.plans {
-		if !contains(s.Tried, launch.CandidateKey(p.Stack)) && !contains(s.Barren, launch.HardwareKey(p.Stack)) {
+		if s.Worth(p.Stack) {
 			return p, nil
 		}
 	}
 	return runner.Proposal{}, problem.New(problem.ExitCapacity, "no_plan_left", "no plan is left")
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *world) Spec(_ context.Context, s launch.State, a launch.Attempt) (launch.Spec, error) {
@@ -254,6 +245,8 @@ func (phaseWatcher) Watch(a launch.Attempt, _ time.Time) runner.Watch { return p
 type phaseWatch struct{ attempt string }
 
 func (w phaseWatch) Tick(time.Time) []runner.Sign { return nil }
+
+func (w phaseWatch) Seen(launch.Instance, time.Time) []runner.Sign { return nil }
 
 func (w phaseWatch) Line(l launch.LogLine) []runner.Sign {
 	line, ok := boot.ParseLine(l.Text)

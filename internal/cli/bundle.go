@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"justright/internal/store"
+	"justright/launch"
+	"justright/problem"
+	"justright/report"
+)
+
+// bundleDocument is justright/bundle/1: one launch with everything that was said and done, without secrets.
+type bundleDocument struct {
+	Schema  string            `json:"schema"`
+	Made    time.Time         `json:"made"`
+	Show    showDocument      `json:"launch"`
+	Receipt receiptDocument   `json:"receipt"`
+	Events  []json.RawMessage `json:"events"`
+	Logs    []bundleLog       `json:"logs"`
+}
+
+type bundleLog struct {
+	Attempt int       `json:"attempt"`
+	Mark    string    `json:"mark"`
+	At      time.Time `json:"at"`
+	Source  string    `json:"source"`
+	Line    string    `json:"line"`
+}
+
+func newBundleCommand(w *World) *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "bundle NAME",
+		Short: "Everything about one launch in one file, without secrets, for support and replay",
+		Long: `bundle writes state, effects, events, logs, receipt and proof of a launch as one JSON document. Keys and tokens of this
+environment and everything that looks like one are replaced by [redacted].
+
+Exit status: 0; 2 no such launch, or the file cannot be written.`,
+		Args: oneArg("the name of a launch", "justright bundle gpt-oss-20b -o run.json"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return w.bundle(c.Context(), args[0], out)
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` (default: NAME.bundle.json; - for stdout)")
+	return c
+}
+
+func (w *World) bundle(ctx context.Context, name, out string) error {
+	journal, t, err := w.taskNamed(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }()
+	doc, err := w.bundleOf(ctx, journal, t)
+	if err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		return err
+	}
+	key, err := w.readTaskKey(t.State.ID)
+	if err != nil {
+		return err
+	}
+	raw = append(w.redact(raw, key), '\n')
+	if out == "-" {
+		_, err = w.Stdout.Write(raw)
+		return err
+	}
+	if out == "" {
+		out = t.State.Name + ".bundle.json"
+	}
+	if !filepath.IsAbs(out) {
+		out = filepath.Join(w.Dir, out)
+	}
+	if err := os.WriteFile(out, raw, 0o600); err != nil {
+		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", out).Wrap(err)
+	}
+	fmt.Fprintln(w.Stdout, out)
+	return nil
+}
+
+func (w *World) bundleOf(ctx context.Context, journal store.Store, t store.Task) (bundleDocument, error) {
+	show, err := w.showOf(ctx, journal, t)
+	if err != nil {
+		return bundleDocument{}, err
+	}
+	es, err := journal.Effects(ctx, t.State.ID)
+	if err != nil {
+		return bundleDocument{}, err
+	}
+	for _, e := range es {
+		show.Effects = append(show.Effects, showEffect{e.At, e.Kind, e.Attempt, !e.DoneAt.IsZero(), e.Outcome})
+	}
+	doc := bundleDocument{Schema: "justright/bundle/1", Made: w.Now().UTC(), Show: show, Receipt: receiptOf([]launch.State{t.State}, w.Now()),
+		Events: []json.RawMessage{}, Logs: []bundleLog{}}
+	for last := int64(0); ; {
+		evs, err := journal.Events(ctx, t.State.ID, last, 1000)
+		if err != nil {
+			return doc, err
+		}
+		if len(evs) == 0 {
+			break
+		}
+		for _, e := range evs {
+			last = e.N
+			doc.Events = append(doc.Events, e.JSON)
+		}
+	}
+	for _, a := range t.State.Attempts {
+		for last := int64(0); ; {
+			ls, err := journal.Log(ctx, a.ID, last, 1000)
+			if err != nil {
+				return doc, err
+			}
+			if len(ls) == 0 {
+				break
+			}
+			for _, l := range ls {
+				last = l.N
+				doc.Logs = append(doc.Logs, bundleLog{a.N, l.ID, l.At, l.Source, l.Text})
+			}
+		}
+	}
+	return doc, nil
+}
+
+const redacted = "[redacted]"
+
+// secretShapes are tokens that tell by their form what they are: RunPod, Hugging Face, OpenAI-style, GitHub, GitLab, AWS, Slack,
+// Google, JSON web tokens, and whatever follows a bearer or a key's name.
+var secretShapes = regexp.MustCompile(`\b(rpa_[A-Za-z0-9]{8,}|hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|` +
+	`glpat-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|ASIA[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}|nvapi-[A-Za-z0-9_-]{20,}|` +
+	`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)
+
+var secretAssignments = regexp.MustCompile(`(?i)\b(bearer\s+|(?:[a-z0-9_]*(?:api[_-]?key|token|secret|password|passwd))(?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)([^\s"'\\,;&{}\[\]]{6,})`)
+
+// secretNames are variables of this environment that hold secrets whatever they look like.
+var secretNames = []string{
+	"RUNPOD_API_KEY", "JUSTRIGHT_RUNPOD_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VLLM_API_KEY", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY",
+	"GITHUB_TOKEN", "JUPYTER_PASSWORD",
+}
+
+// redact replaces the secrets that are known, and what looks like one.
+func (w *World) redact(doc []byte, known ...string) []byte {
+	for _, n := range secretNames {
+		known = append(known, w.Env(n))
+	}
+	s := string(doc)
+	for _, k := range known {
+		if len(k) >= 6 {
+			s = strings.ReplaceAll(s, k, redacted)
+		}
+	}
+	s = secretShapes.ReplaceAllString(s, redacted)
+	return []byte(secretAssignments.ReplaceAllString(s, "${1}"+redacted))
+}
+
+// readBundle reads a bundle; false when it is something else.
+func readBundle(r io.Reader) (b bundleDocument, ok bool) {
+	err := json.NewDecoder(io.LimitReader(r, 1<<30)).Decode(&b)
+	return b, err == nil && b.Schema == "justright/bundle/1"
+}
+
+// replayBundle shows events and log lines in the order of their time.
+func (w *World) replayBundle(b bundleDocument, asJSON bool) error {
+	sink := w.replaySink(asJSON)
+	defer sink.close()
+	next := 0
+	until := func(at time.Time) {
+		for next < len(b.Logs) && (at.IsZero() || !b.Logs[next].At.After(at)) {
+			l := b.Logs[next]
+			_ = sink.Emit(report.Event{At: l.At, Log: &report.Log{Source: l.Source, Line: l.Line}})
+			next++
+		}
+	}
+	for _, raw := range b.Events {
+		ev, err := report.Parse(raw)
+		if err != nil {
+			continue
+		}
+		if !ev.At.IsZero() {
+			until(ev.At)
+		}
+		_ = sink.Emit(ev)
+	}
+	until(time.Time{})
+	return nil
+}

@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"justright/internal/runner"
+	"justright/internal/store"
+	"justright/launch"
+	"justright/money"
+)
+
+// gcDocument is justright/gc/1.
+type gcDocument struct {
+	Schema   string      `json:"schema"`
+	Findings []gcFinding `json:"findings"`
+	Foreign  int         `json:"foreign"` // machines of others on the same account: never touched
+	Notes    []string    `json:"notes,omitempty"`
+}
+
+type gcFinding struct {
+	Kind   string     `json:"kind"` // orphan, vanished, duplicate, unanswered, stopped, volume
+	ID     string     `json:"id"`
+	Name   string     `json:"name"`
+	Launch string     `json:"launch,omitempty"`
+	Cost   *money.USD `json:"cost_per_month,omitempty"`
+	Did    string     `json:"did"` // what was done about it: adopted, settled, removed, nothing
+	Text   string     `json:"text"`
+}
+
+func newGCCommand(w *World) *cobra.Command {
+	var remove, dry bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Compare journal and provider: name, adopt or remove what nobody owns",
+		Long: `gc lists what the provider has and compares it with the journal. Machines that carry this journal's mark and stand in no launch are
+adopted: they get a launch of their own, so that ps shows and down ends them; --remove ends them at once. Launches whose
+machines have ended are settled, creates that were never answered are looked for again, duplicates are deleted. Network
+volumes and the disks of stopped pods bill on: they are named with their cost. What carries another mark is never touched.
+
+Exit status: 0; 2 an unreadable journal; 5 a machine could not be removed.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			asJSON, _ := c.Flags().GetBool("json")
+			return w.gc(c.Context(), remove, dry, asJSON)
+		},
+	}
+	c.Flags().BoolVar(&remove, "remove", false, "end what nobody owns instead of adopting it")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
+	return c
+}
+
+func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
+	journal, err := w.openJournal(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }()
+	tasks, err := journal.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	owner, err := journal.Owner(ctx)
+	if err != nil {
+		return err
+	}
+	seen := w.look(ctx, tasks, owner)
+	doc := gcDocument{Schema: "justright/gc/1", Findings: []gcFinding{}, Notes: seen.notes}
+	var failed error
+	for _, t := range tasks {
+		if err := w.gcTask(ctx, journal, t, seen, dry, &doc); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	for _, o := range seen.orphans {
+		f := gcFinding{Kind: "orphan", ID: o.in.ID, Name: o.in.Name, Did: "nothing", Text: "made from this journal and in no launch of it"}
+		if !dry {
+			t, err := w.takeIn(ctx, journal, o, owner)
+			if err != nil {
+				return err
+			}
+			f.Launch, f.Did = t.State.Name, "adopted"
+			if remove {
+				if err := journal.WantGone(ctx, t.State.ID, launch.CauseDown); err != nil {
+					return err
+				}
+				if _, err := w.takeDown(ctx, journal, t, 5*time.Minute, true); err != nil {
+					failed = errors.Join(failed, err)
+				} else {
+					f.Did = "removed"
+				}
+			}
+		}
+		doc.Findings = append(doc.Findings, f)
+	}
+	w.gcLeftovers(ctx, seen, &doc)
+	if asJSON {
+		return errors.Join(failed, w.printJSON(doc))
+	}
+	w.printGC(doc)
+	return failed
+}
+
+// gcTask looks at one launch: what it believes and what is there.
+func (w *World) gcTask(ctx context.Context, journal *store.SQLite, t store.Task, seen *sightings, dry bool, doc *gcDocument) error {
+	s := t.State
+	var found []gcFinding
+	for _, a := range s.Attempts {
+		in, here, asked := seen.find(a)
+		f := gcFinding{ID: a.PodID, Name: a.PodName, Launch: s.Name, Did: "nothing"}
+		switch {
+		case here && a.Phase.Settled():
+			f.Kind, f.ID, f.Text = "orphan", in.ID, "it was believed gone, and is there"
+		case here && a.PodID == "":
+			f.Kind, f.ID, f.Text = "unanswered", in.ID, "the machine of a create that was never answered"
+		case here && in.ID != a.PodID && a.PodID != "":
+			f.Kind, f.ID, f.Text = "duplicate", in.ID, "a second machine of one create"
+		case asked && !here && a.PodID != "" && (a.Phase == launch.Booting || a.Phase == launch.Proving || a.Phase == launch.Ready):
+			f.Kind, f.Text = "vanished", "it has ended: by its guard, or by somebody at the console"
+		case asked && !here && a.Phase == launch.Open:
+			f.Kind, f.Text = "unanswered", a.Detail
+		case a.Phase == launch.Deleting || a.Phase == launch.Saving:
+			f.Kind, f.Text = "vanished", "its removal is not proven"
+		default:
+			continue
+		}
+		found = append(found, f)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	var err error
+	if !dry {
+		if h, _, herr := journal.Leaseholder(ctx, s.ID); herr == nil && !w.dead(h) {
+			for i := range found {
+				found[i].Text += "; the program that drives it will see to it"
+			}
+		} else {
+			err = w.settleTask(ctx, journal, t)
+			for i := range found {
+				if found[i].Did = "settled"; err != nil {
+					found[i].Did = "nothing"
+				}
+			}
+		}
+	}
+	doc.Findings = append(doc.Findings, found...)
+	return err
+}
+
+// settleTask lets the saga look at a launch for a moment: it finds what turned up, proves what vanished, and deletes what
+// is twice. It never starts a plan.
+func (w *World) settleTask(ctx context.Context, journal *store.SQLite, t store.Task) error {
+	tg, err := w.targetOf(ctx, t.State)
+	if err != nil {
+		return err
+	}
+	x, err := readWish(ctx, journal, t.State.ID)
+	if err != nil {
+		return err
+	}
+	key, err := w.readTaskKey(t.State.ID)
+	if err != nil {
+		return err
+	}
+	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, x, key), nil, runner.ServerClock(ctx, tg.provider, w.Now))
+	cfg.Planner = noPlans{}
+	run, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	_, err = runner.Run(run, cfg, t.State.ID, false)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil // it lives on, and is known again
+	}
+	return err
+}
+
+// gcLeftovers names what bills without a launch: stopped pods of ours, and the account's volumes.
+func (w *World) gcLeftovers(ctx context.Context, seen *sightings, doc *gcDocument) {
+	addresses := make([]string, 0, len(seen.doors))
+	for a := range seen.doors {
+		addresses = append(addresses, a)
+	}
+	slices.Sort(addresses)
+	for _, a := range addresses {
+		d := seen.doors[a]
+		doc.Foreign += d.foreign
+		for _, in := range d.machines {
+			if in.Status == launch.Stopped {
+				doc.Findings = append(doc.Findings, gcFinding{Kind: "stopped", ID: in.ID, Name: in.Name, Did: "nothing",
+					Text: "a stopped pod: its volume disk bills at twice the running rate, $0.20 per GB and month"})
+			}
+		}
+		b, ok := d.target.provider.(billed)
+		if !ok || d.err != nil {
+			continue
+		}
+		vols, err := b.Volumes(ctx)
+		if err != nil {
+			doc.Notes = append(doc.Notes, "volumes cannot be listed: "+err.Error())
+			continue
+		}
+		for _, v := range vols {
+			cost := v.MonthlyCost()
+			doc.Findings = append(doc.Findings, gcFinding{Kind: "volume", ID: v.ID, Name: v.Name, Cost: &cost, Did: "nothing",
+				Text: fmt.Sprintf("network volume of %d GB in %s: $%s a month until it is deleted", v.SizeGB, v.DataCenter, cost.Cents())})
+		}
+	}
+}
+
+func (w *World) printGC(d gcDocument) {
+	if len(d.Findings) == 0 {
+		fmt.Fprintln(w.Stdout, "journal and provider agree; nothing is left over")
+	}
+	for _, f := range d.Findings {
+		fmt.Fprintf(w.Stdout, "%-11s %-20s %-10s %s\n", f.Kind, f.ID, f.Did, f.Text)
+	}
+	if d.Foreign > 0 {
+		fmt.Fprintf(w.Stdout, "%d machines on the same account carry another mark or none; they were not touched\n", d.Foreign)
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(w.Stderr, "note: %s\n", n)
+	}
+}

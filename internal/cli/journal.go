@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"justright/internal/store"
+	"justright/launch"
+	"justright/problem"
+)
+
+// stateDir is where the journal and the keys live: JUSTRIGHT_STATE_DIR, else justright below XDG_STATE_HOME, else below
+// ~/.local/state.
+func (w *World) stateDir() (string, error) {
+	if d := w.Env("JUSTRIGHT_STATE_DIR"); d != "" {
+		if !filepath.IsAbs(d) {
+			d = filepath.Join(w.Dir, d)
+		}
+		return d, nil
+	}
+	if d := w.Env("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "justright"), nil
+	}
+	if h := w.Env("HOME"); h != "" {
+		return filepath.Join(h, ".local", "state", "justright"), nil
+	}
+	return "", problem.New(problem.ExitUsage, "no_state_dir", "there is no place for the journal").
+		Because("neither JUSTRIGHT_STATE_DIR, XDG_STATE_HOME nor HOME is set").
+		Try("name one", "export JUSTRIGHT_STATE_DIR=DIR")
+}
+
+// cacheDir is where environments, weights and caches of this machine live.
+func (w *World) cacheDir() string {
+	if d := w.Env("JUSTRIGHT_CACHE_DIR"); filepath.IsAbs(d) {
+		return d
+	}
+	if d := w.Env("XDG_CACHE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "justright")
+	}
+	return filepath.Join(w.Env("HOME"), ".cache", "justright")
+}
+
+// openJournal opens the journal, and makes it when it is not there.
+func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
+	dir, err := w.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	s, err := store.OpenSQLite(ctx, dir)
+	if err != nil {
+		return nil, problem.New(problem.ExitUsage, "journal", "the journal in %s cannot be opened", dir).Wrap(err).
+			Try("use another directory", "export JUSTRIGHT_STATE_DIR=DIR")
+	}
+	return s, nil
+}
+
+// holder is this process as the holder of a lease.
+func (w *World) holder() store.Holder {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return store.Holder{Host: host, PID: os.Getpid(), Start: processStart(os.Getpid())}
+}
+
+// processStart tells two processes of one number apart, as far as the system shows it: the start time in /proc.
+func processStart(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The name in parentheses may hold blanks; the start time is the 20th field after it.
+	_, rest, ok := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest)
+	if !ok || len(f) < 20 {
+		return ""
+	}
+	return f[19]
+}
+
+// dead reports whether a holder is certainly gone: a process of this machine that is no longer there.
+func (w *World) dead(h store.Holder) bool {
+	me := w.holder()
+	if h.Host != me.Host || h.PID == 0 {
+		return false
+	}
+	if !processAlive(h.PID) {
+		return true
+	}
+	return h.Start != "" && h.Start != processStart(h.PID)
+}
+
+// liveTasks lists the tasks that are not over, oldest first.
+func liveTasks(all []store.Task) []store.Task {
+	return slices.DeleteFunc(slices.Clone(all), func(t store.Task) bool { return t.State.Over() })
+}
+
+// findTask finds a launch by its name, the model it serves, its id or the id of its machine; a live one before one that
+// is over, the newest first.
+func findTask(all []store.Task, word string) (store.Task, error) {
+	matches := func(t store.Task) bool {
+		if t.State.Name == word || t.State.ID == word || t.State.Model == word {
+			return true
+		}
+		return slices.ContainsFunc(t.State.Attempts, func(a launch.Attempt) bool { return a.PodID == word || a.PodName == word })
+	}
+	var found []store.Task
+	for _, t := range slices.Backward(all) {
+		if matches(t) {
+			found = append(found, t)
+		}
+	}
+	for _, t := range found {
+		if !t.State.Over() {
+			return t, nil
+		}
+	}
+	if len(found) > 0 {
+		return found[0], nil
+	}
+	p := problem.New(problem.ExitUsage, "unknown_launch", "no launch is called %q", word)
+	if live := liveTasks(all); len(live) > 0 {
+		names := make([]string, 0, len(live))
+		for _, t := range live {
+			names = append(names, t.State.Name)
+		}
+		p = p.Because("running: %s", strings.Join(names, ", "))
+	}
+	return store.Task{}, p.Try("see what runs", "justright ps")
+}
+
+// keyFile is where a launch's key is kept, readable by its owner alone.
+func (w *World) keyFile(task string) (string, error) {
+	dir, err := w.stateDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "keys", task), nil
+}
+
+// readTaskKey is the key of a launch; empty when there is none.
+func (w *World) readTaskKey(task string) (string, error) {
+	path, err := w.keyFile(task)
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(b)), err
+}
+
+// makeTaskKey makes and keeps the key of a new launch.
+func (w *World) makeTaskKey(task, key string) error {
+	path, err := w.keyFile(task)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(key+"\n"), 0o600)
+}
+
+// ago words a time for a table.
+func ago(now, t time.Time) string {
+	d := now.Sub(t).Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

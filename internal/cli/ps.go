@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"justright/internal/store"
+	"justright/launch"
+	"justright/money"
+)
+
+// psDocument is justright/ps/1.
+type psDocument struct {
+	Schema   string     `json:"schema"`
+	Launches []psLaunch `json:"launches"`
+	Notes    []string   `json:"notes,omitempty"` // what could not be asked
+}
+
+type psLaunch struct {
+	Name         string     `json:"name"`
+	Target       string     `json:"target"`
+	ID           string     `json:"id"`    // of the machine; empty when there is none
+	State        string     `json:"state"` // planning, intended, unanswered, booting, proving, ready, ending, open, ended, orphan
+	Model        string     `json:"model"`
+	BaseURL      string     `json:"base_url"`
+	PricePerHour *money.USD `json:"price_per_hour"` // of all its machines now, disks included; null when not known
+	Spent        money.USD  `json:"spent"`
+	Guarded      bool       `json:"guarded"` // its guard has reported
+	Budget       money.USD  `json:"budget"`
+	Driven       bool       `json:"driven"` // a process looks after it now
+	Seconds      float64    `json:"seconds"`
+	Note         string     `json:"note,omitempty"`
+}
+
+func newPsCommand(w *World) *cobra.Command {
+	var all, offline bool
+	c := &cobra.Command{
+		Use:   "ps",
+		Short: "What runs and what it costs",
+		Long: `ps shows every launch that is not over, by the journal and by one look at the provider, also after the program that
+started it was killed. Machines that carry this journal's mark and stand in no launch are shown as orphans. Amounts are
+estimates until the provider's billing agrees.
+
+Exit status: 0, also when nothing runs or a provider could not be asked (it says so); 2 usage or an unreadable journal.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			asJSON, _ := c.Flags().GetBool("json")
+			return w.ps(c.Context(), all, offline, asJSON)
+		},
+	}
+	c.Flags().BoolVarP(&all, "all", "a", false, "also what is over")
+	c.Flags().BoolVar(&offline, "offline", false, "by the journal alone")
+	return c
+}
+
+func (w *World) ps(ctx context.Context, everything, offline, asJSON bool) error {
+	journal, err := w.openJournal(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }()
+	tasks, err := journal.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	owner, err := journal.Owner(ctx)
+	if err != nil {
+		return err
+	}
+	var seen *sightings
+	if !offline {
+		seen = w.look(ctx, tasks, owner)
+	}
+	doc := psDocument{Schema: "justright/ps/1", Launches: []psLaunch{}}
+	for _, t := range tasks {
+		if t.State.Over() && !everything && !seen.shows(t.State) {
+			continue
+		}
+		doc.Launches = append(doc.Launches, w.psLine(ctx, journal, t, seen))
+	}
+	if seen != nil {
+		for _, o := range seen.orphans {
+			doc.Launches = append(doc.Launches, psLaunch{
+				Name: o.in.Name, Target: o.target.word, ID: o.in.ID, State: "orphan", BaseURL: o.in.BaseURL, PricePerHour: o.in.PricePerHour,
+				Spent: orphanCost(o.in, w), Note: "made from this journal and in no launch of it: justright gc",
+			})
+		}
+		doc.Notes = seen.notes
+	}
+	if asJSON {
+		return w.printJSON(doc)
+	}
+	w.printPs(doc)
+	return nil
+}
+
+func orphanCost(in launch.Instance, w *World) money.USD {
+	if in.PricePerHour == nil || in.Created.IsZero() {
+		return 0
+	}
+	return in.PricePerHour.For(w.Now().Sub(in.Created))
+}
+
+// psLine is one launch, corrected by what the provider shows.
+func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, seen *sightings) psLaunch {
+	s, now := t.State, w.Now()
+	line := psLaunch{Name: s.Name, Target: s.Target, State: s.Word(), Model: s.Model, Spent: s.Spent(now), Budget: s.Budget}
+	if h, _, err := journal.Leaseholder(ctx, s.ID); err == nil && !w.dead(h) {
+		line.Driven = true
+	}
+	var price money.USD
+	known, bills := true, false
+	for _, a := range s.Unsettled() {
+		in, here, asked := seen.find(a)
+		switch {
+		case here:
+			// The provider's word: also for a create whose answer the killed program never read.
+			a.PodID, a.BaseURL = in.ID, in.BaseURL
+			if in.PricePerHour != nil {
+				a.Price = *in.PricePerHour
+			}
+			if a.Created.IsZero() {
+				a.Created = in.Created
+				line.Spent += a.Hourly().For(now.Sub(in.Created))
+				if a.Phase == launch.Intended || a.Phase == launch.Unanswered || a.Phase == launch.Open {
+					line.State = "booting"
+					line.Note = "its create was never answered, and here it is"
+				}
+			}
+			price, bills = price+a.Hourly(), true
+		case asked && a.PodID != "" && a.Phase != launch.Deleting:
+			line.Note = "the provider does not show machine " + a.PodID + ": it has ended; justright gc settles it"
+			line.State = "gone"
+		case asked && a.PodID == "":
+			line.Note = "a create was committed and never answered; the provider does not show it"
+		case a.PodID != "":
+			price, bills = price+a.Hourly(), true
+		}
+		if !a.Duplicate && a.PodID != "" {
+			line.ID, line.BaseURL, line.Guarded = a.PodID, a.BaseURL, a.Armed
+			line.Seconds = a.SecondsAt(now)
+		}
+	}
+	if known && (bills || s.Over()) || s.Target == onLocal {
+		line.PricePerHour = &price
+	}
+	if line.BaseURL != "" {
+		line.BaseURL += "/v1"
+	}
+	if t.Wanted == launch.WantGone && !s.Over() {
+		line.Note = strings.TrimSpace(line.Note + " wanted gone (" + t.WantedWhy + "), not yet proven: justright down " + s.Name)
+	}
+	return line
+}
+
+func (w *World) printPs(doc psDocument) {
+	if len(doc.Launches) == 0 {
+		fmt.Fprintln(w.Stdout, "nothing runs")
+	} else {
+		tw := tabwriter.NewWriter(w.Stdout, 2, 4, 2, ' ', 0)
+		fmt.Fprintln(tw, "NAME\tSTATE\tON\tMACHINE\tGUARD\t$/H\tSPENT\tAGE\tMODEL")
+		for _, l := range doc.Launches {
+			price, guard := "?", "no"
+			if l.PricePerHour != nil {
+				price = l.PricePerHour.Cents()
+			}
+			if l.Guarded {
+				guard = "armed"
+			}
+			now := w.Now()
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.State, l.Target, l.ID, guard, price, l.Spent.Cents(),
+				ago(now, now.Add(-secondsOf(l.Seconds))), l.Model)
+		}
+		_ = tw.Flush()
+	}
+	for _, l := range doc.Launches {
+		if l.Note != "" {
+			fmt.Fprintf(w.Stderr, "%s: %s\n", l.Name, l.Note)
+		}
+	}
+	for _, n := range doc.Notes {
+		fmt.Fprintf(w.Stderr, "note: %s\n", n)
+	}
+}
+
+// sightings are one look at every door the journal's machines were made through: one list for each, however many
+// machines there are.
+type sightings struct {
+	doors   map[string]door
+	orphans []orphan
+	notes   []string
+}
+
+// door is what one address showed to one key.
+type door struct {
+	target   target
+	machines []launch.Instance
+	foreign  int
+	err      error
+}
+
+// orphan is a machine of this journal's owner that stands in no launch.
+type orphan struct {
+	target target
+	in     launch.Instance
+}
+
+// look lists the machines behind every door that matters: those of tasks that are not over, and the account that is set
+// now.
+func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sightings {
+	s := &sightings{doors: map[string]door{}}
+	add := func(t target, err error, what string) {
+		if err != nil {
+			s.notes = append(s.notes, fmt.Sprintf("%s cannot be asked: %s", what, err))
+			return
+		}
+		if _, ok := s.doors[t.address]; ok {
+			return
+		}
+		d := door{target: t}
+		d.machines, d.err = t.provider.List(ctx)
+		if d.err != nil {
+			s.notes = append(s.notes, fmt.Sprintf("%s did not answer: %s", what, d.err))
+		}
+		s.doors[t.address] = d
+	}
+	for _, t := range liveTasks(tasks) {
+		if len(t.State.Attempts) > 0 {
+			tg, err := w.targetOf(ctx, t.State)
+			add(tg, err, t.State.Target+" of "+t.State.Name)
+		}
+	}
+	if t, err := w.runpodTarget(); err == nil {
+		add(t, nil, "runpod")
+	}
+	if url, err := w.rehearsal(ctx, false); err == nil {
+		t, err := w.simTarget(url)
+		add(t, err, "the rehearsal")
+	}
+	if t, err := w.localTarget(); err == nil {
+		add(t, nil, "this machine")
+	}
+	known := map[string]bool{}
+	for _, t := range tasks {
+		for _, a := range t.State.Attempts {
+			known[a.ID] = true
+			if a.PodID != "" {
+				known[a.PodID] = true
+			}
+		}
+	}
+	self := w.Env("RUNPOD_POD_ID")
+	addresses := make([]string, 0, len(s.doors))
+	for a := range s.doors {
+		addresses = append(addresses, a)
+	}
+	slices.Sort(addresses)
+	for _, a := range addresses {
+		d := s.doors[a]
+		for _, in := range d.machines {
+			switch {
+			case in.OwnerID != owner || in.ID == self && self != "":
+				d.foreign++
+			case in.Status != launch.Gone && !known[in.AttemptID] && !known[in.ID]:
+				s.orphans = append(s.orphans, orphan{d.target, in})
+			}
+		}
+		s.doors[a] = d
+	}
+	return s
+}
+
+// find looks for an attempt's machine. asked is false when the right door could not be asked: then absence says nothing.
+func (s *sightings) find(a launch.Attempt) (in launch.Instance, here, asked bool) {
+	if s == nil {
+		return in, false, false
+	}
+	d, ok := s.doors[a.Address]
+	if !ok || d.err != nil {
+		return in, false, false
+	}
+	for _, in := range d.machines {
+		if in.Status != launch.Gone && (in.AttemptID == a.ID || a.PodID != "" && in.ID == a.PodID) {
+			return in, true, true
+		}
+	}
+	return in, false, d.target.account == a.Account
+}
+
+// shows reports whether a machine of a task that is over is there all the same.
+func (s *sightings) shows(st launch.State) bool {
+	for _, a := range st.Attempts {
+		if _, here, _ := s.find(a); here {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,433 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"justright/internal/store"
+	"justright/launch"
+	"justright/model"
+	"justright/money"
+	"justright/problem"
+	"justright/report"
+	"justright/solve"
+)
+
+// Defaults of up, stated in its help and in the question it asks.
+const (
+	defaultBudget = 2 * money.Dollar
+	defaultIdle   = 30 * time.Minute
+)
+
+type upFlags struct {
+	pins                     pinFlags
+	on, name, cloud, volume  string
+	budget, maxPrice         string
+	ttl, idle                time.Duration
+	dataCenters              []string
+	context, concurrency     int
+	yes, unguarded, online   bool
+	verbose, again, noAttach bool
+}
+
+func newUpCommand(w *World) *cobra.Command {
+	var f upFlags
+	c := &cobra.Command{
+		Use:   "up MODEL|LOCKFILE [pins] [-- engine flags]",
+		Short: "Plan, rent, boot, watch and prove: from a model's name to an endpoint that works",
+		Long: `up finds the best plan for MODEL, asks before anything costs, rents the machine, starts the engine, watches it, names the
+cause and tries the next plan when it fails, and ends with an endpoint that was proven by real requests.
+
+Money. --budget (default $2.00) covers everything under one up, failed attempts included: it is reserved before each create.
+The machine ends itself at the budget, after --idle (default 30m) without requests, and at --ttl when one is given (default:
+none). Until its guard has reported, nobody but this program ends it, and Ctrl-C tears it down; after that Ctrl-C once
+leaves it running and says so, twice tears it down and waits for the proof. A machine without a guard inside needs
+--allow-unguarded.
+
+Where. --on runpod (RUNPOD_API_KEY), local (this machine) or rehearsal (a simulator: the same road, nothing rented). Without --on:
+runpod when a key is set, else local when this machine can hold the model.
+
+A second up of a model that runs attaches to it; one that broke off goes on where it died.
+
+Exit status: 0 proven endpoint; 2 usage or unknown model; 3 nothing can serve it; 4 credentials or gated model; 5 no capacity,
+balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed or unguarded; 130 interrupted or detached.`,
+		Example: `  justright up openai/gpt-oss-20b
+  justright up Qwen/Qwen3-8B --gpu "RTX 4090" --budget 5 --ttl 3h --yes -- --max-model-len 16384
+  justright up openai/gpt-oss-20b --on rehearsal --yes`,
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, _ := c.Flags().GetBool("json")
+			var after []string
+			if d := c.ArgsLenAtDash(); d >= 0 {
+				args, after = args[:d], args[d:]
+			}
+			if len(args) != 1 {
+				return problem.New(problem.ExitUsage, "usage", "up takes one model or lock file; %d were given", len(args)).
+					Try("for example", "justright up openai/gpt-oss-20b")
+			}
+			return w.up(c.Context(), args[0], after, f, asJSON)
+		},
+	}
+	fl := c.Flags()
+	f.pins.add(fl)
+	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local or rehearsal")
+	fl.StringVar(&f.budget, "budget", defaultBudget.String(), "most `DOLLARS` that this task may cost, failed attempts included")
+	fl.DurationVar(&f.ttl, "ttl", 0, "longest life of a machine (default: until the budget ends)")
+	fl.DurationVar(&f.idle, "idle", defaultIdle, "the machine ends itself after so long without requests; 0: never")
+	fl.StringVar(&f.maxPrice, "max-price", "", "most `DOLLARS` per hour")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	fl.StringVar(&f.name, "name", "", "`NAME` of the launch (default: from the model)")
+	fl.StringSliceVar(&f.dataCenters, "data-center", nil, "only in these data centers")
+	fl.StringVar(&f.cloud, "cloud", "", "SECURE or COMMUNITY")
+	fl.StringVar(&f.volume, "volume", "", "network volume `ID` that keeps weights and environment; it pins the data center")
+	fl.IntVar(&f.context, "context", 0, "tokens of one request (default: what fits)")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "requests of that length at once")
+	fl.BoolVar(&f.unguarded, "allow-unguarded", false, "also machines that cannot end themselves")
+	fl.BoolVar(&f.online, "online", false, "ask the model hub even when the catalog knows the model")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show what the machine says")
+	return c
+}
+
+// upRequest is what one up was asked for, read and checked.
+type upRequest struct {
+	upFlags
+	budget   money.USD
+	maxPrice money.USD
+	wish     wish
+	asJSON   bool
+}
+
+func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, asJSON bool) error {
+	r, err := w.readUp(ctx, ref, after, f, asJSON)
+	if err != nil {
+		return err
+	}
+	journal, err := w.openJournal(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }()
+	running, err := w.running(ctx, journal, r)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		return w.goOn(ctx, journal, *running, r)
+	}
+	t, err := w.chooseTarget(ctx, f.on, func(t target) error {
+		p := w.plannerFor(t, journal, r.wish, "")
+		_, err := p.Next(ctx, launch.State{AllowUnguarded: true})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.wish.Model.Local && t.rents() {
+		return problem.New(problem.ExitUsage, "local_model", "%s is a directory of this machine, and %s cannot reach it", r.wish.Model.ID, t.word).
+			Because("nothing was created").
+			Try("serve it here", "justright up "+r.wish.Model.ID+" --on local").
+			Try("or give the hub id of the model", "justright up OWNER/NAME")
+	}
+	return w.launchNew(ctx, journal, t, w.plannerFor(t, journal, r.wish, newSecret()), r)
+}
+
+// readUp reads flags and model.
+func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlags, asJSON bool) (upRequest, error) {
+	r := upRequest{upFlags: f, asJSON: asJSON}
+	var err error
+	if r.budget, err = money.Parse(f.budget); err != nil || r.budget <= 0 {
+		return r, problem.New(problem.ExitUsage, "usage", "--budget %q is no amount of dollars", f.budget)
+	}
+	if f.maxPrice != "" {
+		if r.maxPrice, err = money.Parse(f.maxPrice); err != nil || r.maxPrice <= 0 {
+			return r, problem.New(problem.ExitUsage, "usage", "--max-price %q is no amount of dollars", f.maxPrice)
+		}
+		r.wish.MaxPrice = &r.maxPrice
+	}
+	if f.ttl < 0 || f.idle < 0 {
+		return r, problem.New(problem.ExitUsage, "usage", "--ttl and --idle are lengths of time like 3h or 45m")
+	}
+	switch strings.ToUpper(f.cloud) {
+	case "", "SECURE", "COMMUNITY":
+	default:
+		return r, problem.New(problem.ExitUsage, "usage", "--cloud %q is neither SECURE nor COMMUNITY", f.cloud)
+	}
+	facts, err := w.facts()
+	if err != nil {
+		return r, err
+	}
+	if r.wish.Pins, err = f.pins.read(facts); err != nil {
+		return r, err
+	}
+	r.wish.Pins.Flags = after
+	r.wish.Context, r.wish.Concurrency, r.wish.AllowUnguarded = f.context, f.concurrency, f.unguarded
+	r.wish.DataCenters, r.wish.Cloud, r.wish.VolumeID = f.dataCenters, strings.ToUpper(f.cloud), f.volume
+	if locked, err := w.readLock(ref, &r.wish); locked || err != nil {
+		return r, err
+	}
+	r.wish.Model, err = w.lookupModel(ctx, ref, f.online)
+	return r, err
+}
+
+// running finds the launch that a second up of the same model means.
+func (w *World) running(ctx context.Context, journal store.Store, r upRequest) (*store.Task, error) {
+	all, err := journal.Tasks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range liveTasks(all) {
+		if t.Wanted == launch.WantGone || r.on != "" && t.State.Target != r.on {
+			continue
+		}
+		if r.name != "" && t.State.Name == r.name || r.name == "" && t.State.Model == r.wish.Model.ID {
+			if t.State.Model != r.wish.Model.ID {
+				return nil, problem.New(problem.ExitUsage, "name_taken", "a launch called %s runs %s", r.name, t.State.Model).
+					Try("choose another name", "justright up "+r.wish.Model.ID+" --name OTHER")
+			}
+			return &t, nil
+		}
+	}
+	return nil, nil
+}
+
+// launchName makes a name of a model's: "openai/gpt-oss-20b" becomes gpt-oss-20b.
+func launchName(m model.Profile) string {
+	last := strings.ToLower(filepath.Base(strings.TrimRight(m.ID, "/")))
+	var b strings.Builder
+	for _, r := range last {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-' && b.Len() > 0:
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	name := strings.Trim(b.String(), "-")
+	if len(name) > 40 {
+		name = strings.Trim(name[:40], "-")
+	}
+	if name == "" {
+		name = "model"
+	}
+	return name
+}
+
+// freeName is a name that no live launch has.
+func freeName(all []store.Task, name string) string {
+	taken := map[string]bool{}
+	for _, t := range liveTasks(all) {
+		taken[t.State.Name] = true
+	}
+	if !taken[name] {
+		return name
+	}
+	for i := 2; ; i++ {
+		if n := fmt.Sprintf("%s-%d", name, i); !taken[n] {
+			return n
+		}
+	}
+}
+
+// launchNew shows the plans, asks, and starts a task.
+func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, p *planner, r upRequest) error {
+	clock, err := w.clockOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	res, err := p.result(ctx, nil)
+	if err != nil {
+		return err
+	}
+	all, err := journal.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	owner, err := journal.Owner(ctx)
+	if err != nil {
+		return err
+	}
+	name := r.name
+	if name == "" {
+		name = freeName(all, launchName(r.wish.Model))
+	}
+	s := launch.State{
+		ID: newSecret()[:16], Name: name, Model: r.wish.Model.ID, Target: t.word, Owner: owner, Budget: r.budget, TTL: r.ttl, Idle: r.idle,
+		AllowUnguarded: r.unguarded, Wanted: launch.WantRunning, Timing: timingOf(t), Started: clock().UTC(),
+	}
+	sink := w.newSinks(r.asJSON, r.verbose)
+	defer sink.close()
+	begin := report.Event{At: clock(), Begin: &report.Begin{Protocol: 1, Command: "up", Model: s.Model, Target: t.word, Name: name,
+		Budget: s.Budget, Why: t.why}}
+	if !t.rents() {
+		begin.Begin.Budget = 0
+	}
+	_ = sink.Emit(begin)
+	if s.MaxPrice, err = w.agree(ctx, t, p, res, s, r, sink); err != nil {
+		return err
+	}
+	if err := journal.Begin(ctx, s); err != nil {
+		return err
+	}
+	if err := keepWish(ctx, journal, s.ID, r.wish); err != nil {
+		return err
+	}
+	if err := w.makeTaskKey(s.ID, p.key); err != nil {
+		return err
+	}
+	w.keepEvent(ctx, journal, s.ID, begin)
+	return w.drive(ctx, journal, t, p, s.ID, sink, clock)
+}
+
+// timingOf is the saga's timing on a target. A process of this machine is denied by this machine: there is no lag to
+// wait for.
+func timingOf(t target) launch.Timing {
+	d := launch.DefaultTiming()
+	if t.local != nil {
+		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, 200*time.Millisecond, 2*time.Second, 5*time.Second
+	}
+	if t.word == onRehearsal { // our own simulator, whose lists and answers do not lag
+		d.Poll, d.ConfirmAfter, d.ConfirmGap, d.Lookup = 2*time.Second, 3*time.Second, time.Second, 10*time.Second
+	}
+	return d
+}
+
+// agree shows what would be rented and asks. It returns the dearest hour that was agreed to.
+func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Result, s launch.State, r upRequest, sink report.Sink) (money.USD, error) {
+	if res.Conflict != nil || len(res.Plans) == 0 {
+		_, err := p.Next(ctx, s)
+		w.showRefusals(res, sink, r.asJSON)
+		return 0, err
+	}
+	usable := usablePlans(res.Plans, t, s.AllowUnguarded)
+	shown := distinctPlans(usable, 3)
+	w.showPlans(shown, res, sink, r.asJSON)
+	if len(usable) == 0 {
+		return 0, problem.New(problem.ExitLimit, "unguarded", "only machines without a guard could serve %s", s.Model).
+			Because("they start with the image's own entrypoint, so nothing inside ends them; only this program would").
+			Try("allow that", "justright up "+s.Model+" --allow-unguarded")
+	}
+	if !t.rents() {
+		return 0, nil
+	}
+	ceiling := money.USD(0)
+	for _, plan := range shown {
+		if plan.PricePerHour != nil {
+			ceiling = max(ceiling, *plan.PricePerHour)
+		}
+	}
+	if r.maxPrice > 0 {
+		ceiling = r.maxPrice
+	}
+	first := p.proposal(usable[0])
+	if first.Price == 0 {
+		return 0, problem.New(problem.ExitCapacity, "no_price", "the price of %s is not known", first.Summary).
+			Because("nothing is rented without a price")
+	}
+	if err := w.checkBalance(ctx, t, first.Price, s.Budget, sink); err != nil {
+		return 0, err
+	}
+	if r.yes {
+		return ceiling, nil
+	}
+	question := fmt.Sprintf("Rent 1 at $%s/h? It ends itself %s. The next plans, should it fail, cost up to $%s/h.\n"+
+		"Until its guard reports (the first minutes), only this program ends it: if this computer dies then, it costs $%s a day until you run justright down. [y/N] ",
+		first.Price.Cents(), endsItself(s), ceiling.Cents(), (first.Price + first.Disk).For(24*time.Hour).Cents())
+	if !usable[0].Guarded {
+		question = fmt.Sprintf("Rent 1 at $%s/h? It has no guard: only this program ends it, at $%s; if this computer dies, it costs $%s a day until you run justright down. [y/N] ",
+			first.Price.Cents(), s.Budget.Cents(), (first.Price + first.Disk).For(24*time.Hour).Cents())
+	}
+	ok, err := w.ask(question)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, problem.New(problem.ExitLimit, "not_confirmed", "nothing was rented")
+	}
+	return ceiling, nil
+}
+
+// distinctPlans are the best plans of different hardware: what a person chooses between, and what is fallen back to.
+func distinctPlans(plans []solve.Stack, most int) []solve.Stack {
+	var out []solve.Stack
+	seen := map[string]bool{}
+	for _, p := range plans {
+		key := launch.HardwareKey(p) + p.Install
+		if !seen[key] && len(out) < most {
+			seen[key] = true
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func usablePlans(plans []solve.Stack, t target, unguarded bool) []solve.Stack {
+	var out []solve.Stack
+	for _, p := range plans {
+		if p.Guarded || unguarded || !t.rents() {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func endsItself(s launch.State) string {
+	var parts []string
+	if s.Idle > 0 {
+		parts = append(parts, "after "+s.Idle.String()+" without requests")
+	}
+	if s.TTL > 0 {
+		parts = append(parts, "after "+s.TTL.String())
+	}
+	return strings.Join(append(parts, "at $"+s.Budget.Cents()), ", or ")
+}
+
+// ask puts a question to the person at the terminal.
+func (w *World) ask(question string) (bool, error) {
+	if !w.StdinTTY {
+		return false, problem.New(problem.ExitLimit, "not_confirmed", "this costs money and nobody is at the terminal to say yes").
+			Because("%s", strings.TrimSuffix(strings.TrimSpace(question), " [y/N]")).
+			Try("agree beforehand", "justright up ... --yes")
+	}
+	fmt.Fprint(w.Stderr, question)
+	line, err := bufio.NewReader(w.Stdin).ReadString('\n')
+	if err != nil && line == "" {
+		fmt.Fprintln(w.Stderr)
+		return false, nil
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
+
+// signals tells the saga about Ctrl-C (false), hang-up and termination (true).
+func signals(ctx context.Context) (<-chan bool, func()) {
+	raw := make(chan os.Signal, 4)
+	signal.Notify(raw, os.Interrupt, syscall.SIGHUP, syscall.SIGTERM)
+	out := make(chan bool)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case s := <-raw:
+				select {
+				case out <- s != os.Interrupt:
+				case <-ctx.Done():
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, func() { signal.Stop(raw); cancel() }
+}

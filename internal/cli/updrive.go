@@ -1,0 +1,338 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"justright/boot"
+	"justright/catalog"
+	"justright/internal/provider/runpod"
+	"justright/internal/runner"
+	"justright/internal/store"
+	"justright/internal/ui/jsonl"
+	"justright/internal/ui/text"
+	"justright/launch"
+	"justright/money"
+	"justright/problem"
+	"justright/report"
+	"justright/solve"
+)
+
+// newSecret is 128 random bits in hex: an id nobody else has, or a key nobody guesses.
+func newSecret() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its contract
+	return hex.EncodeToString(b[:])
+}
+
+func (w *World) plannerFor(t target, journal store.Store, x wish, key string) *planner {
+	return &planner{w: w, t: t, wish: x, key: key, lessons: func(ctx context.Context) ([]catalog.Lesson, error) {
+		return journal.Lessons(ctx, w.Now())
+	}}
+}
+
+// clockOf is the provider's clock; asking for it also tells whether the key is accepted at all.
+func (w *World) clockOf(ctx context.Context, t target) (func() time.Time, error) {
+	b, ok := t.provider.(billed)
+	if !ok {
+		return w.Now, nil
+	}
+	if _, err := b.Whoami(ctx); err != nil {
+		return nil, providerProblem(err, "RunPod's API at "+t.address)
+	}
+	return runner.ServerClock(ctx, t.provider, w.Now), nil
+}
+
+// sinks are where a stream goes: for people to stderr, for programs to stdout.
+type sinks struct {
+	report.Sink
+	text *text.Sink
+}
+
+func (w *World) newSinks(asJSON, verbose bool) sinks {
+	if asJSON {
+		return sinks{Sink: jsonl.New(w.Stdout)}
+	}
+	t := text.New(w.Stderr, text.Options{
+		TTY: w.StderrTTY, Color: w.StderrTTY && w.Env("NO_COLOR") == "" && w.Env("TERM") != "dumb", Width: w.Width, Verbose: verbose, Now: w.Now,
+	})
+	return sinks{Sink: t, text: t}
+}
+
+func (s sinks) close() {
+	if s.text != nil {
+		_ = s.text.Close()
+	}
+}
+
+// keepEvent stores an event that is not the runner's.
+func (w *World) keepEvent(ctx context.Context, journal store.Store, task string, e report.Event) {
+	if doc, err := json.Marshal(e); err == nil {
+		_ = journal.AppendEvent(context.WithoutCancel(ctx), task, e.At, doc)
+	}
+}
+
+// runConfig is a run of the saga in this process.
+func (w *World) runConfig(journal store.Store, t target, p *planner, sink report.Sink, clock func() time.Time) runner.Config {
+	return runner.Config{
+		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
+		Watcher: watcher{p.wish.Model}, Prover: prover{w, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
+		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"),
+	}
+}
+
+// servedName is the name of the model in the API.
+func servedName(x wish) string {
+	if n, ok := solve.ParseFlags(x.Pins.Flags).Get("served-model-name"); ok && n != "" {
+		return n
+	}
+	return boot.ServedName(x.Model)
+}
+
+// drive runs a task to its end and says how it ended.
+func (w *World) drive(ctx context.Context, journal store.Store, t target, p *planner, task string, sink sinks, clock func() time.Time) error {
+	cfg := w.runConfig(journal, t, p, sink, clock)
+	sig, stop := signals(ctx)
+	defer stop()
+	cfg.Signal = sig
+	s, err := runner.Run(ctx, cfg, task, false)
+	switch {
+	case errors.Is(err, store.ErrLost), errors.Is(err, store.ErrMoved):
+		return w.takenOver(ctx, journal, task, sink)
+	case err != nil:
+		return err
+	}
+	return w.finishUp(ctx, journal, s, p, sink, clock())
+}
+
+// takenOver is the end of a run whose task another process has taken: by down, or by another up.
+func (w *World) takenOver(ctx context.Context, journal store.Store, task string, sink sinks) error {
+	t, err := journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	pr := problem.New(problem.ExitInterrupted, "taken_over", "another process has taken %s over", t.State.Name)
+	if t.Wanted == launch.WantGone {
+		pr = problem.New(problem.ExitInterrupted, "ended_by_down", "%s is being taken down by another command", t.State.Name)
+	}
+	return w.failUp(t.State, pr.Try("see what runs", "justright ps"), sink)
+}
+
+// failUp ends a stream with a problem.
+func (w *World) failUp(s launch.State, pr *problem.Problem, sink sinks) error {
+	if sink.text == nil {
+		_ = sink.Emit(report.Event{At: w.Now(), Problem: pr})
+	}
+	outcome := "failed"
+	if s.End != nil {
+		outcome = s.End.Outcome
+	}
+	_ = sink.Emit(report.Event{At: w.Now(), End: &report.End{Outcome: outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(w.Now())}})
+	if sink.text == nil {
+		return exitStatus(pr.Exit)
+	}
+	return pr
+}
+
+// finishUp says how a run ended.
+func (w *World) finishUp(ctx context.Context, journal store.Store, s launch.State, p *planner, sink sinks, now time.Time) error {
+	if pr := runner.Problem(s); pr != nil {
+		e := report.Event{At: now, End: &report.End{Outcome: s.End.Outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(now)}}
+		w.keepEvent(ctx, journal, s.ID, e)
+		return w.failUp(s, pr, sink)
+	}
+	end := report.End{Outcome: "cancelled", Name: s.Name, Model: s.Model, Spent: s.Spent(now)}
+	if c := s.Current(); c != nil && s.End.Outcome == "ready" {
+		path, err := w.keyFile(s.ID)
+		if err != nil {
+			return err
+		}
+		end.Outcome, end.BaseURL, end.Model, end.KeyFile = "ready", c.BaseURL+"/v1", servedName(p.wish), path
+	}
+	e := report.Event{At: now, End: &end}
+	w.keepEvent(ctx, journal, s.ID, e)
+	_ = sink.Emit(e)
+	if sink.text != nil && end.Outcome == "ready" {
+		fmt.Fprintln(w.Stdout, end.BaseURL)
+	}
+	return nil
+}
+
+// goOn is a second up of a model: it attaches to what runs, or takes up what broke off.
+func (w *World) goOn(ctx context.Context, journal *store.SQLite, t store.Task, r upRequest) error {
+	x, err := readWish(ctx, journal, t.State.ID)
+	if err != nil {
+		return err
+	}
+	key, err := w.readTaskKey(t.State.ID)
+	if err != nil {
+		return err
+	}
+	tg, err := w.targetOf(ctx, t.State)
+	if err != nil {
+		return err
+	}
+	clock, err := w.clockOf(ctx, tg)
+	if err != nil {
+		return err
+	}
+	sink := w.newSinks(r.asJSON, r.verbose)
+	defer sink.close()
+	_ = sink.Emit(report.Event{At: clock(), Begin: &report.Begin{Protocol: 1, Command: "up", Model: t.State.Model, Target: t.State.Target, Name: t.State.Name,
+		Budget: t.State.Budget, Why: "attaching: it is " + t.State.Word()}})
+	p := w.plannerFor(tg, journal, x, key)
+	for {
+		h, _, err := journal.Leaseholder(ctx, t.State.ID)
+		if err == nil && !w.dead(h) {
+			end, ferr := w.followEvents(ctx, journal, t.State.ID, sink)
+			if ferr != nil || end {
+				return w.attached(ctx, journal, t.State.ID, p, sink, ferr)
+			}
+			continue
+		}
+		err = w.drive(ctx, journal, tg, p, t.State.ID, sink, clock)
+		if !errors.Is(err, store.ErrHeld) {
+			return err
+		}
+	}
+}
+
+// followEvents shows what another process stores, until its run ends (true) or it has gone away (false).
+func (w *World) followEvents(ctx context.Context, journal store.Store, task string, sink sinks) (ended bool, err error) {
+	last := int64(0)
+	if old, err := journal.Events(ctx, task, 0, 1<<20); err == nil && len(old) > 0 {
+		last = old[len(old)-1].N
+	}
+	for {
+		evs, err := journal.Events(ctx, task, last, 1000)
+		if err != nil {
+			return false, err
+		}
+		for _, e := range evs {
+			last = e.N
+			ev, err := report.Parse(e.JSON)
+			if err != nil {
+				continue
+			}
+			if ev.End != nil {
+				return true, nil
+			}
+			_ = sink.Emit(ev)
+		}
+		if h, _, err := journal.Leaseholder(ctx, task); err != nil || w.dead(h) {
+			t, err := journal.Task(ctx, task)
+			return err == nil && t.State.End != nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+// attached is the end of an attached stream.
+func (w *World) attached(ctx context.Context, journal store.Store, task string, p *planner, sink sinks, err error) error {
+	if err != nil {
+		return err
+	}
+	t, err := journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	if t.State.End == nil {
+		return w.takenOver(ctx, journal, task, sink)
+	}
+	return w.finishUp(ctx, journal, t.State, p, sink, w.Now())
+}
+
+// checkBalance compares the account's credit with what it burns already and what is about to be added.
+func (w *World) checkBalance(ctx context.Context, t target, price, budget money.USD, sink report.Sink) error {
+	b, ok := t.provider.(billed)
+	if !ok || t.word != onRunPod {
+		return nil
+	}
+	tell := func(level, format string, args ...any) {
+		_ = sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: level, Text: fmt.Sprintf(format, args...)}})
+	}
+	bal, err := b.Balance(ctx)
+	if err != nil {
+		tell("warning", "the balance is not known: %s", err)
+		return nil
+	}
+	burn := money.USD(0)
+	if bal.SpendPerHour != nil {
+		burn = *bal.SpendPerHour
+	}
+	// RunPod rents only with an hour of credit (https://docs.runpod.io/pods/pricing), and what runs already draws on it.
+	if bal.Credit < price+burn {
+		return problem.New(problem.ExitCapacity, "balance", "the account has $%s", bal.Credit.Cents()).
+			Because("it burns $%s/h already, and an hour of this machine costs $%s more", burn.Cents(), price.Cents()).
+			Try("add credit", "https://console.runpod.io/user/billing")
+	}
+	tell("info", "balance $%s, burning $%s/h", bal.Credit.Cents(), burn.Cents())
+	if bal.Credit < budget {
+		tell("warning", "the balance is below the budget: at zero RunPod ends machines by itself")
+	}
+	return nil
+}
+
+// showPlans shows the best plans and the refused candidates.
+func (w *World) showPlans(plans []solve.Stack, res solve.Result, sink report.Sink, asJSON bool) {
+	if asJSON {
+		w.showRefusals(res, sink, true)
+		return
+	}
+	fmt.Fprintln(w.Stderr)
+	printPlanTable(w.Stderr, plans)
+	w.showRefusals(res, sink, false)
+	fmt.Fprintln(w.Stderr)
+}
+
+// showRefusals shows some of the candidates that were refused on paper, images first: those are what people would try.
+func (w *World) showRefusals(res solve.Result, sink report.Sink, asJSON bool) {
+	const most = 4
+	shown := 0
+	say := func(format string, args ...any) {
+		line := fmt.Sprintf(format, args...)
+		if asJSON {
+			_ = sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: "info", Text: line}})
+			return
+		}
+		fmt.Fprintln(w.Stderr, line)
+	}
+	for _, r := range res.Refused {
+		if shown == most {
+			break
+		}
+		if r.Candidate.Image == "" {
+			continue
+		}
+		say("refused  %-36s %s", candidateName(r.Candidate), r.Reason)
+		shown++
+	}
+	for _, r := range res.Refused {
+		if shown == most {
+			break
+		}
+		if r.Candidate.Image != "" {
+			continue
+		}
+		say("refused  %-36s %s", candidateName(r.Candidate), r.Reason)
+		shown++
+	}
+	if n := len(res.Refused) - shown; n > 0 {
+		say("         %d more: justright plan --all", n)
+	}
+}
+
+// inRunPod reports whether this process runs in a pod, whose own key is no account key.
+func (w *World) inRunPod() bool { return runpod.InsidePod(w.Env) }
+
+// readLock reads a lock file where the argument is one.
+func (w *World) readLock(string, *wish) (bool, error) { return false, nil }
