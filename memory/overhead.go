@@ -129,8 +129,11 @@ func resident(u Use, r rules) (span, string) {
 		what += ", host memory of the engine"
 		s.at, s.high = s.at+1.8*GiB, s.high+4*GiB
 	}
+	if r.firstEngine { // it counts whatever else is on the card, the CUDA context first
+		s.at, s.low = s.at+0.5*GiB, s.low+0.3*GiB
+	}
 	if r.firstEngine || !r.known {
-		s.high += 2.5 * GiB // the first engine counts whatever else is on the card
+		s.high += 2.5 * GiB
 	}
 	return s, what
 }
