@@ -100,20 +100,24 @@ func (s *search) conflict(places []place) Conflict {
 
 // mainRefusal is the refusal that most candidates share, the most useful first.
 func (s *search) mainRefusal() (Refusal, bool) {
+	among := s.machine // a machine that refuses what software allows is nearer to a plan
+	if len(among) == 0 {
+		among = s.refused
+	}
 	count := map[string]int{}
-	for _, r := range s.refused {
+	for _, r := range among {
 		count[r.Code]++
 	}
 	best := -1
-	for i, r := range s.refused {
-		if best < 0 || count[r.Code] > count[s.refused[best].Code] {
+	for i, r := range among {
+		if best < 0 || count[r.Code] > count[among[best].Code] {
 			best = i
 		}
 	}
 	if best < 0 {
 		return Refusal{}, false
 	}
-	return s.refused[best], true
+	return among[best], true
 }
 
 // label is one thing the user fixed, with how to leave it out.

@@ -228,13 +228,15 @@ func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bo
 		if !img.Python.IsZero() && !c.release.Python.IsZero() && !c.release.Python.Contains(img.Python) || img.Python.IsZero() {
 			continue
 		}
-		if !strings.HasPrefix(img.Repository, "runpod/") || !img.Glibc.IsZero() && img.Glibc.Compare(c.variant.Glibc) < 0 {
+		if !img.Glibc.IsZero() && img.Glibc.Compare(c.variant.Glibc) < 0 {
 			continue
 		}
 		if !host.IsZero() && gate.Compare(host) > 0 {
 			continue
 		}
-		if !found || host.IsZero() && gate.Compare(s.gate(best)) < 0 {
+		dedicated, bestDedicated := strings.HasPrefix(img.Repository, "runpod/"), strings.HasPrefix(best.Repository, "runpod/")
+		switch {
+		case !found, dedicated && !bestDedicated, dedicated == bestDedicated && host.IsZero() && gate.Compare(s.gate(best)) < 0:
 			best, found = img, true
 		}
 	}

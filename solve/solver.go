@@ -26,6 +26,7 @@ type search struct {
 	plans   []made
 	found   map[string]bool // place and install that already have a plan
 	refused []Refusal
+	machine []Refusal       // those that a machine decides
 	seen    map[string]bool // refusals by candidate
 	weights map[string]bool // cards on which the weights alone are too many
 }
@@ -47,12 +48,13 @@ func (j *Judger) Solve(r Request) Result {
 		s.plansFor(p, choices)
 	}
 	s.rank()
-	s.telling()
-	out := Result{Refused: s.refused}
+	var out Result
 	if len(s.plans) == 0 {
 		c := s.conflict(places)
 		out.Conflict = &c
 	}
+	s.telling()
+	out.Refused = s.refused
 	if !r.All && len(s.plans) > bestFew {
 		s.plans = s.plans[:bestFew]
 	}
@@ -153,7 +155,10 @@ func (s *search) plansFor(p place, choices []engineChoice) {
 		s.plans = append(s.plans, made{plan, p, c})
 	}
 	if !have["wheels"] && !have["image"] && lastRefusal != nil {
-		s.refuse(lastChoice, p.name(), *lastRefusal)
+		before := len(s.refused)
+		if s.refuse(lastChoice, p.name(), *lastRefusal); len(s.refused) > before {
+			s.machine = append(s.machine, s.refused[before])
+		}
 	}
 }
 

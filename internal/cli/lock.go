@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"justright/boot"
+	"justright/internal/ociregistry"
 	"justright/internal/pyindex"
 	"justright/model"
 	"justright/problem"
@@ -161,8 +162,8 @@ func sameVersion(have, want version.PEP440) bool {
 }
 
 // imageDigest asks the image's registry what the tag means now.
-func (w *World) imageDigest(context.Context, string) (string, error) {
-	return "", fmt.Errorf("no registry was asked")
+func (w *World) imageDigest(ctx context.Context, ref string) (string, error) {
+	return ociregistry.New(w.Transport).Digest(ctx, ref)
 }
 
 // resolveAll asks uv, where it is installed, for every package with its hashes; empty when it is not or cannot.
