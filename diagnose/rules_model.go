@@ -197,7 +197,7 @@ func packageMissing(h *hit) (Code, tier) {
 }
 
 var modelRules = []rule{
-	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this|does not recognize this architecture|unrecognized configuration class|does not support model type", and: "model type|configuration class", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
+	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this|does not recognize this architecture|does not support model type", and: "model type", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
 	{code: UnknownModelType, tier: root, lits: "keyerror: '", before: "config_mapping[|configuration_auto.py|autoconfig.from_pretrained", re: regexp.MustCompile(`keyerror: '[\w-]+'`), source: srcTF},
 	{code: UnknownModelType, tier: soft, lits: "keyerror: '", re: regexp.MustCompile(`keyerror: '(?:qwen|llama|gemma|glm|chatglm|gpt_oss|mistral|mixtral|ministral|deepseek|phi|kimi|minimax|hunyuan|ernie|granite|falcon|olmo|exaone|internlm|internvl|nemotron|cohere|command|step|seed_oss|bailing|longcat|mimo|smollm|baichuan|dbrx|jamba|mamba|starcoder|minicpm|molmo|pixtral|llava|whisper|apertus|arcee|lfm|dots|grok|yi|solar|aya|ovis|idefics)[a-z0-9_]*'`)},
 	{code: UnknownModelType, tier: soft, lits: "unknown model type|unsupported model type|model type not supported"},
@@ -208,7 +208,7 @@ var modelRules = []rule{
 	{code: GatedRepo, tier: root, lits: "cannot access gated repo|gatedrepoerror|trying to access a gated repo|by the repo's authors|awaiting a review from the repo|is restricted and you are not in the authorized|must have access to it and be authenticated|you must be authenticated to access it|access to this model is restricted", source: srcHF},
 	{code: GatedRepo, tier: root, lits: "access to model ", and: "is restricted"},
 	{code: GatedRepo, tier: root, lits: "403 client error|403 forbidden", and: "huggingface.co|hf.co/"},
-	{code: HFUnauthorized, tier: soft, lits: "401 client error|401 unauthorized|invalid username or password|invalid credentials in authorization|illegal header value b'bearer|invalid user token|token is expired|user access token|token is not valid", and: "huggingface|hub|hf_token|bearer|token|username", not: "gated|http/1.1\" 401|not a valid model identifier|read access", source: "https://github.com/vllm-project/vllm/issues/20350"},
+	{code: HFUnauthorized, tier: soft, lits: "401 client error|401 unauthorized|invalid username or password|invalid credentials in authorization|illegal header value b'bearer|invalid user token|token is expired|user access token|token is not valid", and: "huggingface|hub|hf_token|bearer|token|username", not: "gated|http/1.1\" 401|not a valid model identifier|read access", source: "https://github.com/vllm-project/vllm/issues/20350", refine: unauthorized},
 	{code: RepoNotFound, tier: root, lits: "is not a valid model identifier|repository not found for url|repositorynotfounderror|invalid repository id or local directory|revisionnotfounderror|revision not found for url|invalid rev id", source: srcHF, refine: repoMissing},
 	{code: RepoNotFound, tier: soft, lits: "404 client error", and: "huggingface", not: "entry not found|entrynotfound|adapter_config|generation_config|tokenizer_config|chat_template"},
 	{code: InvalidModelPath, tier: root, lits: "repo id must be in the form|repo id must use alphanumeric|hfvalidationerror|incorrect path_or_model_id|repo_name' or 'namespace/repo_name'", source: srcHF},
@@ -224,6 +224,14 @@ var modelRules = []rule{
 	{code: HarmonyVocabDownload, tier: root, lits: "harmonyerror|error downloading or loading vocab|failed to download or load vocab|hash mismatch: computed|openaipublic.blob.core.windows.net", and: "vocab|hash mismatch|harmonyerror|openaipublic", source: "https://github.com/openai/harmony/issues/95"},
 	{code: ContextExceedsModel, tier: root, lits: "is greater than the derived", and: "max_model_len|context_length|context length", source: srcVLLM},
 	{code: ContextExceedsModel, tier: root, lits: "user-specified max_model_len|user-specified context_length"},
+}
+
+// unauthorized tells a refused token from none at all for a model whose owner gates it: those are known by name.
+func unauthorized(h *hit) (Code, tier) {
+	if hasAny(h.near, "/meta-llama/|/google/gemma|/mistralai/|/bigcode/|/stabilityai/|/black-forest-labs/|/codellama/") {
+		return GatedRepo, soft
+	}
+	return HFUnauthorized, soft
 }
 
 // repoMissing keeps a path that is not there apart from a name the hub does not know.
