@@ -64,6 +64,16 @@ var images = sync.OnceValue(func() *imageTable {
 	return &t
 })
 
+// How tags of well-known images name Python and CUDA.
+var (
+	tagPython      = regexp.MustCompile(`py(3\.\d+)`)
+	tagCUDADotted  = regexp.MustCompile(`(?:^|cuda|cu)(1[1-9])\.(\d+)`)
+	tagCUDAShort   = regexp.MustCompile(`cu(1[1-9])(\d)`)
+	tagPythonFirst = regexp.MustCompile(`^(3\.\d+)`)
+	tagCUDAOld     = regexp.MustCompile(`cuda(\d+)\.(\d+)\.\d+`)
+	tagCUDANew     = regexp.MustCompile(`cu(?:da)?(1[1-9])(\d)\d`)
+)
+
 // splitRef cuts an image reference into repository and tag; a digest counts as a tag.
 func splitRef(ref string) (repo, tag string) {
 	if r, d, ok := strings.Cut(ref, "@"); ok {
@@ -94,22 +104,22 @@ func DescribeImage(ref string) Image {
 			img.vllm(r, t.Latest["vllm/vllm-openai"])
 		case "runpod":
 			img.setCUDA(runpodTagCUDA(tag))
-			if m := regexp.MustCompile(`py(3\.\d+)`).FindStringSubmatch(tag); m != nil {
+			if m := tagPython.FindStringSubmatch(tag); m != nil {
 				img.Python = m[1]
 			}
 			if strings.Contains(tag, "ubuntu2404") {
 				img.OS = "Ubuntu 24.04"
 			}
 		case "cuda":
-			if m := regexp.MustCompile(`(?:^|cuda|cu)(1[1-9])\.(\d+)`).FindStringSubmatch(tag); m != nil {
+			if m := tagCUDADotted.FindStringSubmatch(tag); m != nil {
 				img.setCUDA(m[1] + "." + m[2])
-			} else if m := regexp.MustCompile(`cu(1[1-9])(\d)`).FindStringSubmatch(tag); m != nil {
+			} else if m := tagCUDAShort.FindStringSubmatch(tag); m != nil {
 				img.setCUDA(m[1] + "." + m[2])
 			}
 		case "plain":
 			if img.Python == "tag" {
 				img.Python = "3.12"
-				if m := regexp.MustCompile(`^(3\.\d+)`).FindStringSubmatch(tag); m != nil {
+				if m := tagPythonFirst.FindStringSubmatch(tag); m != nil {
 					img.Python = m[1]
 				}
 			}
@@ -153,10 +163,10 @@ func (img *Image) vllm(r imageRule, latest string) {
 
 // runpodTagCUDA reads the CUDA version out of a tag of RunPod's own images, new form (cu1281) or old (cuda12.1.1).
 func runpodTagCUDA(tag string) string {
-	if m := regexp.MustCompile(`cuda(\d+)\.(\d+)\.\d+`).FindStringSubmatch(tag); m != nil {
+	if m := tagCUDAOld.FindStringSubmatch(tag); m != nil {
 		return m[1] + "." + m[2]
 	}
-	if m := regexp.MustCompile(`cu(?:da)?(1[1-9])(\d)\d`).FindStringSubmatch(tag); m != nil {
+	if m := tagCUDANew.FindStringSubmatch(tag); m != nil {
 		return m[1] + "." + m[2]
 	}
 	return ""

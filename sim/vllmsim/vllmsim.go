@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -192,3 +193,17 @@ func (e *Engine) models(w http.ResponseWriter, _ *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": data})
 }
+
+// Activity is what a watcher of /metrics sees: a mark that changes with every finished request, and whether one is under
+// way.
+func (e *Engine) Activity() (mark string, busy bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, v := range e.stats.success {
+		n += v
+	}
+	return itoa(n) + "/" + itoa(e.stats.promptTokens) + "/" + itoa(e.stats.outTokens), e.stats.running > 0
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
