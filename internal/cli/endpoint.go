@@ -46,11 +46,10 @@ type knownEndpoint struct {
 	Task     string     // the journal's id; empty for a bare address
 }
 
-// endpointOf turns URL or NAME of the command line into an endpoint. What has a slash, a dot or a colon is an
-// address; else the journal is asked.
+// endpointOf turns URL or NAME of the command line into an endpoint.
 func (w *World) endpointOf(ctx context.Context, arg string, f endpointFlags) (probe.Endpoint, knownEndpoint, error) {
 	var k knownEndpoint
-	if strings.ContainsAny(arg, "/:.") {
+	if isAddress(arg) {
 		base, err := probe.ParseBaseURL(arg)
 		if err != nil {
 			return probe.Endpoint{}, k, problem.New(problem.ExitUsage, "bad_address", "%s", err).

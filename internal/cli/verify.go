@@ -134,6 +134,11 @@ func (w *World) verify(ctx context.Context, arg string, o verifyOptions, asJSON 
 			return err
 		}
 	}
+	if known.Task != "" {
+		if err := w.saveProof(ctx, known.Task, doc.Proof); err != nil {
+			return err
+		}
+	}
 	return w.finishProof(doc, asJSON, false)
 }
 

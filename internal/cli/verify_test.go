@@ -12,12 +12,23 @@ import (
 	"time"
 
 	"justright/internal/probe"
+	"justright/internal/store"
+	"justright/launch"
+	"justright/money"
 	"justright/sim/vllmsim"
+	"justright/solve"
 )
 
 // runCLI runs one command line in a world of its own and returns its status and streams.
 func runCLI(t *testing.T, dir string, env map[string]string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	if env["JUSTRIGHT_STATE_DIR"] == "" {
+		e := map[string]string{"JUSTRIGHT_STATE_DIR": t.TempDir()}
+		for k, v := range env {
+			e[k] = v
+		}
+		env = e
+	}
 	var out, errs bytes.Buffer
 	status = Main(context.Background(), World{
 		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, Dir: dir,
@@ -114,6 +125,81 @@ func TestVerifyDocumentAndReport(t *testing.T) {
 	var doc verifyDocument
 	if err := json.Unmarshal([]byte(stdout), &doc); err != nil || !strings.Contains(strings.Join(doc.Changed, "\n"), "chat: passed, now did not apply") {
 		t.Errorf("%v\n%s", err, stdout)
+	}
+}
+
+func TestIsAddress(t *testing.T) {
+	for arg, want := range map[string]bool{
+		"https://h": true, "http://127.0.0.1:8000/v1": true, "127.0.0.1:8000": true, "localhost": true, "localhost:80/v1": true, "10.0.0.1": true,
+		"h.example:8000": true, "[::1]:8000": true, "qwen2.5-0.5b": false, "Qwen/Qwen2.5-0.5B": false, "gpt-oss-20b": false, "a/b:c": false,
+	} {
+		if isAddress(arg) != want {
+			t.Errorf("%q: %v", arg, !want)
+		}
+	}
+}
+
+// TestVerifyLaunch proves a launch by its name: address, key, promises and the engine's own word come from the journal.
+func TestVerifyLaunch(t *testing.T) {
+	url := serveEngine(t, vllmsim.Options{Key: "sk-launch"})
+	dir := t.TempDir()
+	env := map[string]string{"JUSTRIGHT_STATE_DIR": dir, "HOME": dir, "HF_HUB_OFFLINE": "1"}
+	s, err := store.OpenSQLite(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := s.Owner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := launch.State{ID: "task1", Name: "tiny-1", Model: "openai/gpt-oss-20b", Owner: owner, Wanted: launch.WantRunning, Attempts: []launch.Attempt{
+		{ID: "dead", Phase: launch.Removed, BaseURL: "http://127.0.0.1:1"},
+		{ID: "alive", Phase: launch.Ready, PodID: "p1", BaseURL: url + "/", Price: money.Dollar / 2, Stack: &solve.Stack{Context: 4096,
+			Engine: solve.Engine{Name: "vllm"}, Argv: []string{"vllm", "serve", "openai/gpt-oss-20b", "--served-model-name", "tiny"}}},
+	}}
+	if err := s.Begin(t.Context(), st); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendLog(t.Context(), "alive", []launch.LogLine{{ID: "1", Source: "container", Text: "INFO 11-25 [model.py:547] Resolved architecture: WrongForCausalLM"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w := World{Dir: dir, Env: func(k string) string { return env[k] }, Now: time.Now}
+	if err := w.makeTaskKey("task1", "sk-launch"); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := runCLI(t, dir, env, "verify", "tiny-1", "--json")
+	var p probe.Proof
+	if err := json.Unmarshal([]byte(stdout), &p); err != nil {
+		t.Fatalf("%v\n%s%s", err, stdout, stderr)
+	}
+	failed := map[string]bool{}
+	for _, c := range p.Checks {
+		if !c.Passed {
+			failed[c.Name] = true
+		}
+	}
+	if status != 6 || p.BaseURL != url || !failed["architecture"] || len(failed) != 2 || !failed["other-doors"] || p.Measured.HourlyPrice == nil {
+		t.Errorf("status %d, failed %v\n%s", status, failed, stdout)
+	}
+	j, err := w.openJournal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := j.Proof(t.Context(), "task1"); err != nil || !strings.Contains(string(raw), `"justright/proof/1"`) || strings.Contains(string(raw), "sk-launch") {
+		t.Errorf("the journal's proof: %v %s", err, raw)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, _ = runCLI(t, dir, env, "bench", "tiny-1", "--json", "--requests", "2", "--concurrency", "1", "--max-tokens", "4"); status != 0 ||
+		!strings.Contains(stdout, `"price_per_hour": "0.50"`) {
+		t.Errorf("bench: status %d\n%s", status, stdout)
+	}
+	if status, _, stderr = runCLI(t, dir, env, "verify", "other"); status != 2 || !strings.Contains(stderr, "running: tiny-1") {
+		t.Errorf("unknown name: status %d\n%s", status, stderr)
 	}
 }
 

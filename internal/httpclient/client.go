@@ -159,7 +159,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 func (c *Client) Stream(ctx context.Context, r Request) (*http.Response, error) {
 	var res *http.Response
 	err := c.repeat(ctx, r, func() error {
-		hr, err := c.send(ctx, r)
+		hr, err := c.send(ctx, r) //nolint:bodyclose // the caller closes it, as Stream says
 		if err != nil {
 			return err
 		}

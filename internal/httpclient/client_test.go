@@ -189,7 +189,7 @@ func TestTimeoutAndCancel(t *testing.T) {
 
 func TestUserAgentAndBearer(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.UserAgent(), " ", r.Header.Get("Authorization"))
+		_, _ = io.WriteString(w, r.UserAgent()+" "+r.Header.Get("Authorization"))
 	}))
 	defer s.Close()
 	r, err := httpclient.New(httpclient.Options{}).Do(t.Context(), httpclient.Request{URL: s.URL, Bearer: httpclient.NewSecret("rpa_1")})

@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,7 +51,7 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	say := func(code int, body string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		fmt.Fprint(w, body)
+		_, _ = io.WriteString(w, body)
 	}
 	guarded := strings.HasPrefix(r.URL.Path, "/v1") || (e.guardAll && r.URL.Path != "/health")
 	if e.key != "" && !e.deaf && guarded && r.Header.Get("Authorization") != "Bearer "+e.key {
@@ -165,8 +166,8 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 			return
 		}
 		raw, _ := json.Marshal(p)
-		fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":%s}}]}\n\n", raw)
+		_, _ = fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":%s}}]}\n\n", raw)
 		w.(http.Flusher).Flush()
 	}
-	fmt.Fprintf(w, "data: {\"choices\":[],%s}\n\ndata: [DONE]\n\n", usage)
+	_, _ = fmt.Fprintf(w, "data: {\"choices\":[],%s}\n\ndata: [DONE]\n\n", usage)
 }

@@ -138,7 +138,7 @@ func skip(format string, a ...any) verdict {
 // extra makes a verdict informational.
 func (v verdict) extra() verdict { v.required = false; return v }
 
-func (p *prover) check(name string, f func() verdict) verdict {
+func (p *prover) check(name string, f func() verdict) {
 	start := p.e.Now()
 	v := f()
 	c := Check{Name: name, Passed: v.passed, Detail: v.detail, Required: v.required, Applies: v.applies, Seconds: seconds(p.e.Now().Sub(start))}
@@ -146,7 +146,6 @@ func (p *prover) check(name string, f func() verdict) verdict {
 	if p.o.Each != nil {
 		p.o.Each(c)
 	}
-	return v
 }
 
 // run asks in the order in which an answer makes the next question meaningful.

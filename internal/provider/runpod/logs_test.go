@@ -281,7 +281,7 @@ func TestLogsEnd(t *testing.T) {
 		}
 		return nil
 	})
-	if err != boom || n != 3 {
+	if !errors.Is(err, boom) || n != 3 {
 		t.Errorf("err = %v after %d lines, want the caller's own error after 3", err, n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
