@@ -30,6 +30,10 @@ type Architecture struct {
 	// OnBackend says which releases serve it through the Transformers modeling backend.
 	OnBackend Timeline
 
+	// StillListed is the last release whose registry names the class although a later one says that it served it no more; zero
+	// when there is no such release.
+	StillListed version.PEP440
+
 	registeredSource, removedSource string
 	read                            string
 }
@@ -50,6 +54,7 @@ type archJSON struct {
 	Until   string   `json:"until,omitempty"`
 	Config  Timeline `json:"config,omitempty"`
 	Example string   `json:"example,omitempty"`
+	Listed  string   `json:"listed,omitempty"`  // the name outlived its class up to this release
 	Backend any      `json:"backend,omitempty"` // a Timeline, or one span as a pair
 	Source  int      `json:"s"`
 	Removed *int     `json:"r,omitempty"`
@@ -68,7 +73,7 @@ func parseArchitectures(data []byte) (archSection, error) {
 		if len(a.In) == 0 {
 			return archSection{}, fmt.Errorf("architecture %s: registered in no release", name)
 		}
-		for _, v := range []string{a.Min, a.Max, a.Until} {
+		for _, v := range []string{a.Min, a.Max, a.Until, a.Listed} {
 			if v == "" {
 				continue
 			}
@@ -95,6 +100,7 @@ func (s *Snapshot) Architecture(name string) (Architecture, bool) {
 		a.MaxUntil.UnmarshalText([]byte(j.Until))      //nolint:errcheck // as above
 	}
 	a.OnBackend = backendOf(j.Backend)
+	a.StillListed.UnmarshalText([]byte(j.Listed)) //nolint:errcheck // parsed when the section was read
 	if j.Removed != nil {
 		a.removedSource = sec.src[*j.Removed]
 	}
@@ -169,6 +175,9 @@ func (a *Architecture) Fact() Fact {
 	first, last := a.Registered.First(), a.Registered.Last()
 	f := Fact{ID: FactID("vllm/architectures/" + a.Name), Standing: Derived, Date: a.read,
 		Statement: fmt.Sprintf("vLLM registers %s in %s", a.Name, a.Registered)}
+	if !a.StillListed.IsZero() {
+		f.Statement += fmt.Sprintf("; the name is still listed up to %s, and later releases call %s the last that served it", a.StillListed, last)
+	}
 	f.Source = strings.NewReplacer("{first}", first.String(), "{last}", last.String()).Replace(a.registeredSource)
 	if !last.IsZero() && a.removedSource != "" {
 		f.Source += "; " + strings.ReplaceAll(a.removedSource, "{last}", last.String())

@@ -233,7 +233,12 @@ func (e *Editor) addNames(r Reading, prev version.PEP440) {
 	extend(backend, r.OnBackend, r.Version, prev)
 	first := e.archSource("PyPI wheels of vllm, read " + r.Read + ": vllm/model_executor/models/registry.py (first release that lists it is {first})")
 	for n, last := range r.Removed {
-		registered[n] = capAt(registered[n], last)
+		before := registered[n]
+		registered[n] = capAt(before, last)
+		if a, ok := e.archs.Architectures[n]; ok && registered[n].Last().Compare(before.Last()) != 0 {
+			a.Listed = before.Last().String()
+			e.archs.Architectures[n] = a
+		}
 	}
 	for n, t := range registered {
 		if len(t) == 0 {

@@ -123,7 +123,7 @@ var (
 
 // flags reads the names given to add_argument, and the fields of the FrontendArgs dataclasses, which become flags.
 func flags(args, cli string) []string {
-	var out []string
+	out := []string{"--help"} // argparse's own
 	for _, src := range []string{args, cli} {
 		for _, m := range addArgument.FindAllStringSubmatch(withoutComments(src), -1) {
 			for _, f := range quotedFlag.FindAllStringSubmatch(m[1], -1) {

@@ -154,4 +154,4 @@ func parseBytes(text string) (int64, error) {
 }
 
 // facts returns the snapshot of this world.
-func (w *World) facts() (*catalog.Snapshot, error) { return catalog.Embedded() }
+func (w *World) facts() (*catalog.Snapshot, error) { return w.loadCatalog() }

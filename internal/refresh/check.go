@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -137,7 +138,7 @@ func (k *comparison) architectures(v version.PEP440, listed []string) {
 	for _, name := range listed {
 		a, ok := k.snap.Architecture(name)
 		k.out.Claims++
-		if !ok || a.Registered.At(v) != catalog.Present {
+		if stale := !a.StillListed.IsZero() && v.Compare(a.StillListed) <= 0; !ok || a.Registered.At(v) != catalog.Present && !stale {
 			f := a.Fact()
 			if !ok {
 				f = catalog.Fact{ID: catalog.FactID("vllm/architectures/" + name), Statement: "the catalog does not know " + name}
@@ -212,6 +213,9 @@ func (r *run) checkTransformers(ctx context.Context, out *Checked, o CheckOption
 	})
 }
 
+// draftClass matches helpers of speculative decoding, which name the model they help as their example.
+var draftClass = regexp.MustCompile(`Eagle|MTP|DFlash|Draft|Medusa|Speculator|DSpark|Assistant`)
+
 // recipeLies names the published recipes whose minimum version does not register the model's class. They are reported facts, and the
 // artefact wins.
 func recipeLies(snap *catalog.Snapshot) []Lie {
@@ -219,10 +223,9 @@ func recipeLies(snap *catalog.Snapshot) []Lie {
 	for _, name := range snap.Architectures() {
 		a, _ := snap.Architecture(name)
 		id := strings.ToLower(a.Example)
-		if id == "" || a.Registered.First().IsZero() {
+		if id == "" || a.Registered.First().IsZero() || draftClass.MatchString(name) {
 			continue
 		}
-		// Draft and MTP classes name the same example: the model itself came first.
 		if other, taken := snap.Architecture(classOf[id]); !taken || a.Registered.First().Compare(other.Registered.First()) < 0 {
 			classOf[id] = name
 		}

@@ -103,7 +103,7 @@ func future(t *testing.T, snap *catalog.Snapshot) *indexsim.Index {
 		}
 	}
 	flags, _ := snap.NamesIn(catalog.FlagNames, newest.Version)
-	flags = slices.DeleteFunc(append(flags, "--brand-new"), func(s string) bool { return s == "--seed" || s == "--host" || s == "--api-key" })
+	flags = slices.DeleteFunc(append(flags, "--brand-new"), func(s string) bool { return s == "--seed" || s == "--host" || s == "--api-key" || s == "--help" })
 	x := indexsim.New(indexsim.Faults{})
 	x.Add("vllm", wheelFile("vllm", "99.0.0", "cp38-abi3-manylinux_2_31_x86_64", vllmWheel("99.0.0", classes, flags, []string{"hermes", "brandnew"})),
 		indexsim.File{Name: "vllm-99.0.0.tar.gz", Content: indexsim.Sdist("vllm-99.0.0", map[string]string{".buildkite/release-pipeline.yaml": pipeline})})
