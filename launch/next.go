@@ -208,7 +208,14 @@ func (m *saga) fail(a *Attempt, cause, detail string, fatal bool) {
 		return
 	}
 	a.Phase, a.NextAt, a.Asked, a.Denials, a.Tries = Saving, m.now, false, 0, 0
-	m.tell(a, "failed", cause+": "+detail)
+	switch {
+	case m.s.Wanted == WantGone:
+		m.tell(a, "ending", cause)
+	case detail == "":
+		m.tell(a, "failed", cause)
+	default:
+		m.tell(a, "failed", cause+": "+detail)
+	}
 }
 
 func (m *saga) interrupted(e Interrupted) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"justright/internal/runner"
+	"justright/launch"
 	"justright/problem"
 )
 
@@ -32,6 +34,10 @@ type World struct {
 	StdoutTTY bool
 	StderrTTY bool
 	Width     int // of the terminal; 0 when there is none
+
+	// For tests of this package: how patient the saga is, and where a run is killed. nil: as shipped.
+	timing *launch.Timing
+	trap   func(runner.Point, launch.Effect) bool
 }
 
 // Main runs one command and returns its exit status.

@@ -170,7 +170,7 @@ func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner
 		a.Price, a.Confirmed = *o.in.PricePerHour, *o.in.PricePerHour
 	}
 	s := launch.State{
-		ID: newSecret()[:16], Name: "orphan-" + o.in.ID, Target: o.target.word, Owner: owner, Wanted: launch.WantRunning, Timing: timingOf(o.target),
+		ID: newSecret()[:16], Name: "orphan-" + o.in.ID, Target: o.target.word, Owner: owner, Wanted: launch.WantRunning, Timing: w.timingOf(o.target),
 		Started: a.Created, Attempts: []launch.Attempt{a}, NoNext: true,
 		Verdict: &launch.Stop{Outcome: "failed", Exit: problem.ExitNotProven, Code: "orphan", Reason: "found without a launch"},
 	}
@@ -247,7 +247,7 @@ type downSink struct {
 func (d downSink) Emit(e report.Event) error {
 	var err error
 	switch {
-	case e.State != nil && e.State.State == "failed":
+	case e.State != nil && e.State.State == "ending":
 		_, err = fmt.Fprintf(d.w.Stderr, "%s: deleting %s, then asking until the provider denies it twice\n", d.name, e.State.ID)
 	case e.State != nil && (e.State.State == "gone" || e.State.State == "open" || e.State.State == "duplicate"):
 		_, err = fmt.Fprintf(d.w.Stderr, "%s: %s %s %s\n", d.name, e.State.State, e.State.ID, e.State.Detail)

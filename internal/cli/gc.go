@@ -77,6 +77,9 @@ func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
 			failed = errors.Join(failed, err)
 		}
 	}
+	if !dry {
+		w.gcBills(ctx, journal, tasks, &doc)
+	}
 	for _, o := range seen.orphans {
 		f := gcFinding{Kind: "orphan", ID: o.in.ID, Name: o.in.Name, Did: "nothing", Text: "made from this journal and in no launch of it"}
 		if !dry {
@@ -177,6 +180,25 @@ func (w *World) settleTask(ctx context.Context, journal *store.SQLite, t store.T
 		return nil // it lives on, and is known again
 	}
 	return err
+}
+
+// gcBills replaces the estimates of what is over by the provider's own figures.
+func (w *World) gcBills(ctx context.Context, journal *store.SQLite, tasks []store.Task, doc *gcDocument) {
+	for _, t := range tasks {
+		if !t.State.Over() || !receiptOf([]launch.State{t.State}, w.Now()).Estimate {
+			continue
+		}
+		tg, err := w.targetOf(ctx, t.State)
+		if err != nil {
+			continue
+		}
+		left, err := runner.Reconcile(ctx, w.runConfig(journal, tg, w.plannerFor(tg, journal, wish{}, ""), nil, w.Now), t.State.ID)
+		if err != nil {
+			doc.Notes = append(doc.Notes, fmt.Sprintf("the bill of %s: %s", t.State.Name, err))
+		} else if left > 0 {
+			doc.Notes = append(doc.Notes, fmt.Sprintf("%s: the provider has not billed all of it yet; amounts are estimates", t.State.Name))
+		}
+	}
 }
 
 // gcLeftovers names what bills without a launch: stopped pods of ours, and the account's volumes.

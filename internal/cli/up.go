@@ -260,7 +260,7 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	}
 	s := launch.State{
 		ID: newSecret()[:16], Name: name, Model: r.wish.Model.ID, Target: t.word, Owner: owner, Budget: r.budget, TTL: r.ttl, Idle: r.idle,
-		AllowUnguarded: r.unguarded, Wanted: launch.WantRunning, Timing: timingOf(t), Started: clock().UTC(),
+		AllowUnguarded: r.unguarded, Wanted: launch.WantRunning, Timing: w.timingOf(t), Started: clock().UTC(),
 	}
 	sink := w.newSinks(r.asJSON, r.verbose)
 	defer sink.close()
@@ -288,7 +288,10 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 
 // timingOf is the saga's timing on a target. A process of this machine is denied by this machine: there is no lag to
 // wait for.
-func timingOf(t target) launch.Timing {
+func (w *World) timingOf(t target) launch.Timing {
+	if w.timing != nil {
+		return *w.timing
+	}
 	d := launch.DefaultTiming()
 	if t.local != nil {
 		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, 200*time.Millisecond, 2*time.Second, 5*time.Second

@@ -3,10 +3,22 @@ package runner
 import (
 	"context"
 	"errors"
+	"time"
 
 	"justright/internal/store"
 	"justright/launch"
+	"justright/money"
 )
+
+// billLag is how long after a machine's end its bill is taken to be complete: RunPod deducts every five minutes
+// (https://docs.runpod.io/accounts-billing/billing).
+const billLag = 10 * time.Minute
+
+// settledBill reports whether a provider's figure is the last word: late enough, or what we expect within two per cent.
+func settledBill(a launch.Attempt, cost money.USD, now time.Time) bool {
+	d := cost - a.Cost
+	return now.Sub(a.Stopped) >= billLag || d <= a.Cost/50 && d >= -a.Cost/50
+}
 
 // Reconcile replaces the estimates of a task's settled attempts by the provider's own figures, as far as it has them.
 // It returns how many estimates are left.
@@ -34,7 +46,7 @@ func Reconcile(ctx context.Context, cfg Config, task string) (left int, err erro
 			continue
 		}
 		cost, known, berr := b.BilledFor(ctx, a.PodID, a.Created)
-		if berr != nil || !known {
+		if berr != nil || !known || !settledBill(a, cost, now) {
 			left++
 			continue
 		}
