@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"bytes"
+	"regexp"
 	"strconv"
 )
 
@@ -185,9 +186,7 @@ func levelAt(lower []byte, col int) logLevel {
 		col = len(lower)
 	}
 	for _, w := range levelWords {
-		if w.level == levelQuiet {
-			heads += countLogHeads(lower, w.word)
-		}
+		heads += countLogHeads(lower, w.word)
 		if i := bytes.LastIndex(lower[:col], []byte(w.word)); i > at && wordStart(lower, i, w.word) {
 			nearest, at = w.level, i
 		}
@@ -197,11 +196,20 @@ func levelAt(lower []byte, col int) logLevel {
 			}
 		}
 	}
-	if head != levelNone && heads <= 1 && len(lower) < 1500 {
+	if i := bytes.LastIndex(lower[:col], []byte("received request ")); i >= 0 && countLogHeads(lower[i:col], "error ") == 0 {
+		return levelQuiet // what a user wrote
+	}
+	if head != levelNone && heads <= 1 && len(lower) < 1500 && (nearest == head || !hasAny(lower[:col], "file \"|raise |traceback")) {
 		return head
+	}
+	if at >= 0 && datedHead.Match(lower[at:col]) {
+		return levelNone // another record began since, and it states no level
 	}
 	return nearest
 }
+
+// datedHead is the head of SGLang's records, most of which have no level.
+var datedHead = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
 // wordStart rejects "ValueError" as the level word "error " but keeps "ValueError: ".
 func wordStart(b []byte, i int, word string) bool {

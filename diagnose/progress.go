@@ -181,7 +181,7 @@ var phaseMarks = []phaseMark{
 	{lits: "dependency resolver does not currently take|which is incompatible.", phase: PhaseInstall},
 	{lits: "unable to register cu|onednn custom operations|this tensorflow binary is optimized|before absl::initializelog|computation_placer.cc|has no attribute 'getprototype'", phase: PhaseImport},
 	{lits: "vllm api server version|█  version ", phase: PhaseImport, act: startsEngine},
-	{lits: "server_args=serverargs(|server args: serverargs(", phase: PhaseImport, act: startsEngine},
+	{lits: "server_args={'model|server_args=serverargs(|server args: serverargs(", phase: PhaseImport, act: startsEngine},
 	{lits: "automatically detected platform|non-default args|available plugins for group|no plugins for group|checking if cuda platform", phase: PhaseImport, act: marksVLLM},
 	{lits: "resolved architecture:|this model supports multiple tasks|using max model len|chunked prefill is enabled|defaulting to use mp for distributed|casting torch.", phase: PhaseResolve},
 	{lits: "initializing a v1 llm engine|initializing an llm engine|initializing a v0 llm engine|initializing a llm engine", phase: PhaseResolve, act: marksVLLM},
@@ -282,7 +282,7 @@ func (r *Reader) readVersion(h *hit) {
 // startsEngine is the first line of an engine's start. Heard again after a death, it begins another attempt: the
 // container is being restarted.
 func startsEngine(r *Reader, h *hit) {
-	if containsString(h.near, "serverargs(") {
+	if containsString(h.near, "server_args") || containsString(h.near, "serverargs(") {
 		r.engine = "sglang"
 	} else {
 		marksVLLM(r, h)

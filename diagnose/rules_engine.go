@@ -309,7 +309,7 @@ func ownFailure(h *hit) (Code, tier) {
 
 // wrapperTexts say that something died, and not why.
 const wrapperTexts = "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |" +
-	"enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff" +
+	"enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|dataparallelcontroller hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff" +
 	"|mqllmengine is already dead|see stack trace for the root cause|see root cause above"
 
 var wrapperRules = []rule{
