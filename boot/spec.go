@@ -275,6 +275,9 @@ func (s *Spec) setEnvironment(stack solve.Stack, o Options) error {
 		}
 		return nil
 	}
+	if e.TorchBackend = stack.TorchBackend; e.TorchBackend != "" {
+		return nil
+	}
 	if slices.ContainsFunc(e.IndexURLs, func(u string) bool { return strings.Contains(u, "wheels.vllm.ai") }) {
 		if c, err := version.ParseCUDA(stack.Engine.WheelCUDA); err == nil {
 			e.TorchBackend = c.Tag()

@@ -258,6 +258,10 @@ func (s *search) setRequirements(st *Stack, c engineChoice) {
 			}
 			torch, _, _ = strings.Cut(torch, "+")
 		}
+		if c.engine == catalog.VLLM && !c.variant.Default && torch != "" && !strings.Contains(torch, "+") && s.r.Pins.Torch == "" {
+			torch += "+" + c.variant.Tag() // the same version on the package index is another CUDA build
+			st.TorchBackend = c.variant.Tag()
+		}
 		st.Engine.Torch = torch
 		if torch != "" {
 			st.Requirements = append(st.Requirements, "torch=="+torch)
@@ -266,7 +270,9 @@ func (s *search) setRequirements(st *Stack, c engineChoice) {
 			st.Requirements = append(st.Requirements, "transformers=="+st.Engine.Transformers)
 		}
 		if c.engine != catalog.VLLMCPU {
-			st.IndexURLs = slices.Clone(c.variant.IndexURLs)
+			st.IndexURLs = slices.DeleteFunc(slices.Clone(c.variant.IndexURLs), func(u string) bool {
+				return st.TorchBackend != "" && strings.Contains(u, "download.pytorch.org") // uv's --torch-backend knows it better
+			})
 		}
 		disk += 15 << 30
 	}

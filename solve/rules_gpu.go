@@ -52,7 +52,7 @@ func basic(rule rule) rule {
 // says nothing.
 func (s *subject) ownBuild() bool {
 	t := strings.ToLower(s.c.Engine.Text + " " + s.c.Image + " " + s.image.Text)
-	return s.fork || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || strings.HasPrefix(s.version.Local(), "g")
+	return s.fork || s.arm && s.hasImage && !s.official || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || strings.HasPrefix(s.version.Local(), "g")
 }
 
 // ruleCapability: the machine code inside the build.
@@ -83,6 +83,9 @@ func ruleCapability(s *subject) []finding {
 		f := s.capabilityFinding(fmt.Sprintf("%s holds no code for %s; 0.9.2 is the first that does", s.label(), s.cardName()), s.release.Fact(catalog.AspectCode))
 		f.hints = []problem.Hint{{Text: "take vllm==0.9.2 or newer"}}
 		return []finding{f}
+	}
+	if s.arm && c.Major == 11 && s.since("0.25.0") {
+		return nil // the aarch64 builds have a list of their own, with 11.0 in CUDA 13
 	}
 	variants := s.possibleVariants()
 	if len(variants) == 0 || slices.ContainsFunc(variants, func(v catalog.Variant) bool { return v.Covers(c) != catalog.Absent }) {

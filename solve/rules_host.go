@@ -16,7 +16,7 @@ func ruleImageGate(s *subject) []finding {
 	}
 	ref := s.imageRef()
 	known := s.j.image(ref, s.dayOfImage())
-	if !known.ok || !known.gated {
+	if (!known.ok || !known.gated) && !s.gateByTag(&known) {
 		return nil
 	}
 	img, req := known.img, known.gate
@@ -50,6 +50,25 @@ func ruleImageGate(s *subject) []finding {
 
 func (s *subject) gateNeedsDriver(h catalog.RequireHost) bool {
 	return h.Brand != "" && h.Brand != "geforce"
+}
+
+// gateByTag takes the gate of NVIDIA's base image for the CUDA version that an otherwise unknown image names in its tag.
+func (s *subject) gateByTag(k *knownImage) bool {
+	if s.image.CUDA.IsZero() || k.ok && k.img.RequireKnown {
+		return false
+	}
+	expr, _, ok := s.j.s.GateOf(s.image.CUDA)
+	if !ok {
+		return false
+	}
+	req, err := catalog.ParseRequire(expr)
+	if err != nil {
+		return false
+	}
+	k.gate, k.gated, k.floor = req, true, req.CUDAFloor()
+	k.img.Ref, k.img.Repository, k.img.Tag = s.imageRef(), s.image.Repository, s.image.Tag
+	k.img.CUDA, k.img.Require, k.img.RequireKnown = s.image.CUDA, expr, true
+	return true
 }
 
 func (s *subject) imageRef() string {

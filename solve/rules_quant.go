@@ -154,7 +154,13 @@ var quantFloors = []quantFloor{
 // ruleQuantGPU: the card runs the quantisation method.
 func ruleQuantGPU(s *subject) []finding {
 	c, m := s.gpu.capability, s.quantMethod()
-	if c.IsZero() || m == "" || s.fork {
+	if c.IsZero() || s.fork {
+		return nil
+	}
+	if f, ok := s.cacheFP8(); ok {
+		return []finding{f}
+	}
+	if m == "" {
 		return nil
 	}
 	if s.engine == catalog.SGLang && m != "mxfp4" || s.engine == catalog.VLLMCPU {
@@ -178,6 +184,18 @@ func ruleQuantGPU(s *subject) []finding {
 			reported("vllm/0.9.0/fp8-moe", "in 0.9.0 and 0.9.1 10.0+PTX took the place of 9.0+PTX in the list of architectures, and the grouped FP8 kernel has no code for 9.0", "https://github.com/vllm-project/vllm/issues/18841", "2025-06-04"))}
 	}
 	return nil
+}
+
+// cacheFP8: an FP8 cache on cards whose Triton has no e4m3.
+func (s *subject) cacheFP8() (finding, bool) {
+	kv, _ := s.flags.Get("kv-cache-dtype")
+	c := s.gpu.capability
+	if s.engine != catalog.VLLM || kv != "fp8" && kv != "fp8_e4m3" || c.Compare(capOf(8, 9)) >= 0 || s.release == nil || s.before("0.9.0") || s.backendIs("FLASHINFER") || s.sparseMLA() {
+		return finding{}, false
+	}
+	return finding{code: CodeQuantGPU, at: "--kv-cache-dtype " + kv, reason: fmt.Sprintf("an e4m3 cache needs compute capability 8.9, %s has less", s.cardName()),
+		facts: []catalog.Fact{reported("vllm/kv-fp8/8.9", "the V1 engine keeps an FP8 (e4m3) cache from compute capability 8.9 on: Triton has no fp8e4nv below it", "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html", "2026-11-25"), s.cardFact()},
+		hints: []problem.Hint{{Text: "--kv-cache-dtype fp8_e5m2, or none"}}}, true
 }
 
 func (s *subject) isMoE() bool {

@@ -44,8 +44,8 @@ type Request struct {
 	Concurrency    int        // sequences at that context; 0 = 1
 	MaxPrice       *money.USD // per hour for the whole stack
 	AllowUnguarded bool
-	HostMemory     int64      // bytes of the machine's own memory, for engines that run on its CPU; 0 not known
-	All            bool // every plan, not the best few
+	HostMemory     int64 // bytes of the machine's own memory, for engines that run on its CPU; 0 not known
+	All            bool  // every plan, not the best few
 }
 
 // Engine is the engine part of a stack.
@@ -104,8 +104,9 @@ type Stack struct {
 	Unknowns     []string          `json:"unknowns"`
 	Facts        []catalog.Fact    `json:"facts,omitempty"` // what the plan rests on
 	Offer        *catalog.Offer    `json:"offer,omitempty"`
-	IndexURLs    []string          `json:"index_urls,omitempty"`   // extra package indexes of the wheel variant
-	Requirements []string          `json:"requirements,omitempty"` // what is installed, pinned
+	IndexURLs    []string          `json:"index_urls,omitempty"`    // extra package indexes of the wheel variant
+	TorchBackend string            `json:"torch_backend,omitempty"` // for uv, where torch is not the package index's: "cu129"
+	Requirements []string          `json:"requirements,omitempty"`  // what is installed, pinned
 	DiskBytes    int64             `json:"disk_bytes,omitempty"`
 	WeightsBytes int64             `json:"weights_bytes,omitempty"`
 	Flags        []string          `json:"flags,omitempty"` // user flags carried through

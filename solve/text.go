@@ -49,7 +49,16 @@ func ParseEngineRef(name, text string) EngineRef {
 		e.setBound(t)
 		return e
 	}
+	if inner := versionInBrackets(low); inner != "" && !strings.Contains(low, "kernel") {
+		t, low = inner, inner // "latest (0.8.5)": the bracket is more exact
+	}
 	word := firstField(strings.TrimPrefix(low, "v"))
+	if base, ok := strings.CutSuffix(strings.TrimRight(word, ",;"), ".x"); ok {
+		if sp, err := version.ParseSpecifier("==" + base + ".*"); err == nil {
+			e.Bound, e.Bounded = sp, true
+			return e
+		}
+	}
 	if v, err := version.ParsePEP440(strings.TrimRight(word, ",;")); err == nil && strings.Contains(word, ".") {
 		if strings.Contains(low, "nightly") || strings.Contains(low, "main") {
 			e.Moving, e.Dev = true, true // "0.13 / nightly of …": neither one nor the other
@@ -72,6 +81,21 @@ func ParseEngineRef(name, text string) EngineRef {
 		e.Moving = true
 	}
 	return e
+}
+
+// versionInBrackets returns a version that stands alone in brackets: "latest (v0.8.5)".
+func versionInBrackets(s string) string {
+	_, rest, ok := strings.Cut(s, "(")
+	if !ok {
+		return ""
+	}
+	in, _, ok := strings.Cut(rest, ")")
+	in = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(in), "vllm "), "v")
+	v, err := version.ParsePEP440(in)
+	if !ok || err != nil || len(v.Release()) < 3 {
+		return ""
+	}
+	return in
 }
 
 func (e *EngineRef) setExact(s string) {
@@ -239,7 +263,7 @@ func (r *ImageRef) readTag() {
 		case strings.HasPrefix(p, "ubuntu"):
 			r.OS = "Ubuntu " + ubuntuDots(p[6:])
 		case i == 0 && engine != "" && !r.Engine.Stated():
-			if v, err := version.ParsePEP440(strings.TrimPrefix(p, "v")); err == nil && len(v.Release()) > 1 {
+			if v, err := version.ParsePEP440(strings.TrimPrefix(p, "v")); err == nil && len(v.Release()) > 1 && v.Release()[0] == 0 {
 				r.Engine = EngineRef{Name: engine, Text: p, Exact: v, Dev: v.IsPrerelease()}
 			}
 		case i == 0 && strings.HasSuffix(r.Repository, "pytorch"):
