@@ -37,6 +37,7 @@ func asDiagnosis(id string, r diagnose.Result) diagnosis {
 
 func newDiagnoseCommand(w *World) *cobra.Command {
 	var evalFile string
+	var causes bool
 	c := &cobra.Command{
 		Use:   "diagnose [FILE|-]",
 		Short: "Read a launch log and name the cause, the evidence and the remedy",
@@ -51,6 +52,7 @@ labels may be missing.
 Exit status: 0 the log was read, whatever it says; 2 usage or an unreadable file.`,
 		Example: `  justright diagnose pod.log
   kubectl logs my-pod | justright diagnose -
+  justright diagnose --causes
   justright diagnose --eval failures.jsonl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -59,6 +61,9 @@ Exit status: 0 the log was read, whatever it says; 2 usage or an unreadable file
 					Try("join them", "cat "+strings.Join(args, " ")+" | justright diagnose -")
 			}
 			asJSON, _ := c.Flags().GetBool("json")
+			if causes {
+				return w.printCauses(asJSON)
+			}
 			if evalFile != "" {
 				if len(args) > 0 {
 					return problem.New(problem.ExitUsage, "usage", "--eval takes its own file and no other")
@@ -72,8 +77,40 @@ Exit status: 0 the log was read, whatever it says; 2 usage or an unreadable file
 			return w.diagnoseFile(name, asJSON)
 		},
 	}
+	c.Flags().BoolVar(&causes, "causes", false, "list every cause that can be named, with its remedy")
 	c.Flags().StringVar(&evalFile, "eval", "", "score against labelled cases in `FILE` (JSON lines)")
 	return c
+}
+
+// printCauses lists what can be diagnosed.
+func (w *World) printCauses(asJSON bool) error {
+	all := diagnose.Causes()
+	if asJSON {
+		type cause struct {
+			Cause  diagnose.Code       `json:"cause"`
+			Stage  diagnose.Stage      `json:"stage"`
+			Remedy diagnose.RemedyKind `json:"remedy"`
+			Next   diagnose.Step       `json:"next"`
+			Text   string              `json:"text"`
+		}
+		doc := struct {
+			Schema string  `json:"schema"`
+			Causes []cause `json:"causes"`
+		}{Schema: "justright/causes/1"}
+		for _, i := range all {
+			doc.Causes = append(doc.Causes, cause{i.Code, i.Stage, i.Remedy, i.Next, i.Text})
+		}
+		return w.printJSON(doc)
+	}
+	stage := diagnose.Stage("")
+	for _, i := range all {
+		if i.Stage != stage {
+			stage = i.Stage
+			fmt.Fprintf(w.Stdout, "%s\n", stage)
+		}
+		fmt.Fprintf(w.Stdout, "  %-30s %s\n", i.Code, i.Text)
+	}
+	return nil
 }
 
 // openInput opens a file the user named, or standard input for "-".

@@ -55,6 +55,20 @@ func TestDiagnoseForAPerson(t *testing.T) {
 	}
 }
 
+func TestDiagnoseCauses(t *testing.T) {
+	_, out, _ := diagnoseWith(t, "", "--causes", "--json")
+	var doc struct {
+		Schema string
+		Causes []struct{ Cause, Stage, Remedy, Next string }
+	}
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || doc.Schema != "justright/causes/1" || len(doc.Causes) < 120 {
+		t.Fatalf("%v: %d causes", err, len(doc.Causes))
+	}
+	if _, out, _ = diagnoseWith(t, "", "--causes"); !strings.Contains(out, "container_cuda_requirement") {
+		t.Error(out)
+	}
+}
+
 func TestDiagnoseUnreadable(t *testing.T) {
 	status, _, errs := diagnoseWith(t, "", "no-such-file")
 	if status != 2 || !strings.Contains(errs, "no-such-file") {
