@@ -9,20 +9,20 @@ import (
 
 func TestParseReference(t *testing.T) {
 	for ref, want := range map[string]Reference{
-		"vllm/vllm-openai:v0.19.1":       {hubRegistry, "vllm/vllm-openai", "v0.19.1"},
-		"ubuntu":                         {hubRegistry, "library/ubuntu", "latest"},
-		"docker.io/runpod/base:1":        {hubRegistry, "runpod/base", "1"},
-		"ghcr.io/owner/name:tag":         {"ghcr.io", "owner/name", "tag"},
-		"localhost:5000/a/b:c":           {"localhost:5000", "a/b", "c"},
-		"127.0.0.1:5000/a":               {"127.0.0.1:5000", "a", "latest"},
-		"registry.example.com:443/x/y:z": {"registry.example.com:443", "x/y", "z"},
+		"vllm/vllm-openai:v0.19.1":       {"registry-1.docker.io", "vllm/vllm-openai", "v0.19.1", ""},
+		"ubuntu":                         {"registry-1.docker.io", "library/ubuntu", "latest", ""},
+		"docker.io/runpod/base:1":        {"registry-1.docker.io", "runpod/base", "1", ""},
+		"ghcr.io/owner/name:tag":         {"ghcr.io", "owner/name", "tag", ""},
+		"localhost:5000/a/b:c":           {"localhost:5000", "a/b", "c", ""},
+		"127.0.0.1:5000/a":               {"127.0.0.1:5000", "a", "latest", ""},
+		"registry.example.com:443/x/y:z": {"registry.example.com:443", "x/y", "z", ""},
 	} {
 		got, err := ParseReference(ref)
 		if err != nil || got != want {
 			t.Errorf("ParseReference(%q) = %+v, %v; want %+v", ref, got, err, want)
 		}
 	}
-	for _, ref := range []string{"", "a@sha256:" + strings.Repeat("0", 64), "a b:c", ":x"} {
+	for _, ref := range []string{"", "a@sha256:" + strings.Repeat("0", 63), "a b:c", ":x"} {
 		if _, err := ParseReference(ref); err == nil {
 			t.Errorf("ParseReference(%q) is no error", ref)
 		}
