@@ -156,7 +156,7 @@ func (w *World) endTick() {
 func (w *World) printBenchHead(b probe.Bench) {
 	price := "price not known: --price gives dollars per million tokens"
 	if b.PricePerHour != nil {
-		price = "$" + b.PricePerHour.String() + "/h"
+		price = "$" + b.PricePerHour.Cents() + "/h"
 	}
 	length := "answers end where the model ends them"
 	if b.FixedLength {
@@ -169,7 +169,10 @@ func (w *World) printBenchHead(b probe.Bench) {
 func (w *World) printLevel(l probe.Level) {
 	dollars := "-"
 	if l.DollarsPerMillionTokens != nil {
-		dollars = l.DollarsPerMillionTokens.Cents()
+		dollars = fmt.Sprintf("%.2f", l.DollarsPerMillionTokens.Float())
+		if *l.DollarsPerMillionTokens < money.Dollar/10 {
+			dollars = fmt.Sprintf("%.4f", l.DollarsPerMillionTokens.Float())
+		}
 	}
 	fmt.Fprintf(w.Stdout, "%11d %8d %6d  %-17s  %-17s  %9.1f  %9.1f  %s\n", l.Concurrency, l.Requests, l.Errors,
 		fmt.Sprintf("%.3f / %.3f", l.TTFT.P50, l.TTFT.P95), fmt.Sprintf("%.1f / %.1f", l.ITL.P50*1000, l.ITL.P95*1000),

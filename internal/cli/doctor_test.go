@@ -98,6 +98,9 @@ func TestDoctor(t *testing.T) {
 		{"balance unknown", with(func(n internet) { n["api.runpod.io"] = api("rpa_GOODGOOD", "") }), env, noon, nil, 0, map[string]string{"balance": "note not known"}},
 		{"balance used up", with(func(n internet) { n["api.runpod.io"] = api("rpa_GOODGOOD", "-0.5") }), env, noon, []string{"--on", "runpod"}, 5, map[string]string{"balance": "failed $-0.50"}},
 		{"API down", with(func(n internet) { delete(n, "api.runpod.io") }), env, noon, nil, 5, map[string]string{"runpod-api": "failed"}},
+		{"rate limit used up", with(func(n internet) {
+			n["api.runpod.io"] = func(*http.Request) (int, string) { return 429, `{"status":429,"detail":"rate limit exceeded"}` }
+		}), env, noon, nil, 0, map[string]string{"runpod-api": "note https://api.runpod.io takes no more calls"}},
 		{"index down", with(func(n internet) { delete(n, "pypi.org") }), env, noon, nil, 5, map[string]string{"package-index": "failed https://pypi.org/simple (the default)"}},
 		{"index elsewhere", with(func(n internet) { n["mirror.example"] = yes }), envWith("PIP_INDEX_URL", "https://u:p@mirror.example/simple"), noon, nil, 0, map[string]string{"package-index": "ok https://[redacted]@mirror.example"}},
 		{"hub down", with(func(n internet) { delete(n, "huggingface.co") }), env, noon, nil, 5, map[string]string{"model-hub": "failed", "hub-token": "skipped"}},

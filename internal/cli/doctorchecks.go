@@ -51,7 +51,7 @@ func (w *World) examineRunPod(ctx context.Context, target string) []finding {
 		}
 		return []finding{f.fix(missing.Hints[0].Text, missing.Hints[0].Command), w.examineClock(ctx, cfg.BaseURL)}
 	}
-	cfg.Transport, cfg.Now = w.Transport, w.Now
+	cfg.Transport, cfg.Now, cfg.Attempts = w.Transport, w.Now, 1
 	p, err := runpod.New(cfg)
 	if err != nil {
 		return []finding{bad(problem.ExitUsage, "runpod-key", "%s", problem.From(err).Error())}
@@ -65,6 +65,8 @@ func (w *World) examineRunPod(ctx context.Context, target string) []finding {
 	case provider.KindOf(err) == launch.FailAuth:
 		return []finding{bad(problem.ExitCredentials, "runpod-key", "refused by %s (%s)", cfg.BaseURL, shortError(err)).
 			fix("make a new key at https://console.runpod.io/user/settings and set it", "export RUNPOD_API_KEY=...")}
+	case errors.As(err, &pe) && pe.Status == http.StatusTooManyRequests:
+		return []finding{note("runpod-api", "%s takes no more calls for now (%s); the limit is the account's, over all its keys", cfg.BaseURL, shortError(err)).fix("ask again in a minute", "justright doctor")}
 	case errors.As(err, &pe) && pe.Status == 0:
 		return []finding{bad(problem.ExitCapacity, "runpod-api", "%s does not answer (%s)", cfg.BaseURL, shortError(err)).fix("check the network and the proxy settings", "")}
 	default:

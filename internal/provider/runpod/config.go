@@ -27,6 +27,7 @@ type Config struct {
 	// GPU maps RunPod's GPU id to the catalog's; nil or "" keeps RunPod's.
 	GPU func(providerID string) string
 
+	Attempts  int               // most tries of one harmless call; 0: the client's own
 	Transport http.RoundTripper // nil: the default one
 	Now       func() time.Time  // nil: time.Now
 	// Sleep waits between tries; nil: a timer. Tests pass their own.

@@ -32,7 +32,7 @@ func New(cfg Config) (*Provider, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	h := httpclient.New(httpclient.Options{Transport: cfg.Transport, Now: cfg.Now, Sleep: cfg.Sleep})
+	h := httpclient.New(httpclient.Options{Transport: cfg.Transport, Now: cfg.Now, Sleep: cfg.Sleep, Attempts: cfg.Attempts})
 	return &Provider{cfg: cfg, c: &client{http: h, base: cfg.BaseURL, key: cfg.Key}}, nil
 }
 
