@@ -97,7 +97,7 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 	}
 	sp, ok := flagSpans[f.Name]
 	if !ok {
-		return finding{}, false
+		return s.neverAFlag(f, at)
 	}
 	fact := reported("vllm/flags/"+f.Name, spanStatement(f.Name, sp), "vllm wheels: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py", "2026-11-25")
 	if sp.gone != "" && !s.before(sp.gone) {
@@ -111,6 +111,34 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 		return finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s does not know %s yet; it came in %s", s.label(), f.Given, sp.from)}, true
 	}
 	return finding{}, false
+}
+
+// neverAFlag: no release that was read has the flag, nor one that begins with it (argparse takes abbreviations).
+func (s *subject) neverAFlag(f Flag, at string) (finding, bool) {
+	v := s.version.Public()
+	if !s.exact || strings.Contains(f.Name, ".") || len(f.Name) < 2 || !strings.HasPrefix(f.Given, "--") {
+		return finding{}, false
+	}
+	names, read := s.j.s.NamesIn(catalog.FlagNames, v)
+	if !read || len(names) < 100 {
+		return finding{}, false
+	}
+	bare := strings.TrimPrefix(f.Name, "no-")
+	for _, n := range names {
+		if strings.HasPrefix(n, "--"+f.Name) || strings.HasPrefix(n, "--"+bare) || n == "--"+strings.TrimPrefix(strings.ToLower(f.Given), "--") {
+			return finding{}, false
+		}
+	}
+	switch f.Name { // of the server's own parser, which is not read with the engine's
+	case "model", "host", "port", "api-key", "served-model-name", "help", "version", "config", "headless", "root-path", "middleware", "uds":
+		return finding{}, false
+	}
+	if strings.HasPrefix(f.Name, "ssl-") || strings.HasPrefix(f.Name, "uvicorn") || strings.HasPrefix(f.Name, "allowed-") || strings.HasPrefix(f.Name, "lora") {
+		return finding{}, false
+	}
+	fact := catalog.Fact{ID: catalog.FactID("vllm/flags/" + f.Name), Standing: catalog.Derived, Date: s.j.s.NewestEngineRead(catalog.VLLM),
+		Statement: fmt.Sprintf("none of the %d flags of vLLM %s is --%s", len(names), v, f.Name), Source: "vllm wheel: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py"}
+	return finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s has no flag %s", s.label(), f.Given)}, true
 }
 
 func spanStatement(name string, sp flagSpan) string {
