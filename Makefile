@@ -13,6 +13,12 @@ race: ## the same under the race detector
 lint: ## the linters of .golangci.yml (installs golangci-lint when it is missing)
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
+chaos: ## ten thousand seeded accidents, the mutations that must be noticed, the table of losses
+	go test ./internal/runner -count=1 -timeout 60m -run 'TestChaos|TestLossTable' -v -args -chaos 10000 | grep -Ev '^(=== |    --- PASS)'
+
+kill: ## kill -9 up at every point of every effect, in real processes
+	go test ./internal/cli -count=1 -timeout 60m -run TestKilledUp -args -kill-everywhere
+
 golden: ## rewrite golden files; read the diff as a user would
 	go test ./... -args -update
 
@@ -31,4 +37,4 @@ fuzz-quoting: ## a million random words through each real shell, back by execve
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help
+.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill

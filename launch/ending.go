@@ -16,6 +16,9 @@ func (m *saga) proved(e Proved) {
 	case e.Passed:
 		a.Phase = Ready
 		m.tell(a, "ready", e.Detail)
+		if !a.Armed && a.Hourly() > 0 {
+			m.tell(a, "holding", "no guard is armed inside it: this program is its only one")
+		}
 	case e.Retry:
 		a.NextAt = m.now.Add(2 * m.s.Timing.Backoff)
 	default:

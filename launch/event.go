@@ -176,3 +176,24 @@ type (
 		EndBy time.Time
 	}
 )
+
+// Noticed is what a log told, as an event of the time it was noticed: a log that is read late tells of the past, and the
+// saga's time does not go back.
+func Noticed(e Event, now At) Event {
+	switch e := e.(type) {
+	case Heard:
+		e.At = now
+		return e
+	case GuardSaid:
+		e.At = now
+		return e
+	case EngineReady:
+		e.At = now
+		return e
+	case Failed:
+		e.At = now
+		return e
+	default:
+		return e
+	}
+}

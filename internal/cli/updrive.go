@@ -96,7 +96,7 @@ func servedName(x wish) string {
 
 // drive runs a task to its end and says how it ended.
 func (w *World) drive(ctx context.Context, journal store.Store, t target, p *planner, task string, sink sinks, clock func() time.Time) error {
-	cfg := w.runConfig(journal, t, p, sink, clock)
+	cfg := w.runConfig(journal, t, p, holding{w, sink, journal, task}, clock)
 	sig, stop := signals(ctx)
 	defer stop()
 	cfg.Signal = sig
@@ -108,6 +108,28 @@ func (w *World) drive(ctx context.Context, journal store.Store, t target, p *pla
 		return err
 	}
 	return w.finishUp(ctx, journal, s, p, sink, clock())
+}
+
+// holding tells where the endpoint is when up stays with it, because nothing inside the machine would end it.
+type holding struct {
+	w       *World
+	sink    report.Sink
+	journal store.Store
+	task    string
+}
+
+func (h holding) Emit(e report.Event) error {
+	err := h.sink.Emit(e)
+	if e.State == nil || e.State.State != "holding" {
+		return err
+	}
+	t, terr := h.journal.Task(context.Background(), h.task)
+	path, perr := h.w.keyFile(h.task)
+	if c := t.State.Current(); terr == nil && perr == nil && c != nil {
+		return h.sink.Emit(report.Event{At: e.At, Note: &report.Note{Level: "warning", Text: fmt.Sprintf(
+			"%s/v1 is ready, key in %s. Leave this running: it ends the machine at its limits. Ctrl-C tears it down.", c.BaseURL, path)}})
+	}
+	return err
 }
 
 // takenOver is the end of a run whose task another process has taken: by down, or by another up.

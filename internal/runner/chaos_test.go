@@ -76,7 +76,9 @@ func runChaos(t *testing.T, first uint64, n int, mutation string) error {
 				t.Parallel()
 				for seed := first + uint64(k); seed < first+uint64(n); seed += uint64(workers) {
 					var err error
-					synctest.Test(t, func(t *testing.T) { err = oneSchedule(t.Context(), seed, mutation, &counts) })
+					journal, done := chaosJournal(t, seed)
+					synctest.Test(t, func(t *testing.T) { err = oneSchedule(t.Context(), seed, mutation, journal, &counts) })
+					done()
 					mu.Lock()
 					if err != nil && seed < firstBad {
 						worst, firstBad = fmt.Errorf("seed %d: %w", seed, err), seed
@@ -113,15 +115,27 @@ func (c *tally) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder
-	for _, k := range []string{"schedules", "kills", "pods", "unanswered", "duplicates", "guard-ended", "steals", "held", "lost", "ready", "foreign"} {
+	for _, k := range []string{"schedules", "kills", "pods", "unanswered", "duplicates", "guard-ended", "steals", "held", "lost", "ready", "foreign", "reconciled"} {
 		fmt.Fprintf(&b, "%s %d  ", k, c.n[k])
 	}
 	return b.String()
 }
 
-func oneSchedule(ctx context.Context, seed uint64, mutation string, counts *tally) error {
+// chaosJournal is the memory journal, and for each hundredth seed the real one on a disk.
+func chaosJournal(t *testing.T, seed uint64) (store.Store, func()) {
+	if seed%100 != 0 {
+		return store.NewMemory(), func() {}
+	}
+	s, err := store.OpenSQLite(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, func() { _ = s.Close() }
+}
+
+func oneSchedule(ctx context.Context, seed uint64, mutation string, journal store.Store, counts *tally) error {
 	rng := rand.New(rand.NewPCG(seed, 99))
-	s := &schedule{world: newWorld(seed, store.NewMemory()), seed: seed, mutation: mutation}
+	s := &schedule{world: newWorld(seed, journal), seed: seed, mutation: mutation}
 	s.rng = rng
 	s.pods.armed = map[string]bool{}
 	s.pods.guarded = rng.IntN(5) > 0
@@ -162,6 +176,9 @@ func oneSchedule(ctx context.Context, seed uint64, mutation string, counts *tall
 		return err
 	}
 	bad := s.judge(ctx, task.ID, foreign, counts)
+	if bad == nil && mutation == "" {
+		bad = s.judgeBill(ctx, task.ID, counts)
+	}
 	s.sim.Close()
 	time.Sleep(time.Hour) // what is left of processes and timers runs out inside the bubble
 	return bad
@@ -396,6 +413,35 @@ func (s *schedule) judge(ctx context.Context, task string, foreign []string, cou
 	if spent < total-money.Dollar/100 || spent > total+money.Dollar/100+s.maxRate.For(s.asleep) {
 		return fmt.Errorf("the receipt says $%s, the ledger $%s\n%s", spent, total, s.story(t.State))
 	}
+	return nil
+}
+
+// judgeBill waits until the provider has billed and compares to the cent.
+func (s *schedule) judgeBill(ctx context.Context, task string, counts *tally) error {
+	time.Sleep(15 * time.Minute)
+	cfg := s.config(0)
+	cfg.Dead = func(store.Holder) bool { return true }
+	left, err := runner.Reconcile(ctx, cfg, task)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	t, err := s.journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	var total money.USD
+	for _, p := range s.sim.Ledger().Pods {
+		for _, a := range t.State.Attempts {
+			if a.PodID == p.ID {
+				total += p.Cost
+			}
+		}
+	}
+	spent := t.State.Spent(time.Now())
+	if d := (spent - total).Float(); d > 0.005 || d < -0.005 {
+		return fmt.Errorf("reconciled (%d left), the receipt says $%s, the ledger $%s\n%s", left, spent, total, s.story(t.State))
+	}
+	counts.add("reconciled")
 	return nil
 }
 

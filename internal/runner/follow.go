@@ -140,7 +140,7 @@ func (d *driver) read(ctx context.Context, attempt string, w Watch, lines <-chan
 func (d *driver) signs(ctx context.Context, ss []Sign, aloud bool) {
 	for _, s := range ss {
 		if s.Event != nil {
-			d.send(ctx, done{event: s.Event})
+			d.send(ctx, done{event: launch.Noticed(s.Event, d.now())})
 		}
 		if s.Report != nil && aloud {
 			d.send(ctx, done{report: s.Report})

@@ -36,11 +36,14 @@ type world struct {
 	calls   *callCounter
 	plans   []runner.Proposal
 	passes  bool // the proof passes
+	script  bool // machines get the real start script
 	pid     int
 }
 
 // newWorld starts at the bubble's time. Everything in it is decided by the seed.
 func newWorld(seed uint64, journal store.Store, faults ...runpodsim.Fault) *world {
+	// A bubble begins in the year 2000; RunPod's logs are asked for from 2020 on.
+	time.Sleep(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pods := &podModel{guarded: true, boot: 40 * time.Second}
 	sim := runpodsim.New(runpodsim.Options{
@@ -143,7 +146,10 @@ func (w *world) Next(_ context.Context, s launch.State) (runner.Proposal, error)
 	return runner.Proposal{}, problem.New(problem.ExitCapacity, "no_plan_left", "no plan is left")
 }
 
-func (w *world) Spec(_ context.Context, s launch.State, a launch.Attempt) (launch.Spec, error) {
+func (w *world) Spec(ctx context.Context, s launch.State, a launch.Attempt) (launch.Spec, error) {
+	if w.script {
+		return scriptSpec(ctx, s, a)
+	}
 	return launch.Spec{
 		Name: a.PodName, AttemptID: a.ID, OwnerID: s.Owner, Image: a.Stack.Image, Start: solve.Start{Cmd: []string{"sh"}, Args: "sh"},
 		Env: a.LimitsEnv(s.Owner, s.Name, s.Idle), Ports: []string{"8000/http"}, DiskGB: 20, GPU: a.Stack.GPU.ID, GPUCount: 1,
