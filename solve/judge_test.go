@@ -1,0 +1,186 @@
+package solve
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"justright/catalog"
+	"justright/version"
+)
+
+var facts = sync.OnceValue(func() *catalog.Snapshot {
+	s, err := catalog.Embedded()
+	if err != nil {
+		panic(err)
+	}
+	return s
+})
+
+var judger = sync.OnceValue(func() *Judger { return NewJudger(facts()) })
+
+func TestJudge(t *testing.T) {
+	cuda := func(major, minor int) version.CUDA { return version.CUDA{Major: major, Minor: minor} }
+	tests := []struct {
+		name string
+		c    Case
+		want string // code; "works" or "unknown" without one
+	}{
+		{"the seed's first try", Case{ModelName: "openai/gpt-oss-20b", Pins: Pins{Image: "vllm/vllm-openai:v0.6.3.post1"}}, CodeEngineUnknown},
+		{"the seed's second try", Case{ModelName: "openai/gpt-oss-20b", Pins: Pins{Image: "vllm/vllm-openai:latest", HostCUDA: cuda(12, 8)}}, CodeImageGate},
+		{"gate met", Case{Pins: Pins{Image: "vllm/vllm-openai:v0.9.0", HostCUDA: cuda(12, 8)}}, "works"},
+		{"gate lowered by hand", Case{Pins: Pins{Image: "vllm/vllm-openai:v0.9.0", HostCUDA: cuda(12, 4), Env: map[string]string{"NVIDIA_DISABLE_REQUIRE": "1"}}}, "works"},
+		{"data-centre branch admitted", Case{Pins: Pins{Image: "vllm/vllm-openai:v0.9.0", Driver: version.Driver{Branch: 550, Minor: 54}, GPU: "H100 SXM"}}, "works"},
+		{"gate of an unknown image by its tag", Case{Pins: Pins{Image: "example/worker:cuda12.9-x", HostCUDA: cuda(12, 4)}}, CodeImageGate},
+		{"stated transformers without the type", Case{ModelType: "glm4_moe", Pins: Pins{Engine: "vllm==0.10.0", Transformers: "4.53.2"}}, CodeTransformersUnknown},
+		{"stated transformers with the type", Case{ModelType: "glm4_moe", Pins: Pins{Engine: "vllm==0.10.0", Transformers: "4.54.0"}}, "works"},
+		{"transformers 5 too early", Case{Pins: Pins{Engine: "vllm==0.11.0", Transformers: "5.0.0"}}, CodeTransformersBound},
+		{"class gone", Case{Architecture: "MllamaForConditionalGeneration", Pins: Pins{Engine: "vllm==0.11.0"}}, CodeRemoved},
+		{"class in a hole", Case{Architecture: "Llama4ForCausalLM", Pins: Pins{Engine: "vllm==0.9.0"}}, CodeEngineUnknown},
+		{"before 0.6", Case{Architecture: "Gemma2ForCausalLM", Pins: Pins{Engine: "vllm==0.4.3"}}, CodeEngineUnknown},
+		{"no such build", Case{Pins: Pins{Engine: "vllm==0.21.0", WheelCUDA: "cu128", Install: "wheels"}}, CodeVariantMissing},
+		{"torch of another major", Case{Pins: Pins{Engine: "vllm==0.22.0", WheelCUDA: "cu130", Install: "uv", Torch: "2.11.0+cu129"}}, CodeVariantMissing},
+		{"torch of another release", Case{Pins: Pins{Engine: "vllm==0.8.5", Torch: "2.5.1"}}, CodeTorchABI},
+		{"Python too new", Case{Pins: Pins{Engine: "vllm==0.10.0", Python: "3.13"}}, CodePython},
+		{"Python too old", Case{Pins: Pins{Engine: "vllm==0.32.0", Python: "3.10"}}, CodePython},
+		{"glibc by the system's name", Case{Pins: Pins{Engine: "vllm==0.20.0", Install: "wheels", OS: "Ubuntu 20.04"}}, CodeGlibc},
+		{"an image brings its own glibc", Case{Pins: Pins{Image: "vllm/vllm-openai:v0.20.0", OS: "Ubuntu 20.04"}}, "works"},
+		{"driver of the major before", Case{Pins: Pins{Engine: "vllm==0.20.0", Install: "wheels", Driver: version.Driver{Branch: 550}}}, CodeDriverMajor},
+		{"any build may be taken", Case{Pins: Pins{Engine: "vllm==0.20.0", Driver: version.Driver{Branch: 550}}}, "works"},
+		{"PTX on Blackwell", Case{Pins: Pins{Engine: "vllm==0.19.1", Install: "wheels", GPU: "RTX 5090", HostCUDA: cuda(12, 8)}}, CodeDriverTooOld},
+		{"no code for Blackwell", Case{Pins: Pins{Engine: "vllm==0.8.5", GPU: "RTX 5090"}}, CodeCapability},
+		{"no code for Volta", Case{Pins: Pins{Engine: "vllm==0.20.0", Capability: version.Capability{Major: 7}}}, CodeCapability},
+		{"Pascal", Case{Pins: Pins{Engine: "vllm==0.6.0", GPU: "GTX 1080 Ti"}}, CodeCapability},
+		{"sparse attention on Ampere", Case{Architecture: "DeepseekV32ForCausalLM", Pins: Pins{Engine: "vllm==0.13.0", GPU: "A100"}}, CodeCapability},
+		{"MXFP4 on Turing", Case{ModelName: "openai/gpt-oss-20b", Pins: Pins{Engine: "vllm==0.12.0", GPU: "T4", GPUs: 1}}, CodeQuantGPU},
+		{"GGUF needs its plugin", Case{Pins: Pins{Engine: "vllm==0.24.0", Flags: []string{"--quantization", "gguf"}}}, CodeQuantEngine},
+		{"bfloat16 on Turing", Case{Pins: Pins{Engine: "vllm==0.10.2", GPU: "T4", Flags: []string{"--dtype", "bfloat16"}}}, CodeDType},
+		{"heads", Case{ModelName: "Qwen2-57B-A14B-Instruct", Pins: Pins{Engine: "vllm==0.6.0", Flags: []string{"--tensor-parallel-size", "8"}}}, CodeTP},
+		{"FP8 blocks", Case{ModelName: "Qwen/Qwen3-235B-A22B-FP8", Pins: Pins{Engine: "vllm==0.9.2", Flags: []string{"-tp", "8"}}}, CodeTP},
+		{"weights", Case{ModelName: "meta-llama/Llama-3.3-70B-Instruct", Pins: Pins{Engine: "vllm==0.11.0", GPU: "L40S", GPUs: 1}}, CodeWeights},
+		{"flag gone", Case{Pins: Pins{Engine: "vllm==0.13.0", Flags: []string{"--task", "embed"}}}, CodeFlagRemoved},
+		{"flag not yet", Case{Pins: Pins{Engine: "vllm==0.12.0", Flags: []string{"--attention-backend", "FLASHINFER"}}}, CodeFlagUnknown},
+		{"flag never", Case{Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--max-model-length", "9"}}}, CodeFlagUnknown},
+		{"parser not yet", Case{Pins: Pins{Engine: "vllm==0.10.0", Flags: []string{"--tool-call-parser", "glm45"}}}, CodeFlagUnknown},
+		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
+		{"nothing stated", Case{}, "unknown"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.c.ModelName != "" {
+				tt.c.Profile = FindProfile(tt.c.ModelName)
+			}
+			v := judger().Judge(tt.c)
+			got := v.Code
+			if v.Outcome != Refused {
+				got = string(v.Outcome)
+			}
+			if got != tt.want {
+				t.Fatalf("got %s (%s: %s), want %s", got, v.Outcome, v.Reason, tt.want)
+			}
+			if v.Outcome == Refused && len(v.Facts) == 0 {
+				t.Error("a refusal without a fact")
+			}
+		})
+	}
+}
+
+// A stated transformers that lacks the type speaks first, and the other reasons stand beside it.
+func TestPrecedence(t *testing.T) {
+	v := judger().Judge(Case{ModelName: "openai/gpt-oss-20b", Profile: FindProfile("openai/gpt-oss-20b"),
+		Pins: Pins{Engine: "vllm==0.9.0", Transformers: "4.53.0", Flags: []string{"--max-model-length", "1"}}})
+	if v.Code != CodeTransformersUnknown {
+		t.Fatalf("code %s", v.Code)
+	}
+	var also []string
+	for _, a := range v.Also {
+		also = append(also, a.Code)
+	}
+	if !slices.Contains(also, CodeEngineUnknown) || !slices.Contains(also, CodeFlagUnknown) {
+		t.Errorf("also %v", also)
+	}
+}
+
+func TestParseEngineRef(t *testing.T) {
+	for text, want := range map[string]string{
+		"0.4.1+cu118": "0.4.1+cu118", "latest as of 2024-04-03": "moving 2024-04-03", "main as of 2025-10-09": "moving dev 2025-10-09", "<0.5.3": "bound",
+		"nightly 2026-04-12": "moving dev 2026-04-12", "source build of 2025-04": "moving dev 2025-04-31", "0.13 / nightly of 2026-01-11": "moving dev 2026-01-11",
+		"somebody's vLLM as of 2025-06-17 (<0.9.2)": "bound", "latest (v0.8.5)": "0.8.5", "0.8.x": "bound", "a fork after commit c819": "",
+	} {
+		e := ParseEngineRef("vllm", text)
+		got := ""
+		switch {
+		case !e.Exact.IsZero():
+			got = e.Exact.String()
+		case e.Bounded:
+			got = "bound"
+		case e.Moving:
+			got = "moving"
+			if e.Dev {
+				got += " dev"
+			}
+			got += " " + e.AsOf
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestParsePasted(t *testing.T) {
+	tests := []struct{ line, model, engine, image, flags string }{
+		{"docker run --rm --gpus all -p 8000:8000 -e HF_TOKEN=x --ipc=host vllm/vllm-openai:v0.6.3.post1 --model openai/gpt-oss-20b --max-model-len 8192", "openai/gpt-oss-20b", "", "vllm/vllm-openai:v0.6.3.post1", "--max-model-len 8192"},
+		{"VLLM_USE_V1=0 vllm serve Qwen/Qwen3-8B --task embed", "Qwen/Qwen3-8B", "vllm", "", "--task embed"},
+		{"python3 -m vllm.entrypoints.openai.api_server --model=a/b --dtype half", "a/b", "vllm", "", "--dtype half"},
+		{"pip install vllm==0.9.0 transformers==4.54.1 && vllm serve a/b", "a/b", "vllm==0.9.0", "", ""},
+		{"python -m sglang.launch_server --model-path a/b --tp 4", "a/b", "sglang", "", "--tp 4"},
+		{"docker run lmsysorg/sglang:v0.5.9 python3 -m sglang.launch_server --model-path a/b --tp 2", "a/b", "", "lmsysorg/sglang:v0.5.9", "--tp 2"},
+	}
+	for _, tt := range tests {
+		p, ok, err := ParsePasted(strings.Fields(tt.line))
+		if err != nil || !ok {
+			t.Errorf("%s: ok %v, %v", tt.line, ok, err)
+			continue
+		}
+		if p.Model != tt.model || p.Case.Image != tt.image || strings.Join(p.Case.Flags, " ") != tt.flags || !strings.HasPrefix(p.Case.Pins.Engine, tt.engine) {
+			t.Errorf("%s: model %q engine %q image %q flags %q", tt.line, p.Model, p.Case.Pins.Engine, p.Case.Image, p.Case.Flags)
+		}
+	}
+	if _, ok, _ := ParsePasted([]string{"--max-model-len", "1"}); ok {
+		t.Error("plain flags are no pasted line")
+	}
+}
+
+// The overlay of a winning stack: flags are not inherited, a change of nothing stated is not judged, another engine
+// version is another image.
+func TestWinningCase(t *testing.T) {
+	i, err := ParseIncident([]byte(`{"id":"x","date":"2026-01-01","engine":"vllm","losing":{"engine_version":"0.9.0","image":"vllm/vllm-openai:v0.9.0","flags":"--task embed"},"host":{"gpu":"T4"},"winning":{"change":"words"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := i.WinningCase(nil); ok {
+		t.Error("a change of words alone was judged")
+	}
+	i.Winning = map[string]any{"engine_version": "0.9.2"}
+	c, ok := i.WinningCase(nil)
+	if !ok || c.Engine.Exact.String() != "0.9.2" || c.Image != "" || len(c.FlagsAs.List) != 0 || c.GPU != "T4" {
+		t.Errorf("%v %+v", ok, c)
+	}
+	for _, bad := range []string{"", "{", `{"date":"2026-01-01"}`, "[]"} {
+		if _, err := ParseIncident([]byte(bad)); err == nil {
+			t.Errorf("%q is an incident", bad)
+		}
+	}
+}
+
+func TestFindProfileBySibling(t *testing.T) {
+	for _, n := range []string{"google/gemma-3-27b-it", "LLM-Research/gemma-3-27b-it (ModelScope)", "DeepSeek-Coder-V2-Lite-Instruct", "deepseek-ai/DeepSeek-R1-0528"} {
+		if FindProfile(n) == nil {
+			t.Errorf("%s has no profile", n)
+		}
+	}
+	if FindProfile("nobody/nothing") != nil || FindProfile("") != nil {
+		t.Error("a profile of nothing")
+	}
+}
