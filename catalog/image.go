@@ -29,8 +29,9 @@ type Image struct {
 	Devel         bool     // has nvcc
 	Require       string   // NVIDIA_REQUIRE_CUDA; "" when it has none (see RequireKnown)
 	RequireKnown  bool
-	Confirmed     bool // the tag itself is listed; else only its form was understood
-	Moving        bool // the tag is moved with releases: EngineVersion is as of the day asked
+	Digest        string // of the manifest that was read; "" when none was
+	Confirmed     bool   // the tag itself is listed; else only its form was understood
+	Moving        bool   // the tag is moved with releases: EngineVersion is as of the day asked
 	source, date  string
 }
 
@@ -38,6 +39,11 @@ type imageSection struct {
 	read   string
 	listed map[string]imageJSON // repository:tag
 	order  []string
+}
+
+type imagesJSON struct {
+	Read   string      `json:"read"`
+	Images []imageJSON `json:"images"`
 }
 
 type imageJSON struct {
@@ -51,15 +57,13 @@ type imageJSON struct {
 	Cmd        []string `json:"cmd,omitempty"`
 	RunsArgs   *bool    `json:"runs_args,omitempty"`
 	Devel      bool     `json:"devel,omitempty"`
+	Digest     string   `json:"digest,omitempty"`
 	Base       bool     `json:"base,omitempty"` // fit to install an engine into
 	Source     string   `json:"source"`
 }
 
 func parseImages(data []byte) (imageSection, error) {
-	var in struct {
-		Read   string      `json:"read"`
-		Images []imageJSON `json:"images"`
-	}
+	var in imagesJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		return imageSection{}, err
 	}
@@ -130,7 +134,7 @@ func (s *Snapshot) Image(ref, day string) (img Image, ok bool) {
 
 // apply takes what the list says of the very tag.
 func (img *Image) apply(j imageJSON) {
-	img.Confirmed, img.source = true, j.Source
+	img.Confirmed, img.source, img.Digest = true, j.Source, j.Digest
 	// The texts were parsed when the section was read.
 	_ = readText([]textPair{{&img.Torch, cmpOr(j.Torch, img.Torch.String())}, {&img.Python, cmpOr(j.Python, img.Python.String())}})
 	if j.CUDA != "" {

@@ -56,6 +56,7 @@ type Editor struct {
 	archs   archsJSON
 	flags   flagsJSON
 	types   transformersJSON
+	images  imagesJSON
 	touched map[string]bool
 }
 
@@ -101,7 +102,7 @@ type transformersJSON struct {
 func Edit(s *Snapshot) (*Editor, error) {
 	e := &Editor{touched: map[string]bool{}}
 	for section, into := range map[string]any{SectionVLLM: &e.vllm, SectionEngines: &e.others, SectionArchitectures: &e.archs,
-		SectionFlags: &e.flags, SectionTransformers: &e.types} {
+		SectionFlags: &e.flags, SectionTransformers: &e.types, SectionImages: &e.images} {
 		raw, err := s.Raw(section)
 		if err != nil {
 			return nil, err
@@ -379,7 +380,7 @@ func (e *Editor) source(in *enginesJSON, s string) int {
 func (e *Editor) Sections() (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for section, v := range map[string]any{SectionVLLM: &e.vllm, SectionEngines: &e.others, SectionArchitectures: &e.archs,
-		SectionFlags: &e.flags, SectionTransformers: &e.types} {
+		SectionFlags: &e.flags, SectionTransformers: &e.types, SectionImages: &e.images} {
 		if !e.touched[section] {
 			continue
 		}

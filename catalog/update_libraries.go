@@ -214,3 +214,42 @@ func (e *Editor) AddEngine(r EngineReading) error {
 	}
 	return sortReleases(e.others.Releases)
 }
+
+// ImageReading is what an image's config says, read from its registry.
+type ImageReading struct {
+	Ref        string // repository and tag, as SplitImage writes them
+	Read       string
+	Digest     string
+	CUDA       version.CUDA
+	Python     string
+	Require    string // NVIDIA_REQUIRE_CUDA; "" when it asks nothing
+	Entrypoint []string
+	Cmd        []string
+}
+
+// AddImage adds an image, or replaces what was known of its tag.
+func (e *Editor) AddImage(r ImageReading) error {
+	if _, err := ParseRequire(r.Require); err != nil {
+		return fmt.Errorf("image %s: %w", r.Ref, err)
+	}
+	repo, tag, _ := SplitImage(r.Ref)
+	j := imageJSON{Ref: repo + ":" + tag}
+	i := slices.IndexFunc(e.images.Images, func(x imageJSON) bool { return x.Ref == j.Ref })
+	if i >= 0 {
+		j = e.images.Images[i]
+	}
+	if !r.CUDA.IsZero() {
+		j.CUDA = r.CUDA.String()
+	}
+	j.Python = cmpOr(r.Python, j.Python)
+	j.Require, j.Entrypoint, j.Cmd, j.Digest = &r.Require, r.Entrypoint, r.Cmd, r.Digest
+	j.Source = "image config of " + j.Ref + " (" + r.Digest + "), read " + r.Read
+	if i >= 0 {
+		e.images.Images[i] = j
+	} else {
+		e.images.Images = append(e.images.Images, j)
+	}
+	e.images.Read = max(e.images.Read, r.Read)
+	e.touched[SectionImages] = true
+	return nil
+}

@@ -99,7 +99,7 @@ func withoutComments(s string) string {
 }
 
 var (
-	dictKey  = regexp.MustCompile(`["']([\w.+-]+)["']\s*:`)
+	dictKey  = regexp.MustCompile(`^["'][\w.+-]+["']\s*:`)
 	keyword  = regexp.MustCompile(`(?m)^\s*(\w+)\s*=\s*["'\w]`)
 	spread   = regexp.MustCompile(`\*\*\{\s*["']([\w.+-]+)["']`)
 	literals = regexp.MustCompile(`["']([\w.+-]+)["']`)
@@ -108,12 +108,7 @@ var (
 // keys are the top-level keys of a dict literal's inside, or the keywords of a call's, in order.
 func keys(inside string) []string {
 	inside = withoutComments(inside)
-	var out []string
-	for _, m := range dictKey.FindAllStringSubmatchIndex(inside, -1) {
-		if depthAt(inside, m[0]) == 0 {
-			out = append(out, inside[m[2]:m[3]])
-		}
-	}
+	out := dictKeys(inside)
 	if len(out) == 0 {
 		for _, m := range keyword.FindAllStringSubmatch(inside, -1) {
 			out = append(out, m[1])
@@ -125,10 +120,11 @@ func keys(inside string) []string {
 	return out
 }
 
-// depthAt counts the open brackets before an index.
-func depthAt(s string, at int) int {
+// dictKeys are the string literals outside any bracket that a colon follows.
+func dictKeys(s string) []string {
+	var out []string
 	depth := 0
-	for i := 0; i < at; i++ {
+	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '(', '[', '{':
 			depth++
@@ -137,12 +133,15 @@ func depthAt(s string, at int) int {
 		case '"', '\'':
 			end := stringEnd(s[i:])
 			if end < 0 {
-				return -1
+				return out
+			}
+			if depth == 0 && dictKey.MatchString(s[i:min(len(s), i+end+16)]) {
+				out = append(out, s[i+1:i+end])
 			}
 			i += end
 		}
 	}
-	return depth
+	return out
 }
 
 // literalsIn are the string literals inside a list or a Literal[...].

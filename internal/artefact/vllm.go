@@ -31,6 +31,9 @@ type VLLM struct {
 	EnvVars          []string
 }
 
+// maxDicts bounds the dicts of one registry; vLLM 0.33.0 has ten.
+const maxDicts = 100
+
 // reader reads files of one wheel and remembers the first real failure; a missing file is none.
 type reader struct {
 	ctx context.Context
@@ -96,7 +99,7 @@ var modelDict = regexp.MustCompile(`(?m)^(_[A-Z_]*MODELS?)\b[^=\n]*=\s*\{`)
 
 // registry reads the model classes from registry.py. The dicts of names that are not served are left out.
 func registry(source string) (all, backend []string) {
-	for _, m := range modelDict.FindAllStringSubmatch(source, -1) {
+	for _, m := range modelDict.FindAllStringSubmatch(source, maxDicts) {
 		switch m[1] {
 		case "_PREVIOUSLY_SUPPORTED_MODELS", "_OOT_SUPPORTED_MODELS", "_OOT_MODELS", "_ROCM_UNSUPPORTED_MODELS",
 			"_ROCM_PARTIALLY_SUPPORTED_MODELS", "_VLLM_MODELS", "_MODELS", "_ROCM_SWA_MODELS":

