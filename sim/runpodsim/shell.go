@@ -247,7 +247,7 @@ func (sh *Shell) tools(c *Container, dir string, ports map[string]int, env map[s
 	}
 	names := []string{"uv", "runpodctl", "curl"}
 	if c.Image.Python != "" {
-		names = append(names, "python3", "python", "python"+c.Image.Python)
+		names = append(names, "python3", "python", "python"+c.Image.Python, "pip", "pip3")
 	}
 	if c.Image.Engine != "" {
 		names = append(names, "vllm")

@@ -70,6 +70,8 @@ func Main(ctx context.Context, tool, args []string, c Call) int {
 		return c.runpodctl(ctx)
 	case "vllm":
 		return c.vllm(ctx)
+	case "pip", "pip3":
+		return c.pip(c.Args)
 	case "curl":
 		return c.curl(ctx)
 	}

