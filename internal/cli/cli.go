@@ -118,6 +118,23 @@ func (w *World) printJSON(v any) error {
 	return e.Encode(v)
 }
 
+// usageErrors makes a wrong number of arguments a problem of usage, for c and what is below it.
+func usageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			var p *problem.Problem
+			if err == nil || errors.As(err, &p) {
+				return err
+			}
+			return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageErrors(sub)
+	}
+}
+
 func newRoot(w *World) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "justright",
@@ -133,6 +150,18 @@ requests, and never leaves a machine billing for nothing.`,
 		return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		p := problem.New(problem.ExitUsage, "usage", "there is no command %q", args[0])
+		for _, s := range c.SuggestionsFor(args[0]) {
+			p.Try("did you mean", c.CommandPath()+" "+s)
+		}
+		return p.Try("all commands", c.CommandPath()+" --help")
+	}
 	for _, c := range commands(w) {
 		root.AddCommand(c)
 	}
@@ -145,5 +174,8 @@ requests, and never leaves a machine billing for nothing.`,
 			return nil
 		},
 	})
+	for _, c := range root.Commands() {
+		usageErrors(c)
+	}
 	return root
 }

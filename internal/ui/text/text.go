@@ -23,8 +23,12 @@ type Options struct {
 	Now     func() time.Time // the clock for redrawing; nil stops the clock between events
 }
 
-// quietEvery is how often a running step is repeated where lines cannot be redrawn.
-const quietEvery = 15 * time.Second
+// Where lines cannot be redrawn, a running step is said once it has lasted quietAfter, and again each quietEvery:
+// a phase of a tenth of a second needs no line for its start.
+const (
+	quietAfter = 2 * time.Second
+	quietEvery = 15 * time.Second
+)
 
 // Sink is a report.Sink for people. Safe for concurrent use; Close ends the redrawing.
 type Sink struct {
@@ -40,7 +44,6 @@ type Sink struct {
 	spent   money.USD
 	price   *money.USD
 	running []*step
-	said    map[string]time.Time // last plain line per running step
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -49,7 +52,7 @@ type Sink struct {
 // step is a phase that has started and not ended.
 type step struct {
 	name, detail string
-	began        time.Time
+	began, said  time.Time // said: its last plain line
 }
 
 // New starts a sink on w.
@@ -57,8 +60,8 @@ func New(w io.Writer, o Options) *Sink {
 	if o.Width <= 0 {
 		o.Width = 80
 	}
-	s := &Sink{o: o, w: w, said: map[string]time.Time{}, stop: make(chan struct{})}
-	if o.TTY && o.Now != nil {
+	s := &Sink{o: o, w: w, stop: make(chan struct{})}
+	if o.Now != nil {
 		s.done.Add(1)
 		go s.redraw()
 	}
@@ -77,7 +80,11 @@ func (s *Sink) redraw() {
 		case <-t.C:
 			s.mu.Lock()
 			s.erase()
-			s.draw(s.o.Now())
+			now := s.o.Now()
+			for _, st := range s.running {
+				s.plain(st, now)
+			}
+			s.draw(now)
 			s.mu.Unlock()
 		}
 	}
@@ -204,7 +211,6 @@ func (s *Sink) phase(p *report.Phase, at time.Time) {
 		if s.find(p.Name) == nil {
 			s.running = append(s.running, &step{name: p.Name, detail: p.Detail, began: at})
 		}
-		s.plain(s.find(p.Name), at)
 	default:
 		detail := p.Detail
 		if st := s.find(p.Name); st != nil && detail == "" {
@@ -255,15 +261,12 @@ func (s *Sink) row(mark, name, detail string, d time.Duration) string {
 	return fmt.Sprintf("%s %-10s %s   %s", mark, Clean(name), fit(Clean(detail), room), right)
 }
 
-// plain repeats a running step where it cannot be redrawn: at its start and then every quietEvery.
+// plain says a running step where it cannot be redrawn.
 func (s *Sink) plain(st *step, at time.Time) {
-	if s.o.TTY || st == nil {
+	if s.o.TTY || at.Sub(st.began) < quietAfter || at.Sub(st.said) < quietEvery {
 		return
 	}
-	if last, ok := s.said[st.name]; ok && at.Sub(last) < quietEvery {
-		return
-	}
-	s.said[st.name] = at
+	st.said = at
 	s.line("%s", s.row("●", st.name, st.detail, s.since(at)))
 }
 

@@ -46,6 +46,7 @@ func TestPlainStory(t *testing.T) {
 		"$0.27/h   ready in 4–7 min",
 		"✓ created    jr-gpt-oss-20b-7f3a  EU-RO-1  CUDA 12.8",
 		"0:09   $0.00 of $2.00",
+		"● env        142 of 166 packages",
 		"✗ driver_too_old  (kernel)",
 		`the driver\x1b[2J is too old`,
 		"no guard inside this machine",
