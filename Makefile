@@ -14,7 +14,7 @@ lint: ## the linters of .golangci.yml (installs golangci-lint when it is missing
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
 chaos: ## ten thousand seeded accidents, the mutations that must be noticed, the table of losses
-	go test ./internal/runner -count=1 -timeout 60m -run 'TestChaos|TestLossTable' -v -args -chaos 10000 | grep -Ev '^(=== |    --- PASS)'
+	go test ./internal/runner -count=1 -timeout 60m -run 'TestChaos|TestLossTable' -v -args -chaos 10000
 
 kill: ## kill -9 up at every point of every effect, in real processes
 	go test ./internal/cli -count=1 -timeout 60m -run TestKilledUp -args -kill-everywhere
