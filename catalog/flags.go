@@ -28,6 +28,7 @@ type flagSection struct {
 	read     string
 	from, to version.PEP440
 	kinds    map[NameKind]func() map[string]Timeline // each kind is parsed when first asked for; nil when unreadable
+	minimum  func() map[string][][2]string
 	renamed  map[string]string
 	sources  map[NameKind]string
 }
@@ -60,6 +61,13 @@ func parseFlags(data []byte) (flagSection, error) {
 			return m
 		})
 	}
+	out.minimum = sync.OnceValue(func() map[string][][2]string {
+		var m map[string][][2]string
+		if json.Unmarshal(raw["min_capability"], &m) != nil {
+			return nil
+		}
+		return m
+	})
 	err := readText([]textPair{{&out.from, from}, {&out.to, to}})
 	if err == nil && (out.from.IsZero() || out.to.IsZero()) {
 		err = fmt.Errorf("the range of releases is missing")

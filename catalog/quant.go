@@ -14,123 +14,109 @@ type QuantNeed struct {
 	Native version.Capability // from it on the format is computed as it is; below, weights are unpacked first
 	Plugin string             // package that must be installed beside this release; "" when built in
 	Note   string
-	source string
+	since  string // the release that set Min
+	scheme string // the class or method whose minimum it is
+	read   string
 }
 
-const quantSource = "get_min_capability of vllm/model_executor/layers/quantization in the wheels; https://docs.vllm.ai/en/latest/features/quantization/"
-
-// quantStep is a minimum that holds from a release on.
-type quantStep struct {
-	from string
-	min  version.Capability
-}
-
-type quantRule struct {
-	steps  []quantStep // ascending
-	native version.Capability
-	note   string
-}
+const quantSource = "PyPI wheels of vllm: get_min_capability in vllm/model_executor/layers/quantization"
 
 func chip(major, minor int) version.Capability { return version.Capability{Major: major, Minor: minor} }
 
-// quantRules holds the minimums by method. The dates of the steps to 7.5 are those of the Marlin kernels for Turing.
-func quantRules(method string) (quantRule, bool) {
-	marlin := []quantStep{{"0", chip(8, 0)}, {"0.16.0", chip(7, 5)}}
+// quantScheme names whose minimum decides for a checkpoint: the method itself, or for compressed-tensors the scheme that the format
+// ends in on a device that cannot compute it natively.
+func quantScheme(method, format string) (scheme string, native version.Capability, note string) {
+	const weightOnly = "below that weight-only"
+	if method == "compressed_tensors" {
+		switch {
+		case strings.Contains(format, "nvfp4"):
+			return "CompressedTensorsW4A16Fp4", chip(10, 0), weightOnly // where W4A4Fp4 cannot run, get_scheme takes this one
+		case strings.Contains(format, "mxfp4"):
+			return "CompressedTensorsW4A16Mxfp4", chip(10, 0), weightOnly
+		case strings.Contains(format, "w4a8"):
+			return "CompressedTensorsW4A8Fp8", version.Capability{}, ""
+		case strings.Contains(format, "float"):
+			return "CompressedTensorsW8A16Fp8", chip(8, 9), weightOnly
+		case strings.Contains(format, "int"):
+			return "CompressedTensorsW8A8Int8", version.Capability{}, ""
+		case strings.Contains(format, "pack"):
+			return "CompressedTensorsWNA16", version.Capability{}, ""
+		}
+		return method, version.Capability{}, ""
+	}
 	switch method {
-	case "awq", "awq_marlin":
-		return quantRule{steps: []quantStep{{"0", chip(7, 5)}}}, true
-	case "gptq":
-		return quantRule{steps: []quantStep{{"0", chip(6, 0)}}, note: "float16 only with the exllama kernels"}, true
-	case "gptq_marlin", "marlin":
-		return quantRule{steps: marlin}, true
-	case "fp8", "fbgemm_fp8":
-		return quantRule{steps: marlin, native: chip(8, 9), note: "below compute capability 8.9 weight-only"}, true
-	case "bitsandbytes":
-		return quantRule{steps: []quantStep{{"0", chip(7, 0)}}}, true
-	case "compressed-tensors", "compressed_tensors":
-		return quantRule{steps: []quantStep{{"0", chip(7, 0)}}}, true
-	case "modelopt":
-		return quantRule{steps: []quantStep{{"0", chip(8, 9)}}, native: chip(8, 9)}, true
-	case "modelopt_fp4", "nvfp4", "modelopt_mixed":
-		return quantRule{steps: []quantStep{{"0", chip(10, 0)}, {"0.9.1", chip(8, 0)}, {"0.16.0", chip(7, 5)}}, native: chip(10, 0),
-			note: "elsewhere than Blackwell weight-only through Marlin"}, true
-	case "mxfp4", "gpt_oss_mxfp4":
-		return quantRule{steps: []quantStep{{"0", chip(8, 0)}}, native: chip(9, 0), note: "Marlin on Ampere and Ada"}, true
-	case "fp_quant":
-		return quantRule{steps: []quantStep{{"0", chip(10, 0)}}}, true
-	case "gguf", "aqlm", "deepspeedfp":
-		return quantRule{steps: []quantStep{{"0", chip(6, 0)}}}, true
-	case "squeezellm":
-		return quantRule{steps: []quantStep{{"0", chip(7, 0)}}}, true
-	case "experts_int8", "moe_wna16", "auto-round", "inc":
-		return quantRule{steps: []quantStep{{"0", chip(7, 5)}}}, true
-	case "quark":
-		return quantRule{steps: []quantStep{{"0", chip(7, 0)}}}, true
-	case "torchao":
-		return quantRule{steps: []quantStep{{"0", chip(7, 5)}}}, true
+	case "fp8", "fbgemm_fp8", "modelopt":
+		return method, chip(8, 9), weightOnly
+	case "nvfp4":
+		return "modelopt_fp4", chip(10, 0), weightOnly
+	case "modelopt_fp4", "modelopt_mixed":
+		return method, chip(10, 0), weightOnly
+	case "gpt_oss_mxfp4":
+		return "mxfp4", chip(9, 0), "Marlin kernels below that"
+	case "mxfp4":
+		return method, chip(9, 0), "Marlin kernels below that"
 	}
-	return quantRule{}, false
-}
-
-// compressedRules holds the minimums of compressed-tensors by the checkpoint's format word.
-func compressedRules(format string) (quantRule, bool) {
-	switch {
-	case strings.Contains(format, "nvfp4"):
-		return quantRule{steps: []quantStep{{"0", chip(10, 0)}, {"0.9.1", chip(8, 0)}, {"0.16.0", chip(7, 5)}}, native: chip(10, 0)}, true
-	case strings.Contains(format, "mxfp4"):
-		return quantRule{steps: []quantStep{{"0", chip(8, 0)}}, native: chip(10, 0)}, true
-	case strings.Contains(format, "w4a8"):
-		return quantRule{steps: []quantStep{{"0", chip(9, 0)}}}, true
-	case strings.Contains(format, "float"):
-		return quantRule{steps: []quantStep{{"0", chip(8, 0)}, {"0.16.0", chip(7, 5)}}, native: chip(8, 9),
-			note: "below compute capability 8.9 weight-only"}, true
-	case strings.Contains(format, "int"):
-		return quantRule{steps: []quantStep{{"0", chip(7, 5)}}}, true
-	case strings.Contains(format, "pack"), strings.Contains(format, "marlin"):
-		return quantRule{steps: []quantStep{{"0", chip(8, 0)}, {"0.16.0", chip(7, 5)}}}, true
-	}
-	return quantRule{}, false
+	return method, version.Capability{}, ""
 }
 
 // Quantization tells what a checkpoint's method (and, for compressed-tensors, its format) needs in a vLLM release. ok is false
 // when the minimum is not known. Whether the release knows the method at all is NameIn(QuantMethods, …).
 func (s *Snapshot) Quantization(method, format string, engine version.PEP440) (QuantNeed, bool) {
-	method = strings.ToLower(method)
-	rule, ok := quantRules(method)
-	if method == "compressed-tensors" || method == "compressed_tensors" {
-		if finer, found := compressedRules(strings.ToLower(format)); found {
-			rule = finer
+	method = strings.ReplaceAll(strings.ToLower(method), "-", "_")
+	scheme, native, note := quantScheme(method, strings.ToLower(format))
+	sec := s.flags()
+	all := sec.minimum()
+	steps := all[scheme]
+	for _, other := range []string{strings.ReplaceAll(scheme, "_", "-"), method} {
+		if len(steps) == 0 {
+			steps = all[other]
 		}
 	}
-	if !ok {
+	n := QuantNeed{Method: method, Native: native, Note: note, scheme: scheme, read: sec.read}
+	for _, st := range steps {
+		v, err := version.ParsePEP440(st[0])
+		if err != nil {
+			return QuantNeed{}, false
+		}
+		// Before its first release a method is unknown to the engine; the first minimum stands for it.
+		if n.since != "" && !engine.IsZero() && engine.Public().Compare(v) < 0 {
+			break
+		}
+		if n.Min, err = version.ParseCapability(st[1]); err != nil {
+			return QuantNeed{}, false
+		}
+		n.since = st[0]
+	}
+	if n.since == "" {
 		return QuantNeed{}, false
 	}
-	n := QuantNeed{Method: method, Native: rule.native, Note: rule.note, source: quantSource}
-	for _, st := range rule.steps {
-		if engine.IsZero() || engine.Compare(version.MustParsePEP440(st.from)) >= 0 {
-			n.Min = st.min
-		}
-	}
-	switch {
-	case method == "gguf" && !engine.IsZero() && engine.Compare(version.MustParsePEP440("0.24.0")) >= 0:
-		n.Plugin = "vllm-gguf-plugin"
-	case method == "bitsandbytes" && !engine.IsZero() && engine.Compare(version.MustParsePEP440("0.28.0")) >= 0:
-		n.Plugin = "vllm-bnb-plugin"
-	}
+	n.Plugin = quantPlugin(method, engine)
 	return n, true
+}
+
+// quantPlugin is the package that serves a method which left the engine.
+func quantPlugin(method string, engine version.PEP440) string {
+	left := func(v string) bool { return !engine.IsZero() && engine.Compare(version.MustParsePEP440(v)) >= 0 }
+	switch {
+	case method == "gguf" && left("0.24.0"):
+		return "vllm-gguf-plugin"
+	case method == "bitsandbytes" && left("0.28.0"):
+		return "vllm-bnb-plugin"
+	}
+	return ""
 }
 
 // Fact states what the method needs.
 func (n *QuantNeed) Fact() Fact {
-	st := fmt.Sprintf("vLLM serves %s on compute capability %s or higher", n.Method, n.Min)
-	if n.Note != "" {
-		st += "; " + n.Note
+	st := fmt.Sprintf("vLLM serves %s on compute capability %s or higher since %s", n.Method, n.Min, n.since)
+	if !n.Native.IsZero() {
+		st += fmt.Sprintf("; computed natively from %s, %s", n.Native, n.Note)
 	}
 	if n.Plugin != "" {
 		st += "; it needs the package " + n.Plugin
 	}
-	return Fact{ID: FactID("vllm/quantization/" + n.Method + "/min_capability"), Statement: st, Source: n.source,
-		Date: "2026-11-25", Standing: Derived}
+	return Fact{ID: FactID("vllm/quantization/" + n.Method + "/min_capability"), Statement: st, Source: quantSource + " (" + n.scheme + ")",
+		Date: n.read, Standing: Derived}
 }
 
 // BF16Capability is the lowest compute capability that computes bfloat16; vLLM refuses `--dtype bfloat16` below it and turns

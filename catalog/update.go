@@ -30,6 +30,7 @@ type Reading struct {
 	OnBackend     []string
 	Removed       map[string]string // class → the last release that served it
 	Names         map[NameKind][]string
+	MinCapability map[string]version.Capability // quantisation method or scheme → least compute capability
 
 	// Of the release pipeline; nil when there was none to read.
 	Pipeline *PipelineReading
@@ -79,6 +80,9 @@ type flagsJSON struct {
 	Quant   map[string]Timeline `json:"quantization"`
 	Config  map[string]Timeline `json:"config_types"`
 	Env     map[string]Timeline `json:"env"`
+
+	// MinCapability holds, for a quantisation method or scheme, the releases that changed its minimum: [["0.6.0","8.0"],["0.14.0","7.5"]].
+	MinCapability map[string][][2]string `json:"min_capability"`
 }
 
 func (f *flagsJSON) of(kind NameKind) *map[string]Timeline {
@@ -225,6 +229,15 @@ func (e *Editor) addNames(r Reading, prev version.PEP440) {
 		}
 		extend(*m, r.Names[k], r.Version, prev)
 		e.flags.Sources[k] = nameSource(k)
+	}
+	if e.flags.MinCapability == nil {
+		e.flags.MinCapability = map[string][][2]string{}
+	}
+	for name, c := range r.MinCapability {
+		steps := e.flags.MinCapability[name]
+		if n := len(steps); n == 0 || steps[n-1][1] != c.String() {
+			e.flags.MinCapability[name] = append(steps, [2]string{r.Version.String(), c.String()})
+		}
 	}
 	registered, backend := map[string]Timeline{}, map[string]Timeline{}
 	for n, a := range e.archs.Architectures {

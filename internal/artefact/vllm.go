@@ -29,10 +29,14 @@ type VLLM struct {
 	KVCacheDTypes    []string
 	QuantMethods     []string
 	EnvVars          []string
+	MinCapability    map[string]version.Capability // quantisation method (its own name, else its class) → least compute capability
 }
 
 // maxDicts bounds the dicts of one registry; vLLM 0.33.0 has ten.
 const maxDicts = 100
+
+// maxClasses bounds the classes of one file of quantisation methods.
+const maxClasses = 200
 
 // reader reads files of one wheel and remembers the first real failure; a missing file is none.
 type reader struct {
@@ -83,6 +87,12 @@ func ReadVLLM(ctx context.Context, w *pyindex.Wheel) (VLLM, error) {
 	v.ReasoningParsers = r.parsers("_REASONING_PARSERS_TO_REGISTER", "", "vllm/reasoning/", "vllm/entrypoints/openai/reasoning_parsers/")
 	v.KVCacheDTypes = cacheDTypes(r.read("vllm/config/cache.py", "vllm/config/__init__.py", "vllm/config.py"), args)
 	v.QuantMethods = quantMethods(r.read("vllm/model_executor/layers/quantization/__init__.py"))
+	v.MinCapability = map[string]version.Capability{}
+	for _, n := range w.Names() {
+		if quantFile.MatchString(n) {
+			minCapabilities(r.read(n), v.MinCapability)
+		}
+	}
 	envs := r.read("vllm/envs.py")
 	v.EnvVars = envVars(envs)
 	v.CUDA = mainCUDA(envs)
@@ -203,6 +213,37 @@ func quantMethods(source string) []string {
 		return sortedSet(names)
 	}
 	return sortedSet(literalsIn(inside))
+}
+
+var (
+	quantFile  = regexp.MustCompile(`^vllm/model_executor/layers/quantization/(?:compressed_tensors/(?:schemes/)?)?\w+\.py$`)
+	classStart = regexp.MustCompile(`(?m)^class (\w+)`)
+	capability = regexp.MustCompile(`def get_min_capability\(\w*\)[^:]*:(?:\n {8}.*|\n)*?\n {8}return (\d{2,3})\b`)
+	methodName = regexp.MustCompile(`def get_name\(\w*\)[^:]*:(?:\n {8}.*|\n)*?\n {8}return ["']([\w-]+)["']`)
+)
+
+// minCapabilities reads what get_min_capability of each class answers: 75 means 7.5. A class without a name of its own (a scheme
+// of compressed-tensors) goes by its class name.
+func minCapabilities(source string, into map[string]version.Capability) {
+	starts := classStart.FindAllStringSubmatchIndex(source, maxClasses)
+	for i, at := range starts {
+		end := len(source)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		body := source[at[0]:end]
+		m := capability.FindStringSubmatch(body)
+		if m == nil {
+			continue
+		}
+		name := source[at[2]:at[3]]
+		if n := methodName.FindStringSubmatch(body); n != nil {
+			name = n[1]
+		}
+		if c, err := version.ParseCapability(m[1]); err == nil {
+			into[name] = c
+		}
+	}
 }
 
 var envKey = regexp.MustCompile(`(?m)^\s{4}["'](VLLM_\w+)["']\s*:`)

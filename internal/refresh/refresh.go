@@ -276,7 +276,7 @@ func (r *run) readVLLM(ctx context.Context, c candidate) (vllmReading, error) {
 func (v vllmReading) reading(c candidate, day string) catalog.Reading {
 	r := catalog.Reading{Version: c.version, Released: c.released, Read: day, Yanked: c.yanked, Python: v.wheel.Metadata.RequiresPython,
 		CUDA: v.wheel.CUDA, Glibc: c.glibc, Commit: v.wheel.Commit, Wheels: c.files, Architectures: v.wheel.Architectures,
-		OnBackend: v.wheel.OnBackend, Removed: v.wheel.Removed, Pipeline: v.pipeline,
+		OnBackend: v.wheel.OnBackend, Removed: v.wheel.Removed, MinCapability: v.wheel.MinCapability, Pipeline: v.pipeline,
 		Names: map[catalog.NameKind][]string{catalog.FlagNames: v.wheel.Flags, catalog.ToolParsers: v.wheel.ToolParsers,
 			catalog.ReasoningParsers: v.wheel.ReasoningParsers, catalog.KVCacheDTypes: v.wheel.KVCacheDTypes,
 			catalog.QuantMethods: v.wheel.QuantMethods, catalog.ConfigTypes: v.wheel.ConfigTypes, catalog.EnvVars: v.wheel.EnvVars}}
