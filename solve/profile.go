@@ -28,6 +28,9 @@ func FindProfile(name string) *model.Profile {
 				return &p
 			}
 			p.ID = bare
+			if p.MaxPosition == 0 && p.ModelType == "deepseek_v2" {
+				p.MaxPosition = 163840 // max_position_embeddings of every DeepSeek-V2 config.json
+			}
 			return &p
 		}
 	}

@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"justright/catalog"
 	"justright/internal/runner"
 	"justright/launch"
 	"justright/problem"
@@ -38,10 +40,16 @@ type World struct {
 	// For tests of this package: how patient the saga is, and where a run is killed. nil: as shipped.
 	timing *launch.Timing
 	trap   func(runner.Point, launch.Effect) bool
+
+	// What facts returned first: a command sees one state of the facts. once is a pointer since a World is copied.
+	once        *sync.Once
+	snapshot    *catalog.Snapshot
+	snapshotErr error
 }
 
 // Main runs one command and returns its exit status.
 func Main(ctx context.Context, w World) int {
+	w.once = new(sync.Once)
 	root := newRoot(&w)
 	root.SetArgs(w.Args)
 	root.SetIn(w.Stdin)

@@ -154,4 +154,10 @@ func parseBytes(text string) (int64, error) {
 }
 
 // facts returns the snapshot of this world.
-func (w *World) facts() (*catalog.Snapshot, error) { return w.loadCatalog() }
+func (w *World) facts() (*catalog.Snapshot, error) {
+	if w.once == nil { // a World that did not come through Main
+		return w.loadCatalog()
+	}
+	w.once.Do(func() { w.snapshot, w.snapshotErr = w.loadCatalog() })
+	return w.snapshot, w.snapshotErr
+}

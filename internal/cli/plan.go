@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,9 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 	if err != nil {
 		return err
 	}
-	w.fillStart(r, res.Plans)
+	if asJSON || o.lock != "" { // people do not read a packed script
+		w.fillStart(r, res.Plans)
+	}
 	if o.lock != "" && len(res.Plans) > 0 {
 		if err := w.writeLock(ctx, o.lock, r, res.Plans[0]); err != nil {
 			return err
@@ -187,24 +190,28 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 
 // fillStart writes what the provider would be sent, which is the boot script's own rendering.
 func (w *World) fillStart(r solve.Request, plans []solve.Stack) {
+	var wg sync.WaitGroup
 	for i := range plans {
 		p := &plans[i]
 		o := boot.Options{Model: r.Model}
 		if g, ok := w.findGPU(p.GPU.ID); ok {
 			o.MinCapability = g.Capability
 		}
-		spec, err := boot.SpecFrom(*p, o)
-		if err != nil {
-			p.Unknowns = append(p.Unknowns, "the start script: "+err.Error())
-			continue
-		}
-		script, err := boot.Render(spec)
-		if err != nil {
-			p.Unknowns = append(p.Unknowns, "the start script: "+err.Error())
-			continue
-		}
-		p.Start = script.Start()
+		wg.Go(func() {
+			spec, err := boot.SpecFrom(*p, o)
+			if err != nil {
+				p.Unknowns = append(p.Unknowns, "the start script: "+err.Error())
+				return
+			}
+			script, err := boot.Render(spec)
+			if err != nil {
+				p.Unknowns = append(p.Unknowns, "the start script: "+err.Error())
+				return
+			}
+			p.Start = script.Start()
+		})
 	}
+	wg.Wait()
 }
 
 func planAnswer(r solve.Request, res solve.Result) planDocument {
