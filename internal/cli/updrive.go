@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"justright/boot"
@@ -356,5 +359,29 @@ func (w *World) showRefusals(res solve.Result, sink report.Sink, asJSON bool) {
 // inRunPod reports whether this process runs in a pod, whose own key is no account key.
 func (w *World) inRunPod() bool { return runpod.InsidePod(w.Env) }
 
-// readLock reads a lock file where the argument is one.
-func (w *World) readLock(string, *wish) (bool, error) { return false, nil }
+// readLock takes a lock file's plan as the only wish; false when the argument is no file.
+func (w *World) readLock(ref string, x *wish) (bool, error) {
+	path := ref
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(w.Dir, path)
+	}
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+		return false, nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return true, problem.New(problem.ExitUsage, "unreadable_file", "cannot read %s", path).Wrap(err)
+	}
+	var d lockDocument
+	if err := json.Unmarshal(raw, &d); err != nil || d.Schema != lockSchema {
+		return true, problem.New(problem.ExitUsage, "no_lock", "%s is no lock file", path).
+			Because("it must hold a %s document", lockSchema).
+			Try("write one", "justright plan MODEL --lock "+ref)
+	}
+	plan := d.Plan
+	if d.Image.Digest != "" && !strings.Contains(plan.Image, "@") {
+		plan.Image += "@" + d.Image.Digest
+	}
+	x.Model, x.Locked, x.LockText = d.Profile, &plan, d.Resolved
+	return true, nil
+}
