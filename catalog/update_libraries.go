@@ -172,7 +172,7 @@ type EngineReading struct {
 // HasEngine reports whether a release of another engine is in the catalog with its requirements.
 func (e *Editor) HasEngine(engine string, v version.PEP440) bool {
 	return slices.ContainsFunc(e.others.Releases, func(j releaseJSON) bool {
-		return j.Engine == engine && j.V == v.String() && j.Transformers != nil && j.Torch != ""
+		return j.Engine == engine && j.V == v.String() && j.Transformers != nil
 	})
 }
 
