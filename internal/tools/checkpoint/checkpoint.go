@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func Chat(wheel, dir string) error {
 		"num_hidden_layers": g.number("llama.block_count"), "num_attention_heads": heads,
 		"num_key_value_heads": g.number("llama.attention.head_count_kv"), "head_dim": g.number("llama.embedding_length") / heads,
 		"vocab_size": g.number("llama.vocab_size"), "max_position_embeddings": g.number("llama.context_length"),
-		"rope_theta": 100000.0, "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": true,
+		"rope_theta": real(100000), "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": true,
 		"attention_bias": false, "mlp_bias": false, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
 	}
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
@@ -169,8 +170,26 @@ func writeTokenizer(g *gguf, dir string) error {
 	})
 }
 
-// TinyGptOss writes a gpt_oss of two layers with random weights in bfloat16: an engine takes it for what its
-// architecture says, and answers nonsense. Its tokenizer is copied from a directory that Chat has made.
+// sentence is what the tiny gpt_oss says, token by token: the channel and message marks of Harmony, then "Hello! A
+// tiny hand made model can say just this one sentence, and it ends here." and the return mark, as openai_harmony
+// encodes them. No token occurs twice, so that each has one follower. It begins after the prompt's last token.
+var sentence = []int{173781, 200005, 17196, 200008, 13225, 0, 355, 20049, 1803, 2452, 2359, 665, 2891, 1327, 495, 1001, 21872, 11, 326, 480, 17095,
+	2105, 13, 200002}
+
+// real is a number that is written with a point: strict readers of config.json tell 7.0 from 7.
+type real float64
+
+func (r real) MarshalJSON() ([]byte, error) {
+	s := strconv.FormatFloat(float64(r), 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return []byte(s), nil
+}
+
+// TinyGptOss writes a gpt_oss of two layers in bfloat16, small enough for any machine. Its layers are random and next
+// to silent; embedding and head are made such that each token of one sentence is followed by the next, so that every
+// chat ends in it, whatever was asked. The tokenizer is copied from a directory that Chat has made.
 func TinyGptOss(chat, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -191,28 +210,30 @@ func TinyGptOss(chat, dir string) error {
 		"vocab_size": vocab, "hidden_size": hidden, "intermediate_size": inner, "head_dim": head, "num_attention_heads": heads,
 		"num_key_value_heads": kv, "num_hidden_layers": layers, "num_local_experts": experts, "num_experts_per_tok": 2,
 		"experts_per_token": 2, "layer_types": []string{"sliding_attention", "full_attention"}, "sliding_window": 128,
-		"max_position_embeddings": 131072, "initial_context_length": 4096, "attention_bias": true, "attention_dropout": 0.0,
-		"hidden_act": "silu", "rms_norm_eps": 1e-5, "router_aux_loss_coef": 0.9, "output_router_logits": false,
-		"swiglu_limit": 7.0, "tie_word_embeddings": false, "initializer_range": 0.02,
-		"eos_token_id": 200002, "pad_token_id": 199999, "rope_theta": 150000,
-		"rope_scaling": map[string]any{"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
+		"max_position_embeddings": 131072, "initial_context_length": 4096, "attention_bias": true, "attention_dropout": real(0),
+		"hidden_act": "silu", "rms_norm_eps": real(1e-5), "router_aux_loss_coef": 0.9, "output_router_logits": false,
+		"swiglu_limit": real(7), "tie_word_embeddings": false, "initializer_range": 0.02,
+		"eos_token_id": 200002, "pad_token_id": 199999, "rope_theta": real(150000),
+		"rope_scaling": map[string]any{"rope_type": "yarn", "factor": real(32), "beta_fast": real(32), "beta_slow": real(1),
 			"truncate": false, "original_max_position_embeddings": 4096},
 	}
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
 	}
 	rng, w := rand.New(rand.NewPCG(0, 0)), newWeights()
-	random := func(name string, shape ...int) {
+	random := func(name string, deviation float64, shape ...int) []float32 {
 		n := 1
 		for _, d := range shape {
 			n *= d
 		}
 		v := make([]float32, n)
 		for i := range v {
-			v[i] = float32(rng.NormFloat64() * 0.02)
+			v[i] = float32(rng.NormFloat64() * deviation)
 		}
 		w.add(name, v, shape...)
+		return v
 	}
+	const quiet = 0.02
 	ones := func(name string) {
 		v := make([]float32, hidden)
 		for i := range v {
@@ -220,7 +241,7 @@ func TinyGptOss(chat, dir string) error {
 		}
 		w.add(name, v, hidden)
 	}
-	random("model.embed_tokens.weight", vocab, hidden)
+	embedding := random("model.embed_tokens.weight", 1, vocab, hidden)
 	for i := range layers {
 		at := fmt.Sprintf("model.layers.%d.", i)
 		ones(at + "input_layernorm.weight")
@@ -228,20 +249,27 @@ func TinyGptOss(chat, dir string) error {
 			name    string
 			out, in int
 		}{{"q", heads * head, hidden}, {"k", kv * head, hidden}, {"v", kv * head, hidden}, {"o", hidden, heads * head}} {
-			random(at+"self_attn."+p.name+"_proj.weight", p.out, p.in)
-			random(at+"self_attn."+p.name+"_proj.bias", p.out)
+			random(at+"self_attn."+p.name+"_proj.weight", quiet, p.out, p.in)
+			random(at+"self_attn."+p.name+"_proj.bias", quiet, p.out)
 		}
-		random(at+"self_attn.sinks", heads)
+		random(at+"self_attn.sinks", quiet, heads)
 		ones(at + "post_attention_layernorm.weight")
-		random(at+"mlp.router.weight", experts, hidden)
-		random(at+"mlp.router.bias", experts)
-		random(at+"mlp.experts.gate_up_proj", experts, hidden, 2*inner)
-		random(at+"mlp.experts.gate_up_proj_bias", experts, 2*inner)
-		random(at+"mlp.experts.down_proj", experts, inner, hidden)
-		random(at+"mlp.experts.down_proj_bias", experts, hidden)
+		random(at+"mlp.router.weight", quiet, experts, hidden)
+		random(at+"mlp.router.bias", quiet, experts)
+		random(at+"mlp.experts.gate_up_proj", quiet, experts, hidden, 2*inner)
+		random(at+"mlp.experts.gate_up_proj_bias", quiet, experts, 2*inner)
+		random(at+"mlp.experts.down_proj", quiet, experts, inner, hidden)
+		random(at+"mlp.experts.down_proj_bias", quiet, experts, hidden)
 	}
 	ones("model.norm.weight")
-	random("lm_head.weight", vocab, hidden)
+	output := random("lm_head.weight", quiet, vocab, hidden)
+	// The head's row of a token points along the embedding of the token before it, far above what chance gives.
+	for i := range sentence[1:] {
+		from, to := sentence[i]*hidden, sentence[i+1]*hidden
+		for j := range hidden {
+			output[to+j] = embedding[from+j]
+		}
+	}
 	return w.write(filepath.Join(dir, "model.safetensors"))
 }
 
