@@ -16,6 +16,7 @@ type Host struct {
 	GPU        string
 	GPUs       int
 	MemoryGiB  float64 // of one GPU
+	TakenGiB   float64 // of it, by what nobody counted on: a neighbour, a larger profile run
 	Capability string
 
 	Config       []byte // the model's config.json; nil when there is none to be had
@@ -188,26 +189,46 @@ func (s *Start) load(c Command, h Host, cfg config, length int) bool {
 		s.core(6, "backends.py:559", "Dynamo bytecode transform time: 5.21 s")
 		s.core(10, "monitor.py:34", "torch.compile takes 14.02 s in total")
 	}
-	free := 8.0
-	if !h.CPU && h.MemoryGiB > 0 {
-		free = h.MemoryGiB*c.Utilization - weights - 1.4
+	return s.cache(c, h, cfg, length) || s.capture(c, h)
+}
+
+// cache sizes the KV cache, and fails where it cannot hold one request.
+func (s *Start) cache(c Command, h Host, cfg config, length int) bool {
+	const gib = 1 << 30
+	r, counted := account(c, h, length)
+	if !counted { // roughly, where the config does not tell enough
+		per := kvBytes(cfg) / float64(max(c.TP, 1))
+		r = room{free: 8 * gib, need: per * float64(length)}
+		if !h.CPU && h.MemoryGiB > 0 {
+			r.free = (h.MemoryGiB*c.Utilization-1.4-h.TakenGiB)*gib - float64(h.WeightsBytes)/float64(max(c.TP, 1))
+		}
+		if per > 0 {
+			r.tokens, r.most = int64(r.free/per), int(r.free/per)
+		}
 	}
-	per := kvBytes(cfg) / float64(max(c.TP, 1))
-	if free <= 0 {
+	if r.free <= 0 {
 		s.died("ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the engine.")
 		return true
 	}
-	if need := per * float64(length) / gib; per > 0 && need > free && c.MaxModelLen != -1 {
+	if r.need > r.free && c.MaxModelLen != -1 {
+		most := r.most
+		if r.tokens > 0 && h.TakenGiB > 0 {
+			most = min(most, int(float64(length)*r.free/r.need))
+		}
 		s.died(fmt.Sprintf("ValueError: To serve at least one request with the models's max seq len (%d), (%.2f GiB KV cache is needed, which is larger than the available KV cache memory (%.2f GiB). Based on the available memory, the estimated maximum model length is %d. Try increasing `gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine.",
-			length, need, free, int(free*gib/per)/16*16))
+			length, r.need/gib, r.free/gib, most/16*16))
 		return true
 	}
-	s.core(4, "gpu_worker.py:298", fmt.Sprintf("Available KV cache memory: %.2f GiB", free))
-	if per > 0 {
-		n := int(free * gib / per)
-		s.core(1, "kv_cache_utils.py:1087", fmt.Sprintf("GPU KV cache size: %d tokens", n))
-		s.core(0, "kv_cache_utils.py:1091", fmt.Sprintf("Maximum concurrency for %d tokens per request: %.2fx", length, float64(n)/float64(length)))
+	s.core(4, "gpu_worker.py:298", fmt.Sprintf("Available KV cache memory: %.2f GiB", r.free/gib))
+	if r.tokens > 0 {
+		s.core(1, "kv_cache_utils.py:1087", fmt.Sprintf("GPU KV cache size: %d tokens", r.tokens))
+		s.core(0, "kv_cache_utils.py:1091", fmt.Sprintf("Maximum concurrency for %d tokens per request: %.2fx", length, r.free/r.need))
 	}
+	return false
+}
+
+// capture ends the start: graphs, and the time it took.
+func (s *Start) capture(c Command, h Host) bool {
 	if !c.Eager && !h.CPU {
 		s.plain(6, "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE): 100%|██████████| 67/67 [00:03<00:00, 20.12it/s]")
 		s.core(1, "gpu_model_runner.py:3480", "Graph capturing finished in 4 secs, took 0.62 GiB")

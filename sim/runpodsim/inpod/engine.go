@@ -97,6 +97,9 @@ func (c *Call) engine(ctx context.Context, prog string, args []string) int {
 		},
 		KnowsType: func(t string) bool { return knowsType(snap, rel, t, set["transformers"]) },
 	}
+	if g, ok := snap.FindGPU(c.Pod.GPU.ID); ok && g.MemoryBytes > 0 {
+		h.MemoryGiB = float64(g.MemoryBytes) / (1 << 30) // what the driver reports, not the name's figure
+	}
 	h.Config, h.ConfigError = c.config(ctx, cmd.Model)
 	h.WeightsBytes = c.weights(cmd.Model, h.Config)
 	stop, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
