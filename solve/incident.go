@@ -170,18 +170,21 @@ func (i Incident) caseOf(t sideText, find Lookup) Case {
 			c.VRAMBytes = int64(t.host.VRAMGB * 0.985 * (1 << 30))
 		}
 	}
-	c.Capability, _ = version.ParseCapability(t.host.ComputeCapability)
-	if d, err := version.ParseDriver(t.host.Driver); err == nil {
+	c.Capability, _ = version.ParseCapability(word(t.host.ComputeCapability))
+	if d, err := version.ParseDriver(word(t.host.Driver)); err == nil {
 		c.Driver = d
 	}
-	c.HostCUDA, _ = version.ParseCUDA(t.host.CUDA)
+	c.HostCUDA, _ = version.ParseCUDA(word(t.host.CUDA))
 	if find != nil && t.model != "" {
 		c.Profile = find(t.model)
 	}
 	return c
 }
 
-// pythonOf keeps the version of "3.10.12" or "Python 3.12".
+// pythonOf keeps the version of "3.10.12" or "Python 3.12 (conda)".
 func pythonOf(s string) string {
-	return strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(s), "python"), " "))
+	return word(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(s)), "python"))
 }
+
+// word is the first word, without what clings to it.
+func word(s string) string { return strings.Trim(firstField(s), ",;()") }

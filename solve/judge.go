@@ -62,7 +62,7 @@ type rule func(*subject) []finding
 var rules = []rule{
 	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers,
 	ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
-	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
+	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 }
 
 // machineRules are those that a card, its number or its host decide; the others do not change with the machine.

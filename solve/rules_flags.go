@@ -2,6 +2,7 @@ package solve
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"justright/catalog"
@@ -66,6 +67,12 @@ func ruleFlags(s *subject) []finding {
 			if r, ok := removedKeywords[f.Name]; ok && !s.before(r.gone) {
 				out = append(out, finding{code: CodeFlagRemoved, at: at, reason: fmt.Sprintf("%s does not take %s any more", s.label(), f.Given),
 					facts: []catalog.Fact{reported("vllm/keywords/"+f.Name, r.statement, r.source, "2026-11-25")}})
+			} else if !ok && s.exact && f.Given != f.Name && f.Value != "" { // max_x=…: the classes take what the command line takes
+				if n, known := s.j.s.Named(catalog.FlagNames, "--"+f.Name); known && n.Releases.At(s.version.Public()) == catalog.Absent {
+					if g, bad := s.flagFinding(f, at); bad {
+						out = append(out, g)
+					}
+				}
 			}
 			continue
 		}
@@ -228,14 +235,18 @@ func (j *Judger) quantTimeline(method string) (catalog.Timeline, catalog.Fact, b
 	names := []string{method, strings.ReplaceAll(method, "_", "-")}
 	switch method {
 	case "nvfp4":
-		names = []string{"modelopt_fp4"}
+		names = []string{"modelopt_fp4", "nvfp4"} // renamed in 0.9
 	case "int8", "int4":
 		return nil, catalog.Fact{}, false
 	}
+	var all catalog.Timeline
+	var fact catalog.Fact
 	for _, n := range names {
 		if named, ok := j.s.Named(catalog.QuantMethods, n); ok {
-			return named.Releases, named.Fact(), true
+			all = append(all, named.Releases...)
+			fact = named.Fact()
 		}
 	}
-	return nil, catalog.Fact{}, false
+	slices.SortFunc(all, func(a, b catalog.Span) int { return a.First.Compare(b.First) })
+	return all, fact, len(all) > 0
 }

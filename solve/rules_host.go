@@ -31,7 +31,8 @@ func ruleImageGate(s *subject) []finding {
 		return nil
 	}
 	verdict, unmet := req.Admits(host)
-	if verdict == catalog.Uncertain && s.driver.IsZero() && !s.hostCUDA.IsZero() && (s.gpu.name == "" || s.gpu.consumer) {
+	unrunnable := !catalog.RunsOn(img.CUDA, s.hostCUDA) // admitted or not, the code inside does not run
+	if verdict == catalog.Uncertain && !s.hostCUDA.IsZero() && (s.gpu.name == "" && (s.driver.IsZero() || unrunnable) || s.gpu.consumer) {
 		// The brand clauses admit some branches of data-centre drivers below the floor; where only a CUDA version is
 		// stated, the floor is what the platform compares.
 		verdict, unmet = catalog.Absent, "cuda>="+req.CUDAFloor().String()

@@ -186,8 +186,8 @@ func ruleTorch(s *subject) []finding {
 		}
 		return nil
 	}
-	if s.dev || s.atMost && !s.c.Engine.Bounded {
-		return nil
+	if s.dev || s.atMost && !s.c.Engine.Bounded || s.hasImage && !s.official || s.arm {
+		return nil // what others build, and what is built on aarch64, goes with a torch of its own
 	}
 	pin := s.release.Torch
 	switch {

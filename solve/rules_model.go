@@ -234,7 +234,7 @@ func ruleTransformersBound(s *subject) []finding {
 			hints: []problem.Hint{{Text: fmt.Sprintf("take transformers==%s, the newest on the day %s came out", s.release.TransformersOnReleaseDay, s.label())}}})
 	}
 	if stated.Stated() && s.release.HasBounds && (s.exact || s.dev) && !s.inOwnImage() {
-		if !stated.Exact.IsZero() && !s.release.Transformers.Contains(stated.Exact.Public()) && !stated.Exact.IsPrerelease() && newerThanBound(s, stated.Exact) {
+		if !stated.Exact.IsZero() && !s.release.Transformers.Contains(stated.Exact.Public()) && !stated.Exact.IsPrerelease() && worthSaying(s, stated.Exact) {
 			bound(fmt.Sprintf("%s needs transformers %s, not %s", s.label(), s.release.Transformers, stated.Exact), s.release.Fact(catalog.AspectTransformers))
 		}
 		if stated.Range && s.release.Transformers.Set().Intersect(stated.Bound.Set()).IsEmpty() {
@@ -254,10 +254,11 @@ func ruleTransformersBound(s *subject) []finding {
 	return out
 }
 
-// newerThanBound leaves a transformers below the floor to ruleArchitecture and to images that were tried: an older one
-// is often enough, a newer one than the cap is not.
-func newerThanBound(s *subject, v version.PEP440) bool {
-	return s.release.TransformersOnReleaseDay.IsZero() || v.Compare(s.release.TransformersOnReleaseDay) > 0
+// worthSaying leaves a transformers a little below the floor alone: people run it, and it is the cap that breaks. One of
+// another major is never enough.
+func worthSaying(s *subject, v version.PEP440) bool {
+	pin := s.release.TransformersOnReleaseDay
+	return pin.IsZero() || v.Compare(pin) > 0 || len(v.Release()) > 0 && v.Release()[0] != pin.Release()[0]
 }
 
 // known breaks of a release line with a newer transformers that its metadata admits.
@@ -285,7 +286,7 @@ func (b transformersBreak) holds(s *subject) bool {
 	from := version.MustParsePEP440(b.from)
 	switch {
 	case !s.transformers.Exact.IsZero():
-		if s.transformers.Exact.Compare(from) < 0 {
+		if s.transformers.Exact.Base().Compare(from) < 0 {
 			return false
 		}
 	case s.transformers.Range:
