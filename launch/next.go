@@ -136,13 +136,32 @@ func (m *saga) said(e Event) {
 				m.s.Lessons = append(m.s.Lessons, *e.Lesson)
 				m.do(Learn{*e.Lesson})
 			}
-			m.fail(a, e.Cause, e.Detail, e.Fatal)
+			a.Taught = e.Lesson != nil
+			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause))
 		}
 	case Unfollowed:
 		if a := m.attempt(e.Attempt); a != nil {
 			a.Following, a.FollowAt = false, m.now.Add(m.s.Timing.Poll)
 		}
 	}
+}
+
+// sharedAfter is how many attempts may fail by one cause, without a lesson that changes the next plan, before it is
+// taken to be shared by all plans.
+const sharedAfter = 3
+
+// shared reports whether a cause has now come so often, on plans that did not heed it, that another plan would meet it too.
+func (m *saga) shared(a *Attempt, cause string) bool {
+	if a.Taught {
+		return false
+	}
+	n := 1
+	for _, o := range m.s.Attempts {
+		if o.ID != a.ID && o.Cause == cause && !o.Taught && !o.Duplicate {
+			n++
+		}
+	}
+	return n >= sharedAfter
 }
 
 func (m *saga) guardSaid(a *Attempt, e GuardSaid) {

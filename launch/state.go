@@ -171,6 +171,7 @@ type Attempt struct {
 	Cause     string    `json:"cause"`    // why it ended; a cause of package diagnose or a word of this package
 	Detail    string    `json:"detail"`   // the same in words
 	Fatal     bool      `json:"fatal"`    // no other plan can cure it
+	Taught    bool      `json:"taught"`   // its failure left a lesson, so the next plan differs in what failed
 	Foreign   bool      `json:"foreign"`  // ended by somebody else: guard or console
 	Ending    string    `json:"ending"`   // what the guard said when it ended the machine
 	Ended     time.Time `json:"ended_at"` // when it settled

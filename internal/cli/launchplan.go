@@ -176,6 +176,9 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 		pr.Hints = c.Hints
 		return runner.Proposal{}, pr
 	}
+	if err := p.holds(); err != nil {
+		return runner.Proposal{}, err
+	}
 	dear := 0
 	for _, plan := range res.Plans {
 		if !s.Worth(plan) {
@@ -197,6 +200,31 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 	}
 	return runner.Proposal{}, pr
 }
+
+// holds reports whether this machine has the memory for the weights, when the launch is here and has no GPU. A card's
+// memory is the resolver's business.
+func (p *planner) holds() error {
+	if p.t.local == nil {
+		return nil
+	}
+	weights := p.wish.Model.WeightsBytes
+	if weights == 0 { // not read: by the count of parameters
+		bits := 16.0
+		if q := p.wish.Model.Quant; q != nil && q.Bits > 0 {
+			bits = q.Bits
+		}
+		weights = int64(float64(p.wish.Model.Parameters) * bits / 8)
+	}
+	m := p.t.local.Describe(context.Background())
+	if len(m.GPUs) > 0 || m.MemoryBytes == 0 || weights < m.MemoryBytes*9/10 {
+		return nil
+	}
+	return problem.New(problem.ExitNoStack, "does_not_fit", "this machine cannot hold %s", p.wish.Model.ID).
+		Because("its weights take %.1f GiB, the machine has %.1f GiB of memory and no GPU", gibOf(weights), gibOf(m.MemoryBytes)).
+		Try("rent a machine that can", "justright up "+p.wish.Model.ID+" --on runpod")
+}
+
+func gibOf(b int64) float64 { return float64(b) / (1 << 30) }
 
 // bootLimit is how long a plan may take until it is ready: twice what is predicted, and never less than ten minutes, since
 // pulls and downloads vary with the host far more than with the plan.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"justright/catalog"
+	"justright/diagnose"
 	"justright/internal/httpclient"
 	"justright/internal/probe"
 	"justright/internal/provider"
@@ -23,7 +24,10 @@ import (
 )
 
 // watcher makes watches for the attempts of one task.
-type watcher struct{ model model.Profile }
+type watcher struct {
+	model   model.Profile
+	oneHost bool // every plan meets the same machine
+}
 
 // Watch starts to watch an attempt.
 func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
@@ -34,21 +38,28 @@ func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
 	if a.Stack != nil {
 		o.Engine, o.Image, o.GPU = a.Stack.Engine.Name+"=="+a.Stack.Engine.Version, a.Stack.Image, a.Stack.GPU.ID
 	}
-	return signs{watch.New(o), a.ID}
+	return signs{watch.New(o), a.ID, w.oneHost}
 }
 
 // signs makes a watch.Watch speak the runner's words.
 type signs struct {
 	w       *watch.Watch
 	attempt string
+	oneHost bool
 }
 
 func (s signs) all(es []watch.Event) []runner.Sign {
 	var out []runner.Sign
 	for _, e := range es {
 		ev, rep := watch.Signs(e, s.attempt)
-		if f, ok := ev.(launch.Failed); ok && f.Lesson != nil {
-			f.Lesson = dateLesson(*f.Lesson, f.At)
+		if f, ok := ev.(launch.Failed); ok {
+			if f.Lesson != nil {
+				f.Lesson = dateLesson(*f.Lesson, f.At)
+			}
+			if d, ok := e.(watch.Failed); ok && s.oneHost {
+				// What another host would cure, nothing cures here.
+				f.Fatal = f.Fatal || d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame
+			}
 			ev = f
 		}
 		if rep != nil && rep.Phase != nil && !watch.OwnPhase(rep.Phase.Name) {

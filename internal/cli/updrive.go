@@ -84,7 +84,7 @@ func (w *World) keepEvent(ctx context.Context, journal store.Store, task string,
 func (w *World) runConfig(journal store.Store, t target, p *planner, sink report.Sink, clock func() time.Time) runner.Config {
 	return runner.Config{
 		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
-		Watcher: watcher{p.wish.Model}, Prover: prover{w, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
+		Watcher: watcher{p.wish.Model, !t.rents()}, Prover: prover{w, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
 		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap,
 	}
 }
