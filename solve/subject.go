@@ -452,6 +452,16 @@ func (s *subject) resolveHost() {
 			s.glibc = g
 		}
 	}
+	if s.hasImage && s.wheels {
+		if k := s.j.image(s.imageRef(), s.day); k.ok { // installed into an image: its Python and C library count
+			if s.glibc.IsZero() {
+				s.glibc = k.img.Glibc
+			}
+			if s.c.Python == "" && !k.img.Python.IsZero() {
+				s.c.Python = k.img.Python.String()
+			}
+		}
+	}
 	low := strings.ToLower(s.c.OS)
 	s.resolveCard()
 	g := &s.gpu

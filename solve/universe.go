@@ -37,6 +37,7 @@ type place struct {
 	offer catalog.Offer
 	gpu   *catalog.GPU // nil: no GPU
 	host  version.CUDA // best CUDA that hosts of the offer have; zero unknown
+	low   version.CUDA // the least of them
 }
 
 // engineOf is the engine the request is about.
@@ -208,6 +209,9 @@ func (j *Judger) places(r Request) []place {
 		for _, c := range o.HostCUDA {
 			if c.Compare(p.host) > 0 {
 				p.host = c
+			}
+			if p.low.IsZero() || c.Compare(p.low) < 0 {
+				p.low = c
 			}
 		}
 		if p.host.IsZero() && !o.Driver.IsZero() {
