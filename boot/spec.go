@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -269,7 +270,10 @@ func (s *Spec) setEnvironment(stack solve.Stack, o Options) error {
 			return problem.New(problem.ExitUndecided, "unknown", "the torch that %s pins is not known", s.Engine).
 				Because("without it the package cannot be resolved: its own pin is a version that the package index does not carry")
 		}
-		e.Overrides = []string{"torch==" + torch}
+		e.Overrides = append([]string{"torch==" + torch}, visionFor(torch)...)
+		// The CPU engine does without Triton, which is one of the largest wheels, and some releases pin one that their
+		// torch of the plain index does not take.
+		e.Excludes = []string{"triton"}
 		if e.AsOf != "" {
 			e.AsOfBut = append(e.AsOfBut, "torch")
 		}
@@ -282,6 +286,17 @@ func (s *Spec) setEnvironment(stack solve.Stack, o Options) error {
 		if c, err := version.ParseCUDA(stack.Engine.WheelCUDA); err == nil {
 			e.TorchBackend = c.Tag()
 		}
+	}
+	return nil
+}
+
+// visionFor is the torchvision built for a torch: 0.15 for 2.0, and one minor each since
+// (https://github.com/pytorch/vision#installation). An override of torch frees torchvision from its pin to it, and the
+// newest one then misses its operators.
+func visionFor(torch string) []string {
+	v, err := version.ParsePEP440(torch)
+	if r := v.Release(); err == nil && len(r) > 1 && r[0] == 2 {
+		return []string{fmt.Sprintf("torchvision==0.%d.*", r[1]+15)}
 	}
 	return nil
 }

@@ -11,7 +11,15 @@ class Door:
             return await self.app(scope, receive, send)
         said = dict(scope["headers"]).get(b"authorization", b"")
         if said[:7].lower() == b"bearer " and hmac.compare_digest(hashlib.sha256(said[7:].strip()).digest(), self.key):
-            return await self.app(scope, receive, send)
+            if scope.get("path") != "/justright/extend" or scope.get("method") != "POST":
+                return await self.app(scope, receive, send)
+            until = (await receive()).get("body", b"").strip()
+            taken = until.isdigit() and len(until) < 12
+            if taken:  # the guard looks here; its dollar cap does not
+                with open(__file__ + ".until", "wb") as f:
+                    f.write(until + b"\n")
+            await send({"type": "http.response.start", "status": 200 if taken else 400, "headers": []})
+            return await send({"type": "http.response.body", "body": until if taken else b""})
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"application/json")]})

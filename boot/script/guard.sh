@@ -152,7 +152,13 @@ guard_loop() {
     now
     if [ "$JR_GUARD" = local ] && ! alive "$JR_MAIN"; then end_local; fi
     if passed "${JUSTRIGHT_CAP_BY:-}"; then end_machine cap; fi
-    if passed "${JUSTRIGHT_END_BY:-}"; then end_machine ttl; fi
+    # A lifetime may be moved while it lasts, through the engine's door; the dollar cap never moves.
+    if [ -n "${JUSTRIGHT_END_BY:-}" ]; then
+      LATER=
+      read -r LATER 2>/dev/null <"$JR_RUN/door/justright_door.py.until" || :
+      case $LATER in '' | *[!0-9]*) LATER=$JUSTRIGHT_END_BY ;; esac
+      if passed "$LATER"; then end_machine ttl; fi
+    fi
     if [ -n "${JUSTRIGHT_LEASE_FILE:-}" ]; then
       LEASE=
       read -r LEASE 2>/dev/null <"$JUSTRIGHT_LEASE_FILE" || :
