@@ -36,15 +36,16 @@ type Fact struct {
 // Offer is something a target would rent us, as of now. Unknown fields are nil or empty, never zero by guess.
 type Offer struct {
 	Provider     string         `json:"provider"`
-	GPU          string         `json:"gpu"`            // catalog id of the GPU, see GPU.ID; empty for a CPU machine
-	ProviderID   string         `json:"provider_id"`    // the string the provider's API wants
-	Cloud        string         `json:"cloud"`          // SECURE, COMMUNITY, or empty
-	DataCenters  []string       `json:"data_centers"`   // where it is in stock; empty when not known
-	HostCUDA     []version.CUDA `json:"host_cuda"`      // CUDA versions of hosts in stock; empty when not known
-	Driver       version.Driver `json:"driver"`         // known only for local and ssh
-	MaxCount     int            `json:"max_count"`      // most GPUs in one machine; 0 when not known
-	PricePerHour *money.USD     `json:"price_per_hour"` // for ONE GPU; nil when not known
-	Stock        string         `json:"stock"`          // HIGH, MEDIUM, LOW, NONE or empty
+	GPU          string         `json:"gpu"`               // catalog id of the GPU, see GPU.ID; empty for a CPU machine
+	ProviderID   string         `json:"provider_id"`       // the string the provider's API wants
+	Cloud        string         `json:"cloud"`             // SECURE, COMMUNITY, or empty
+	DataCenters  []string       `json:"data_centers"`      // where it is in stock; empty when not known
+	Shunned      bool           `json:"shunned,omitempty"` // data centres were left out by lessons: the create must name the rest
+	HostCUDA     []version.CUDA `json:"host_cuda"`         // CUDA versions of hosts in stock; empty when not known
+	Driver       version.Driver `json:"driver"`            // known only for local and ssh
+	MaxCount     int            `json:"max_count"`         // most GPUs in one machine; 0 when not known
+	PricePerHour *money.USD     `json:"price_per_hour"`    // for ONE GPU; nil when not known
+	Stock        string         `json:"stock"`             // HIGH, MEDIUM, LOW, NONE or empty
 	Source       string         `json:"source"`
 	Date         string         `json:"date"`
 }
@@ -65,6 +66,7 @@ type Lesson struct {
 	Engine string `json:"engine,omitempty"` // "vllm==0.6.3.post1" or "vllm"
 	Image  string `json:"image,omitempty"`
 	GPU    string `json:"gpu,omitempty"`
+	GPUs   int    `json:"gpus,omitempty"` // cards in the stack that failed; 0 means one
 
 	// What the next stack must satisfy.
 	MinHostCUDA     version.CUDA `json:"min_host_cuda,omitzero"`

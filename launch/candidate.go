@@ -16,15 +16,19 @@ import (
 func CandidateKey(p solve.Stack) string {
 	return strings.Join([]string{
 		p.Engine.Name + "==" + p.Engine.Version, p.Engine.WheelCUDA, p.Engine.Torch, p.Engine.Transformers,
-		p.Install, p.Image, HardwareKey(p), p.Host.MinCUDA.String(), fmt.Sprint(p.Context), strings.Join(p.Argv, " "),
+		p.Install, p.Image, HardwareKey(p), p.Host.MinCUDA.String(), fmt.Sprint(p.Context), fmt.Sprint(p.DiskBytes >> 30), strings.Join(p.Argv, " "),
 	}, "|")
 }
 
-// HardwareKey names what a provider may be out of, but for the CUDA floor.
+// HardwareKey names what a provider may be out of, but for the CUDA floor. Where a card is in stock changes from hour to
+// hour; only when some data centres are left out by what was learned do the others belong to the name.
 func HardwareKey(p solve.Stack) string {
 	cloud := ""
 	if p.Offer != nil {
-		cloud = p.Offer.Cloud + "/" + strings.Join(p.Offer.DataCenters, ",")
+		cloud = p.Offer.Cloud
+		if p.Offer.Shunned {
+			cloud += "/" + strings.Join(p.Offer.DataCenters, ",")
+		}
 	}
 	return fmt.Sprintf("%d×%s %s", p.GPU.Count, p.GPU.ID, cloud)
 }

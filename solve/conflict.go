@@ -26,11 +26,18 @@ func (s *search) telling() {
 	for _, ref := range refs {
 		c := Case{Pins: Pins{Image: ref, HostCUDA: pinnedHost(s.r), Driver: s.r.Pins.Driver, GPU: s.r.Pins.GPU, Install: "image"}, Profile: &s.r.Model, ModelName: s.r.Model.ID}
 		v := s.j.Judge(c)
+		if v.Outcome != Refused && c.HostCUDA.IsZero() && c.Driver.IsZero() && len(s.plans) > 0 {
+			// Some host may do; the hosts of the best plan may not.
+			if best := s.plans[0].place; !best.host.IsZero() && len(s.r.Offers) > 0 {
+				c.HostCUDA, c.GPU = best.host, best.name()
+				v = s.j.Judge(c)
+			}
+		}
 		if v.Outcome != Refused {
 			continue
 		}
 		sub := s.j.resolve(c)
-		cand := Candidate{Image: ref, GPU: s.r.Pins.GPU}
+		cand := Candidate{Image: ref, GPU: c.GPU}
 		if sub.release != nil {
 			cand.Engine = sub.engine + "==" + sub.release.Version.String()
 		}
@@ -196,6 +203,9 @@ func (j *Judger) feasible(r Request) bool {
 	cpu := len(places) > 0 && !slices.ContainsFunc(places, func(p place) bool { return p.gpu != nil })
 	choices := s.softwareFits(j.choices(r, cpu))
 	for _, p := range places {
+		if s.shunned(&p) {
+			continue
+		}
 		if s.plansFor(p, choices); len(s.plans) > 0 {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 
 	"justright/catalog"
 	"justright/memory"
+	"justright/model"
 	"justright/money"
 	"justright/version"
 )
@@ -14,7 +15,7 @@ import (
 // plan makes the stack of a choice on n cards of a machine.
 func (s *search) plan(p place, c engineChoice, n int) Stack {
 	st := Stack{Install: c.install, GPU: GPU{Count: n, MemoryBytes: p.memory()}, Env: map[string]string{}, Unknowns: []string{},
-		Concurrency: max(1, s.r.Concurrency), WeightsBytes: s.r.Model.WeightsBytes, Flags: s.r.Pins.Flags}
+		Concurrency: max(1, s.r.Concurrency), WeightsBytes: weightsOf(&s.r.Model), Flags: s.r.Pins.Flags}
 	if p.gpu != nil {
 		st.GPU.ID = p.gpu.ID
 	}
@@ -33,10 +34,18 @@ func (s *search) plan(p place, c engineChoice, n int) Stack {
 	return st
 }
 
+// weightsOf is what is downloaded: the files' size, else what the shape says they hold.
+func weightsOf(p *model.Profile) int64 {
+	if p.WeightsBytes > 0 {
+		return p.WeightsBytes
+	}
+	return memory.Estimate(*p, memory.Use{TensorParallel: 1}).WeightsBytes
+}
+
 // finish fills what ranking does not look at.
 func (s *search) finish(m *made) {
-	s.setRequirements(&m.Stack, m.choice)
-	s.setArgv(&m.Stack, m.choice, m.GPU.Count)
+	s.setRequirements(&m.Stack, m.choice, m.place)
+	s.setArgv(&m.Stack, m.choice, m.place)
 	m.Facts = s.planFacts(m.choice, m.place)
 }
 
@@ -62,9 +71,10 @@ func (s *search) pinTransformers(st *Stack, c engineChoice) {
 	if mt, ok := s.j.modelType(s.r.Model.ModelType); ok {
 		floor = mt.First
 	}
+	taught := false
 	for _, l := range s.lessons(c, nil) {
 		if v, err := version.ParsePEP440(l.MinTransformers); err == nil && v.Compare(floor) > 0 {
-			floor = v
+			floor, taught = v, true
 		}
 	}
 	ownConfig := false
@@ -75,6 +85,13 @@ func (s *search) pinTransformers(st *Stack, c engineChoice) {
 		}
 		if !a.AdmitsTransformers(c.release.Version, pin) {
 			floor = maxVersion(floor, a.MinTransformers)
+		}
+	}
+	if taught && pin.Compare(floor) < 0 && c.install == "wheels" {
+		// How much newer was not said: the newest that the release admits is the surest.
+		if n := s.j.s.NewestTransformers(c.release.Transformers, ""); n.Compare(floor) >= 0 {
+			pin = n
+			st.Unknowns = append(st.Unknowns, fmt.Sprintf("transformers %s is newer than the release: the two were not released together", pin))
 		}
 	}
 	if pin.Compare(floor) < 0 && !floor.IsZero() && !ownConfig && c.install == "wheels" {
@@ -122,9 +139,16 @@ func (s *search) setContext(st *Stack, p place, c engineChoice, n int) {
 	if _, stated := ParseFlags(s.r.Pins.Flags).Get("max-model-len"); stated || s.r.Context > 0 {
 		return
 	}
+	limit := s.taughtLimit(c, p, n)
+	if limit > 0 {
+		st.Context = min(st.Context, limit)
+	}
 	for _, length := range contextLadder(s.r.Model.MaxPosition) {
 		if length <= st.Context {
 			break
+		}
+		if limit > 0 && length > limit {
+			continue
 		}
 		if e := estimate(length); e.Fits != nil && *e.Fits {
 			st.Context = length
@@ -186,7 +210,10 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 		st.Guarded = true
 	default:
 		st.Guarded = true
-		img, ok := s.baseImage(c, p.host)
+		img, ok := s.baseImage(c, p.low)
+		if !ok || s.gate(img).Compare(p.host) > 0 && !p.host.IsZero() || p.low.IsZero() {
+			img, ok = s.baseImage(c, p.host)
+		}
 		if !ok {
 			st.Unknowns = append(st.Unknowns, "a base image that these hosts admit")
 			break
@@ -199,6 +226,10 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 	}
 	for _, l := range s.lessons(c, &p) {
 		raise(l.MinHostCUDA)
+	}
+	if st.Guarded && st.Image != "" {
+		seen, _ := s.imageLesson(st.Image)
+		raise(seen)
 	}
 	st.Host.MinCUDA = floor
 	if d, ok := catalog.MinDriver(cuda); ok {
@@ -231,6 +262,11 @@ func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bo
 		if !img.Glibc.IsZero() && img.Glibc.Compare(c.variant.Glibc) < 0 {
 			continue
 		}
+		if seen, forbidden := s.imageLesson(img.Ref); forbidden {
+			continue
+		} else if seen.Compare(gate) > 0 {
+			gate = seen
+		}
 		if !host.IsZero() && gate.Compare(host) > 0 {
 			continue
 		}
@@ -244,8 +280,8 @@ func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bo
 }
 
 // setRequirements pins what is installed.
-func (s *search) setRequirements(st *Stack, c engineChoice) {
-	disk := st.WeightsBytes + 20<<30
+func (s *search) setRequirements(st *Stack, c engineChoice, p place) {
+	disk := st.WeightsBytes + 20<<30 + s.taughtDisk(c, &p)
 	if c.install == "wheels" {
 		st.Requirements = append(st.Requirements, c.variant.Requirement)
 		torch := s.r.Pins.Torch
@@ -295,26 +331,31 @@ func cpuTorch(v version.PEP440) string {
 }
 
 // setArgv writes the engine's command line.
-func (s *search) setArgv(st *Stack, c engineChoice, n int) {
-	m := s.r.Model
-	user := s.withoutDropped(s.r.Pins.Flags)
-	have := ParseFlags(user)
+func (s *search) setArgv(st *Stack, c engineChoice, p place) {
+	m, n := s.r.Model, st.GPU.Count
+	user := s.withoutDropped(s.r.Pins.Flags, c, &p)
+	for _, f := range ParseFlags(s.r.Pins.Flags).List {
+		if s.dropped(c, &p)[f.Name] {
+			st.Unknowns = append(st.Unknowns, "your "+f.Given+" is left out: "+st.Engine.Name+" "+st.Engine.Version+" was seen to refuse it")
+		}
+	}
+	have, drop := ParseFlags(user), s.dropped(c, &p)
 	var flags []string
 	add := func(name string, value ...string) {
-		if _, ok := have.Get(strings.TrimPrefix(name, "--")); !ok && s.j.flagKnown(c, name) {
+		if _, ok := have.Get(canonicalFlag(name)); !ok && !drop[canonicalFlag(name)] && s.j.flagKnown(c, name) {
 			flags = append(append(flags, name), value...)
 		}
 	}
 	if n > 1 {
 		if pp, _ := have.Int("pipeline-parallel-size"); pp < 2 {
-			add("--tensor-parallel-size", fmt.Sprint(n))
+			add(flagFor(c, "--tensor-parallel-size"), fmt.Sprint(n))
 		}
 	}
 	if st.Context > 0 {
-		add("--max-model-len", fmt.Sprint(st.Context))
+		add(flagFor(c, "--max-model-len"), fmt.Sprint(st.Context))
 	}
 	if s.r.Concurrency > 1 {
-		add("--max-num-seqs", fmt.Sprint(s.r.Concurrency))
+		add(flagFor(c, "--max-num-seqs"), fmt.Sprint(s.r.Concurrency))
 	}
 	if m.RemoteCode && s.needsRemoteCode(c) {
 		add("--trust-remote-code")
@@ -326,9 +367,7 @@ func (s *search) setArgv(st *Stack, c engineChoice, n int) {
 	if c.engine == catalog.VLLM {
 		s.addServing(c, add)
 	}
-	for _, l := range s.lessons(c, nil) {
-		flags = append(flags, l.AddFlags...)
-	}
+	flags = append(flags, s.taughtFlags(c, &p, have)...)
 	flags = append(flags, user...)
 	image := c.image != nil
 	switch {
@@ -348,6 +387,22 @@ func (s *search) setArgv(st *Stack, c engineChoice, n int) {
 		st.Start = Start{Cmd: slices.Clone(st.Argv[len(c.image.Entrypoint):])}
 		st.Start.Args = joinArgs(st.Start.Cmd)
 	}
+}
+
+// flagFor is vLLM's flag in the words of the engine.
+func flagFor(c engineChoice, name string) string {
+	if c.engine != catalog.SGLang {
+		return name
+	}
+	switch name {
+	case "--tensor-parallel-size":
+		return "--tp-size"
+	case "--max-model-len":
+		return "--context-length"
+	case "--max-num-seqs":
+		return "--max-running-requests"
+	}
+	return name
 }
 
 // flagKnown reports whether the release takes a flag of ours; what is not known about is taken.

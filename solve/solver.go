@@ -45,6 +45,9 @@ func (j *Judger) Solve(r Request) Result {
 	cpu := len(places) > 0 && !slices.ContainsFunc(places, func(p place) bool { return p.gpu != nil })
 	choices := s.softwareFits(j.choices(r, cpu))
 	for _, p := range places {
+		if s.shunned(&p) {
+			continue
+		}
 		s.plansFor(p, choices)
 	}
 	s.rank()
@@ -80,7 +83,7 @@ func (s *search) softwareFits(all []engineChoice) []engineChoice {
 				continue
 			}
 		}
-		if f, bad := s.byLesson(c, nil); bad {
+		if f, bad := s.byLesson(c, nil, 0); bad {
 			s.refuse(c, "", f)
 			continue
 		}
@@ -185,9 +188,6 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 	if p.gpu == nil {
 		counts = []int{0}
 	}
-	if f, bad := s.byLesson(c, &p); bad {
-		return Stack{}, &f
-	}
 	if f, bad := s.hostTooSmall(p); bad {
 		return Stack{}, &f
 	}
@@ -206,7 +206,11 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 			}
 			break
 		}
-		bad := s.onMachine(c, p, n)
+		taught, learned := s.byLesson(c, &p, n)
+		bad := &taught
+		if !learned {
+			bad = s.onMachine(c, p, n)
+		}
 		if bad == nil {
 			return s.plan(p, c, n), nil
 		}
@@ -254,7 +258,9 @@ func (s *search) hostTooSmall(p place) (finding, bool) {
 			{ID: "memory/weights", Statement: fmt.Sprintf("the weights of %s take %.1f GiB", s.r.Model.ID, gib(s.r.Model.WeightsBytes)), Source: "the model's files", Standing: catalog.Derived}}}, true
 }
 
-func moreCardsHelp(code string) bool { return code == CodeWeights || code == CodeKV }
+func moreCardsHelp(code string) bool {
+	return code == CodeWeights || code == CodeKV || code == CodeLesson
+}
 
 // tooDear compares the price of n cards with the user's limit.
 func (s *search) tooDear(p place, n int) (finding, bool) {
@@ -265,7 +271,7 @@ func (s *search) tooDear(p place, n int) (finding, bool) {
 	if price <= *s.r.MaxPrice {
 		return finding{}, false
 	}
-	return finding{code: "price_above_limit", reason: fmt.Sprintf("%d of these cost $%s an hour, more than the limit of $%s", n, price.Cents(), s.r.MaxPrice.Cents()),
+	return finding{code: "price_above_limit", reason: fmt.Sprintf("%d card(s) cost $%s an hour, more than the limit of $%s", n, price.Cents(), s.r.MaxPrice.Cents()),
 		facts: []catalog.Fact{s.offerFact(p), {ID: "stated/max-price", Statement: "at most $" + s.r.MaxPrice.String() + " an hour", Source: "stated", Standing: catalog.Stated}}}, true
 }
 
@@ -291,13 +297,13 @@ func (s *search) caseFor(c engineChoice, p *place, n int, host version.CUDA) Cas
 	if c.install == "image" {
 		k.Image, k.Install, k.WheelCUDA = c.ref(), "image", ""
 	} else {
-		k.Image, k.Install, k.WheelCUDA = "", "wheels", c.variant.Tag()
+		k.Install, k.WheelCUDA = "wheels", c.variant.Tag() // a pinned image is what it is installed into
 	}
 	if c.variant.CUDA.IsZero() {
 		k.HostCUDA, k.Driver = version.CUDA{}, version.Driver{}
 	}
 	k.DiskBytes = s.r.Pins.DiskBytes
-	k.Flags = s.withoutDropped(s.r.Pins.Flags)
+	k.Flags = s.withoutDropped(s.r.Pins.Flags, c, p)
 	if p == nil {
 		k.Pins.Capability, k.Pins.VRAMBytes = s.r.Pins.Capability, 0
 		return k
@@ -338,30 +344,6 @@ func (s *search) wantedContext() int {
 		return m
 	}
 	return usefulContext
-}
-
-func (s *search) withoutDropped(flags []string) []string {
-	drop := map[string]bool{}
-	for _, l := range s.lessons(engineChoice{}, nil) {
-		for _, f := range l.DropFlags {
-			drop[canonicalFlag(f)] = true
-		}
-	}
-	if len(drop) == 0 {
-		return slices.Clone(flags)
-	}
-	var out []string
-	for i := 0; i < len(flags); i++ {
-		name, _, joined := strings.Cut(flags[i], "=")
-		if strings.HasPrefix(name, "-") && drop[canonicalFlag(name)] {
-			if !joined && i+1 < len(flags) && isValueWord(flags[i+1]) && !switches[canonicalFlag(name)] {
-				i++
-			}
-			continue
-		}
-		out = append(out, flags[i])
-	}
-	return out
 }
 
 // refuse notes a candidate once.
@@ -425,7 +407,7 @@ func (s *search) use(c engineChoice, p place, n, context int) memory.Use {
 	if p.gpu != nil {
 		u.GPU = memory.GPU{Name: p.gpu.Name, TotalBytes: p.gpu.MemoryBytes, Capability: p.gpu.Capability, Unified: p.gpu.Unified}
 	}
-	u.ApplyFlags(s.withoutDropped(s.r.Pins.Flags))
+	u.ApplyFlags(s.withoutDropped(s.r.Pins.Flags, c, &p))
 	if u.TensorParallel == 0 && u.PipelineParallel < 2 {
 		u.TensorParallel = max(n, 1)
 	}
