@@ -272,7 +272,7 @@ func (g *generator) spoil(body any) any {
 	case 4:
 		m[k] = []any{}
 	case 5:
-		m[k] = -3
+		m[k] = []any{-3, 0, 1, 9, 1.5, 4097}[g.rng.IntN(6)]
 	}
 	return m
 }

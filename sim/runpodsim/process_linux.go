@@ -12,13 +12,13 @@ func groupOfItsOwn() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// processesOf lists the living processes whose environment names the pod.
-func processesOf(pod string) []int {
+// processesOf lists the living processes whose environment holds the mark.
+func processesOf(mark string) []int {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
-	want := []byte("RUNPOD_POD_ID=" + pod + "\x00")
+	want := []byte(mark + "\x00")
 	var out []int
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())

@@ -18,7 +18,7 @@ type process struct {
 	argv    []string
 	env     []string
 	dir     string
-	pod     string
+	mark    string // in the environment of everything the container starts
 	line    func(string)
 	gone    func(code int) // once, when the first process and all it started are gone
 }
@@ -30,6 +30,8 @@ func startProcess(p process) (kill func(), err error) {
 		return nil, err
 	}
 	cmd := &exec.Cmd{Path: p.program, Args: p.argv, Env: p.env, Dir: p.dir, Stdout: w, Stderr: w, SysProcAttr: groupOfItsOwn()}
+	var once sync.Once
+	end := func() { once.Do(func() { killAll(cmd.Process.Pid, p.mark) }) }
 	started := make(chan error)
 	read := make(chan struct{})
 	go func() {
@@ -43,7 +45,7 @@ func startProcess(p process) (kill func(), err error) {
 			return
 		}
 		err = cmd.Wait()
-		killAll(cmd.Process.Pid, p.pod)
+		end()
 		select {
 		case <-read:
 		case <-time.After(2 * time.Second): // a survivor holds the pipe
@@ -58,8 +60,7 @@ func startProcess(p process) (kill func(), err error) {
 		defer close(read)
 		readLines(r, p.line)
 	}()
-	var once sync.Once
-	return func() { once.Do(func() { killAll(cmd.Process.Pid, p.pod) }) }, nil
+	return end, nil
 }
 
 func exitCode(err error) int {
@@ -73,12 +74,12 @@ func exitCode(err error) int {
 	return e.ExitCode()
 }
 
-// killAll ends a process group and, where the machine tells, every process that carries the pod's id in its environment:
-// a container's end takes along what has left the group too.
-func killAll(group int, pod string) {
+// killAll ends a process group and, where the machine tells, every process that carries the container's mark in its
+// environment: a container's end takes along what has left the group too.
+func killAll(group int, mark string) {
 	for range 20 {
 		_ = syscall.Kill(-group, syscall.SIGKILL)
-		others := processesOf(pod)
+		others := processesOf(mark)
 		if len(others) == 0 {
 			return
 		}

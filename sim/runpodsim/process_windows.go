@@ -8,7 +8,7 @@ type process struct {
 	argv    []string
 	env     []string
 	dir     string
-	pod     string
+	mark    string
 	line    func(string)
 	gone    func(code int)
 }

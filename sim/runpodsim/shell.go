@@ -2,6 +2,7 @@ package runpodsim
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,9 +79,12 @@ func (sh *Shell) Start(c *Container) func() {
 		c.Fail(fmt.Sprintf("exec: %q: executable file not found in $PATH: unknown", argv[0]))
 		return nil
 	}
+	// Pod ids may repeat between simulators of one machine, so what belongs to this very container is known by a mark.
+	mark, value := "SIM_CONTAINER_ID", rand.Text()
+	env[mark] = value
 	sh.live.Add(1)
 	kill, err := startProcess(process{
-		program: program, argv: argv, env: envList(env), dir: root, pod: c.PodID,
+		program: program, argv: argv, env: envList(env), dir: root, mark: mark + "=" + value,
 		line: c.Log,
 		gone: func(code int) {
 			sh.closePorts(ports)
