@@ -170,11 +170,6 @@ type (
 		At
 		Why string
 	}
-	// Extended moves the end of the lifetime.
-	Extended struct {
-		At
-		EndBy time.Time
-	}
 )
 
 // Noticed is what a log told, as an event of the time it was noticed: a log that is read late tells of the past, and the

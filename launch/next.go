@@ -98,10 +98,6 @@ func (m *saga) take(e Event) {
 		m.interrupted(e)
 	case DownWanted:
 		m.wantGone(e.Why)
-	case Extended:
-		if a := m.current(); a != nil && !a.EndBy.IsZero() {
-			a.EndBy = e.EndBy
-		}
 	default:
 		m.said(e)
 	}
@@ -418,6 +414,17 @@ func (m *saga) finish() {
 func (m *saga) stop(v Stop) {
 	m.s.End = &v
 	m.do(v)
+}
+
+// Extend moves the end of the standing machine's lifetime. It starts nothing, so a task whose run has ended takes it too.
+func Extend(s State, endBy time.Time) State {
+	n := s.clone()
+	for i := range n.Attempts {
+		if c := s.Current(); c != nil && n.Attempts[i].ID == c.ID && !n.Attempts[i].EndBy.IsZero() {
+			n.Attempts[i].EndBy = endBy
+		}
+	}
+	return n
 }
 
 // Due is the next time at which something may be due though nothing happens; zero when never.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -314,7 +315,11 @@ func (w *World) showPlans(plans []solve.Stack, res solve.Result, sink report.Sin
 		return
 	}
 	fmt.Fprintln(w.Stderr)
-	printPlanTable(w.Stderr, plans)
+	numbered := slices.Clone(plans)
+	for i := range numbered {
+		numbered[i].Rank = i + 1
+	}
+	printPlanTable(w.Stderr, numbered)
 	w.showRefusals(res, sink, false)
 	fmt.Fprintln(w.Stderr)
 }

@@ -22,6 +22,7 @@ func commands(w *World) []*cobra.Command {
 		newLogsCommand(w),
 		newEventsCommand(w),
 		newDownCommand(w),
+		newExtendCommand(w),
 		newGCCommand(w),
 		newLessonsCommand(w),
 		newBundleCommand(w),

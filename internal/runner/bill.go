@@ -62,3 +62,20 @@ func Reconcile(ctx context.Context, cfg Config, task string) (left int, err erro
 	}
 	return left, nil
 }
+
+// Extend moves the end of a task's lifetime in the journal, for the watchdogs outside the machine.
+func Extend(ctx context.Context, cfg Config, task string, end time.Time) (err error) {
+	now := cfg.Now()
+	lease, err := cfg.Journal.Acquire(ctx, task, cfg.Holder, now.Add(leaseFor), now, cfg.Dead)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cfg.Journal.Release(context.WithoutCancel(ctx), lease)) }()
+	t, err := cfg.Journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	s := launch.Extend(t.State, end)
+	_, err = cfg.Journal.Commit(ctx, store.Step{Lease: lease, Version: t.Version, State: s, At: now})
+	return err
+}
