@@ -283,7 +283,14 @@ func (s *search) baseImage(c engineChoice, host version.CUDA) (catalog.Image, bo
 func (s *search) setRequirements(st *Stack, c engineChoice, p place) {
 	disk := st.WeightsBytes + 20<<30 + s.taughtDisk(c, &p)
 	if c.install == "wheels" {
-		st.Requirements = append(st.Requirements, c.variant.Requirement)
+		req := c.variant.Requirement
+		if c.engine == catalog.SGLang { // its wheel is plain Python; torch and the kernel package carry the CUDA build
+			req, _, _ = strings.Cut(req, "+")
+			if !c.variant.Default {
+				st.Unknowns = append(st.Unknowns, "that sglang-kernel of the "+c.variant.Tag()+" build is still on SGLang's index")
+			}
+		}
+		st.Requirements = append(st.Requirements, req)
 		torch := s.r.Pins.Torch
 		if torch == "" {
 			torch = c.release.Torch.String()
@@ -294,7 +301,7 @@ func (s *search) setRequirements(st *Stack, c engineChoice, p place) {
 			}
 			torch, _, _ = strings.Cut(torch, "+")
 		}
-		if c.engine == catalog.VLLM && !c.variant.Default && torch != "" && !strings.Contains(torch, "+") && s.r.Pins.Torch == "" {
+		if c.engine != catalog.VLLMCPU && !c.variant.Default && torch != "" && !strings.Contains(torch, "+") && s.r.Pins.Torch == "" {
 			torch += "+" + c.variant.Tag() // the same version on the package index is another CUDA build
 			st.TorchBackend = c.variant.Tag()
 		}

