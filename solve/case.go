@@ -10,11 +10,15 @@ import (
 // whether any completion of the case works.
 type Case struct {
 	Pins
-	Engine      EngineRef // instead of Pins.Engine, which ParseEngineRef reads when this is empty
-	ImageAs     ImageRef  // instead of Pins.Image, likewise
-	FlagsAs     *Flags    // instead of Pins.Flags and Pins.Env, likewise
-	Date        string    // YYYY-MM-DD: what "latest" and "today" mean; empty: the day the catalog was read
-	Profile     *model.Profile
+	Engine  EngineRef // instead of Pins.Engine, which ParseEngineRef reads when this is empty
+	ImageAs ImageRef  // instead of Pins.Image, likewise
+	FlagsAs *Flags    // instead of Pins.Flags and Pins.Env, likewise
+	Date    string    // YYYY-MM-DD: what "latest" and "today" mean; empty: the day the catalog was read
+	Profile *model.Profile
+	// Closed says that the case is one machine that exists: what is not stated is there but not known, rather than free to
+	// choose, so that only a whole statement can be said to work.
+	Closed bool
+
 	Provider    string // where the host is: "GKE", "RunPod serverless"
 	ARM         bool   // the host's CPU is aarch64
 	Concurrency int    // requests wanted at once; 0: 1

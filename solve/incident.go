@@ -152,7 +152,7 @@ func (i Incident) WinningCase(find Lookup) (Case, bool) {
 }
 
 func (i Incident) caseOf(t sideText, find Lookup) Case {
-	c := Case{Date: i.Date, Source: i.SourceURL, ModelName: t.model, ModelType: t.mtype, Architecture: t.cls, Provider: t.host.Provider}
+	c := Case{Closed: true, Date: i.Date, Source: i.SourceURL, ModelName: t.model, ModelType: t.mtype, Architecture: t.cls, Provider: t.host.Provider}
 	c.Engine = ParseEngineRef(t.stack.Engine, t.stack.EngineVersion)
 	c.Image = t.stack.Image
 	c.ImageAs = ParseImageRef(t.stack.Image)

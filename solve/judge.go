@@ -101,6 +101,9 @@ func (s *subject) verdict() Verdict {
 		}
 		return v.whole()
 	}
+	if s.c.Closed {
+		s.miss = append(s.miss, s.notStated()...)
+	}
 	if len(s.miss) > 0 {
 		return Verdict{Outcome: Unknown, Code: "facts_missing", Reason: "not known: " + strings.Join(s.miss, "; ")}.whole()
 	}
@@ -108,6 +111,26 @@ func (s *subject) verdict() Verdict {
 		return Verdict{Outcome: Unknown, Code: "nothing_stated", Reason: "neither a model nor an engine nor a GPU is known from what is stated"}.whole()
 	}
 	return s.works().whole()
+}
+
+// notStated lists what a stack that exists has and the case does not tell, of what decides.
+func (s *subject) notStated() []string {
+	var out []string
+	if s.architecture == "" && s.modelType == "" {
+		out = append(out, "which model it is")
+	} else if s.modelProfile() == nil {
+		out = append(out, "the model's configuration")
+	}
+	if s.release == nil || !s.exact {
+		out = append(out, "which engine release it is exactly")
+	}
+	if s.gpu.capability.IsZero() && s.engine != catalog.VLLMCPU {
+		out = append(out, "which card it runs on")
+	}
+	if s.hostCUDA.IsZero() && s.engine != catalog.VLLMCPU {
+		out = append(out, "the host's driver")
+	}
+	return out
 }
 
 // whole fills what the document must have.

@@ -20,7 +20,7 @@ func (s *search) lessons(c engineChoice, p *place) []catalog.Lesson {
 		if l.GPU != "" && (p == nil || p.gpu == nil || !s.concerns(l, p.gpu)) {
 			continue
 		}
-		if c.release != nil && !lessonEngine(l, c) {
+		if c.release != nil && !lessonEngine(l, c) || !l.WheelCUDA.IsZero() && c.variant.CUDA.Compare(l.WheelCUDA) < 0 {
 			continue
 		}
 		if c.release == nil && (l.Engine != "" || l.Image != "") {

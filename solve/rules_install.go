@@ -51,7 +51,7 @@ func ruleVariant(s *subject) []finding {
 	if f, ok := s.mixedMajor(); ok {
 		return []finding{f}
 	}
-	if e := s.version; e.IsPrerelease() && strings.HasPrefix(e.Local(), "cu") && s.wheels && !s.exact {
+	if e := s.stated; e.IsPrerelease() && strings.HasPrefix(e.Local(), "cu") && s.wheels && !s.exact {
 		return []finding{{code: CodeVariantMissing, facts: []catalog.Fact{s.release.Fact(catalog.AspectVariants)}, at: s.c.WheelCUDA,
 			reason: fmt.Sprintf("%s %s is a pre-release: no index keeps its CUDA builds, nor the development builds it pins", s.engine, e)}}
 	}

@@ -154,10 +154,10 @@ var quantFloors = []quantFloor{
 // ruleQuantGPU: the card runs the quantisation method.
 func ruleQuantGPU(s *subject) []finding {
 	c, m := s.gpu.capability, s.quantMethod()
-	if c.IsZero() || s.fork {
+	if c.IsZero() {
 		return nil
 	}
-	if f, ok := s.cacheFP8(); ok {
+	if f, ok := s.cacheFP8(); ok && !s.fork {
 		return []finding{f}
 	}
 	if m == "" {
@@ -170,6 +170,9 @@ func ruleQuantGPU(s *subject) []finding {
 		if q.method != m || c.Compare(q.min) >= 0 || q.moeOnly && !s.isMoE() {
 			continue
 		}
+		if s.fork && (q.below != "" || q.from != "") {
+			continue // somebody's own build: only what holds for every release holds for it
+		}
 		if q.below != "" && (s.release == nil || !s.before(q.below)) || q.from != "" && (s.release == nil || s.before(q.from)) {
 			continue
 		}
@@ -179,7 +182,7 @@ func ruleQuantGPU(s *subject) []finding {
 		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m, "_", "-"), q.min, s.cardName()),
 			facts: []catalog.Fact{reported("vllm/quantization/"+m+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
 	}
-	if s.engine == catalog.VLLM && s.release != nil && s.isMoE() && strings.HasPrefix(m, "compressed_tensors_fp8") && c == capOf(9, 0) && s.exact && !s.before("0.9.0") && s.before("0.9.2") {
+	if s.engine == catalog.VLLM && !s.fork && s.release != nil && s.isMoE() && strings.HasPrefix(m, "compressed_tensors_fp8") && c == capOf(9, 0) && s.exact && !s.before("0.9.0") && s.before("0.9.2") {
 		return []finding{s.capabilityFinding(fmt.Sprintf("%s has no kernel for experts in compressed-tensors FP8 on %s", s.label(), s.cardName()),
 			reported("vllm/0.9.0/fp8-moe", "in 0.9.0 and 0.9.1 10.0+PTX took the place of 9.0+PTX in the list of architectures, and the grouped FP8 kernel has no code for 9.0", "https://github.com/vllm-project/vllm/issues/18841", "2025-06-04"))}
 	}

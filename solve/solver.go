@@ -366,11 +366,11 @@ func (s *search) refuse(c engineChoice, gpu string, f finding) {
 
 // rank orders the plans: guarded first, then fewer unknowns, then expected dollars to ready, then minutes.
 func (s *search) rank() {
-	sort.SliceStable(s.plans, func(a, b int) bool { return planLess(&s.plans[a].Stack, &s.plans[b].Stack) })
+	sort.SliceStable(s.plans, func(a, b int) bool { return planLess(&s.plans[a].Stack, &s.plans[b].Stack, s.r.AllowUnguarded) })
 }
 
-func planLess(a, b *Stack) bool {
-	if a.Guarded != b.Guarded {
+func planLess(a, b *Stack, unguarded bool) bool {
+	if a.Guarded != b.Guarded && !unguarded {
 		return a.Guarded
 	}
 	if d := riskClass(a) - riskClass(b); d != 0 {
@@ -393,12 +393,16 @@ func planLess(a, b *Stack) bool {
 
 // riskClass puts plans that may not fit behind those that do.
 func riskClass(p *Stack) int {
+	risk := 0
 	for _, u := range p.Unknowns {
-		if strings.HasPrefix(u, "memory:") {
-			return 1
+		switch {
+		case strings.HasPrefix(u, "memory:"):
+			return 2
+		case !strings.Contains(u, "is known to be built"): // of every CUDA variant, so it tells nothing apart
+			risk = 1
 		}
 	}
-	return 0
+	return risk
 }
 
 // use is the account of memory of a choice on n cards.

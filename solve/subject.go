@@ -206,7 +206,8 @@ type subject struct {
 	atMost  bool // the stack is this release or an older one
 	dev     bool // built from a branch near this release
 	fork    bool
-	version version.PEP440 // as stated or resolved; zero unknown
+	version version.PEP440 // as stated or resolved; zero unknown. A pre-release counts as what it leads to.
+	stated  version.PEP440 // exactly as stated
 
 	image    ImageRef
 	hasImage bool
@@ -300,7 +301,7 @@ func (s *subject) resolveEngine() {
 	}
 	switch {
 	case !e.Exact.IsZero():
-		s.version = e.Exact
+		s.version, s.stated = e.Exact, e.Exact
 		s.release = s.j.find(s.engine, e.Exact)
 		s.exact = s.release != nil && !s.dev
 		if s.release == nil { // a pre-release or a post-release nobody recorded: judge by the release it leads to
