@@ -41,6 +41,10 @@ type Play struct {
 	NoGuard   bool          // the guard never starts
 	// Fail may end a boot in a phase ("preflight", "env", "weights", "engine") with a cause and a last line of the log.
 	Fail func(c *Container) (phase, cause, line string)
+	// Begin plans the engine's start, line by line, until it serves or dies; nil: it comes up.
+	Begin func(c *Container, b Boot) vllmsim.Start
+	// Stall tells that the weights stop at 40 % and never come on.
+	Stall func(c *Container) bool
 	// Tune may change the engine before it serves.
 	Tune func(c *Container, o *vllmsim.Options)
 }
@@ -84,6 +88,7 @@ type play struct {
 	hold    time.Duration
 	model   string
 	install string
+	what    Boot
 }
 
 // headVar reads an assignment of the script's head.
@@ -140,7 +145,7 @@ func unpackBoot(argv []string) (text string, ok bool) {
 func (p Play) boot(c *Container, script string) {
 	b := &play{
 		Play: p, c: c, began: c.Now(), port: 8000, done: map[string]bool{}, active: c.Now(),
-		model: headVar(script, "JR_MODEL_ID"), install: headVar(script, "JR_INSTALL"),
+		model: headVar(script, "JR_MODEL_ID"), install: headVar(script, "JR_INSTALL"), what: readBoot(script),
 	}
 	if n, err := strconv.Atoi(headVar(script, "JR_PORT")); err == nil {
 		b.port = n
@@ -172,6 +177,10 @@ func (p Play) boot(c *Container, script string) {
 			b.after(env, func() { b.finish("env") })
 		}
 		weights := orDefault(p.Weights, 50*time.Second)
+		if p.Stall != nil && p.Stall(c) {
+			b.after(weights*2/5, func() { c.Log("justright progress phase=weights done=5504505907 total=13761264768 unit=bytes") })
+			return
+		}
 		b.after(weights/2, func() {
 			if !b.failed {
 				c.Log("justright progress phase=weights done=6880632384 total=13761264768 unit=bytes")
@@ -271,17 +280,20 @@ func (b *play) fails(phase string) bool {
 	if at != phase {
 		return false
 	}
-	b.failed = true
-	if line != "" {
-		b.c.Log(line)
+	for l := range strings.Lines(line) {
+		b.c.Log(strings.TrimRight(l, "\n"))
 	}
-	b.phase(phase, "fail", "cause="+cause)
+	b.died(phase, cause)
+	return true
+}
+
+// heldThenEnded keeps the log readable for a bounded time.
+func (b *play) heldThenEnded() {
 	b.phase("hold", "start", fmt.Sprintf("seconds=%d", int(b.hold.Seconds())))
 	b.after(b.hold, func() {
 		b.phase("hold", "ok")
 		b.end("hold")
 	})
-	return true
 }
 
 func (b *play) finish(phase string) {
@@ -294,6 +306,11 @@ func (b *play) finish(phase string) {
 		return
 	}
 	b.phase("engine", "start")
+	if b.Begin != nil {
+		s := b.Begin(b.c, b.what)
+		b.startEngine(s, func() { b.serve(s.Options) }, func() { b.died("engine", "engine_exited") })
+		return
+	}
 	b.after(orDefault(b.Engine, 40*time.Second), func() {
 		if b.fails("engine") {
 			return
@@ -301,11 +318,16 @@ func (b *play) finish(phase string) {
 		if a := architecture(b.model); a != "" {
 			b.c.Log("(APIServer pid=271) INFO [model.py:531] Resolved architecture: " + a)
 		}
-		b.engine = serveEngine(b.c, b.Play, b.port, vllmsim.Options{Model: b.model, Served: []string{b.served}, Version: b.c.Image.Engine, Key: b.c.Env["VLLM_API_KEY"], KeyEverywhere: true})
-		b.ready, b.active = true, b.c.Now()
-		b.phase("engine", "ok")
-		b.phase("ready", "ok", fmt.Sprintf("port=%d", b.port), "door=1")
+		b.serve(vllmsim.Options{Model: b.model, Served: []string{b.served}, Version: b.c.Image.Engine, AutoTools: true, ToolParser: "played"})
 	})
+}
+
+func (b *play) serve(o vllmsim.Options) {
+	o.Key, o.KeyEverywhere = b.c.Env["VLLM_API_KEY"], true
+	b.engine = serveEngine(b.c, b.Play, b.port, o)
+	b.ready, b.active = true, b.c.Now()
+	b.phase("engine", "ok")
+	b.phase("ready", "ok", fmt.Sprintf("port=%d", b.port), "door=1")
 }
 
 // architecture is the model's class, where the catalog knows the model.
@@ -325,7 +347,6 @@ func architecture(model string) string {
 
 func serveEngine(c *Container, p Play, port int, o vllmsim.Options) *vllmsim.Engine {
 	o.Now = c.Now
-	o.AutoTools, o.ToolParser = true, "played"
 	if p.Tune != nil {
 		p.Tune(c, &o)
 	}
@@ -349,6 +370,18 @@ func (p Play) engineImage(c *Container) {
 		c.After(time.Second, func() { c.Exit(2) })
 		return
 	}
+	if p.Begin != nil {
+		b := &play{Play: p, c: c}
+		s := p.Begin(c, Boot{Model: cmd.Model, Install: "image", Argv: c.Argv})
+		b.startEngine(s, func() {
+			s.Options.Key = cmd.Key
+			if s.Options.Key == "" {
+				s.Options.Key = c.Env["VLLM_API_KEY"]
+			}
+			serveEngine(c, p, cmd.Port, s.Options)
+		}, func() { c.Exit(max(s.Exit, 1)) })
+		return
+	}
 	c.After(orDefault(p.Engine, 40*time.Second)+orDefault(p.Weights, 50*time.Second), func() {
 		if p.Fail != nil {
 			if at, _, line := p.Fail(c); at != "" {
@@ -361,7 +394,7 @@ func (p Play) engineImage(c *Container) {
 		if key == "" {
 			key = c.Env["VLLM_API_KEY"]
 		}
-		serveEngine(c, p, cmd.Port, vllmsim.Options{Model: cmd.Model, Served: cmd.Served, Version: c.Image.Engine, Key: key})
+		serveEngine(c, p, cmd.Port, vllmsim.Options{Model: cmd.Model, Served: cmd.Served, Version: c.Image.Engine, Key: key, AutoTools: true, ToolParser: "played"})
 		c.Log("INFO:     Application startup complete.")
 	})
 }

@@ -26,6 +26,8 @@ type Host struct {
 	KnowsType         func(modelType string) bool // transformers, or the engine's own configs; nil: all
 	KnowsArchitecture func(name string) bool      // nil: all
 	Pace              time.Duration               // a whole start; the stages share it
+	// Trouble may end the engine core in a stage ("device", "profile", "capture") with the text it dies of; empty: no trouble.
+	Trouble func(stage string) string
 }
 
 // Line is one line of the start log, and how long after the line before it comes.
@@ -94,7 +96,7 @@ func Begin(c Command, h Host, now time.Time) Start {
 	s.log(1, "model.py:1547", fmt.Sprintf("Using max model len %d", length))
 	s.core(4, "core.py:93", fmt.Sprintf("Initializing a V1 LLM engine (v%s) with config: model='%s', tensor_parallel_size=%d, enforce_eager=%t", h.Version, c.Model, c.TP, c.Eager))
 	if !h.CPU {
-		if bad := s.device(c, h); bad {
+		if s.device(c, h) || s.trouble(h, "device") {
 			return s
 		}
 		s.core(1, "cuda.py:366", "Using Flash Attention backend on V1 engine.")
@@ -189,7 +191,18 @@ func (s *Start) load(c Command, h Host, cfg config, length int) bool {
 		s.core(6, "backends.py:559", "Dynamo bytecode transform time: 5.21 s")
 		s.core(10, "monitor.py:34", "torch.compile takes 14.02 s in total")
 	}
-	return s.cache(c, h, cfg, length) || s.capture(c, h)
+	return s.trouble(h, "profile") || s.cache(c, h, cfg, length) || s.trouble(h, "capture") || s.capture(c, h)
+}
+
+func (s *Start) trouble(h Host, stage string) bool {
+	if h.Trouble == nil {
+		return false
+	}
+	text := h.Trouble(stage)
+	if text != "" {
+		s.died(text)
+	}
+	return text != ""
 }
 
 // cache sizes the KV cache, and fails where it cannot hold one request.
@@ -225,6 +238,13 @@ func (s *Start) cache(c Command, h Host, cfg config, length int) bool {
 		s.core(0, "kv_cache_utils.py:1091", fmt.Sprintf("Maximum concurrency for %d tokens per request: %.2fx", length, r.free/r.need))
 	}
 	return false
+}
+
+// Refused is the start of a command line that argparse does not take.
+func Refused(prog string, err error) Start {
+	return Start{Exit: 2, Lines: []Line{
+		{0, "usage: " + prog + " [-h] [--model MODEL] [--host HOST] [--port PORT] [--tensor-parallel-size TENSOR_PARALLEL_SIZE] ..."}, {0, err.Error()},
+	}}
 }
 
 // capture ends the start: graphs, and the time it took.
