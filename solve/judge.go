@@ -130,6 +130,9 @@ func (s *subject) notStated() []string {
 	if s.hostCUDA.IsZero() && s.engine != catalog.VLLMCPU {
 		out = append(out, "the host's driver")
 	}
+	if s.engine == catalog.SGLang {
+		out = append(out, "what SGLang's kernels and its memory need")
+	}
 	return out
 }
 
