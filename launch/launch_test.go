@@ -215,7 +215,7 @@ func TestDownWins(t *testing.T) {
 	// During the create: the answer is torn down, and no next plan starts.
 	s, _ = run(task(), Resume{At: at(0)}, planned(1, "a", "gpu1"), DownWanted{at(2), "down"})
 	s, es = run(s, Created{at(3), "a", instance("p", "a")})
-	expectKinds(t, es, "save-logs")
+	expectKinds(t, es, "save-logs", "poll")
 	s, _ = run(s, LogsSaved{at(4), "a"}, DeleteAnswered{At: at(5), Attempt: "a"}, Denied{at(5), "a"}, Tick{at(40)}, Denied{at(40), "a"}, Tick{at(44)},
 		Denied{at(44), "a"})
 	s, es = run(s, Tick{at(45)})

@@ -350,7 +350,8 @@ func (m *saga) poll() {
 
 func (m *saga) pollWanted() bool {
 	return slices.ContainsFunc(m.s.Attempts, func(a Attempt) bool {
-		return a.Phase == Booting || a.Phase == Proving || a.Phase == Ready || a.Phase == Open && m.s.Current() != nil
+		// Also on its way out: a second machine of the same create is seen in lists alone.
+		return a.Phase.Billing() || a.Phase == Open && m.s.Current() != nil
 	})
 }
 
@@ -465,6 +466,7 @@ func (s State) Due() time.Time {
 				add(a.NextAt)
 			}
 		case Saving, Deleting:
+			polls = true
 			if a.Busy == "" {
 				add(a.NextAt)
 			}

@@ -85,7 +85,7 @@ func lossTable() []loss {
 		{scenario: "the answer to a create is lost; up is awake", awake: "up", bill: 2 * cent, seconds: 180, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.LostReply, Op: "createPod", Count: 1}, {Kind: runpodsim.ListLag, Delay: 25 * time.Second}},
 			run:    upThenDown},
-		{scenario: "a host that never starts a container; up is awake", awake: "up (10 min without a sign)", bill: 6 * cent, seconds: 700, guarded: true,
+		{scenario: "a host that never starts a container; up is awake", awake: "up (10 min without a sign; another host is tried once)", bill: 10 * cent, seconds: 1300, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.DeadHost}}, run: upThenDown},
 		{scenario: "an image pull that never ends; up is awake", awake: "up (boot deadline, here 20 min)", bill: 10 * cent, seconds: 1300, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.StuckPull}}, run: upThenDown},
@@ -281,17 +281,22 @@ func readyThenDown(t *testing.T, l *lossWorld) time.Time {
 type realWatcher struct{}
 
 func (realWatcher) Watch(a launch.Attempt, _ time.Time) runner.Watch {
-	return realWatch{watch.New(watch.Options{Started: a.Created, Model: "m/m", Engine: "vllm", GPU: a.Stack.GPU.ID, Source: a.ID}), a.ID}
+	return realWatch{watch.New(watch.Options{Started: a.Created, Model: "m/m", Engine: "vllm", GPU: a.Stack.GPU.ID, Source: a.ID}), a}
 }
 
 type realWatch struct {
-	w  *watch.Watch
-	id string
+	w *watch.Watch
+	a launch.Attempt
 }
 
 func (r realWatch) signs(es []watch.Event) (out []runner.Sign) {
 	for _, e := range es {
-		ev, rep := watch.Signs(e, r.id)
+		ev, rep := watch.Signs(e, r.a.ID)
+		if f, ok := e.(watch.Failed); ok {
+			failed := ev.(launch.Failed)
+			failed.Lesson = launch.LessonOf(r.a, f.Result)
+			ev = failed
+		}
 		out = append(out, runner.Sign{Event: ev, Report: rep})
 	}
 	return out
