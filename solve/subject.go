@@ -4,194 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"justright/catalog"
 	"justright/model"
 	"justright/version"
 )
-
-// Judger judges stacks against one snapshot and keeps what it looked up. It is safe for concurrent use.
-type Judger struct {
-	s  *catalog.Snapshot
-	mu sync.Mutex
-
-	releases map[string][]catalog.Release
-	images   map[[2]string]knownImage
-	named    map[string]namedModel
-	bases    []catalog.Image
-	gates    map[string]catalog.Require
-	classes  map[string]*catalog.Architecture
-	types    map[string]*catalog.ModelType
-}
-
-// knownImage is what the catalog says of an image, with its gate parsed.
-type knownImage struct {
-	img   catalog.Image
-	ok    bool
-	gate  catalog.Require
-	gated bool
-	floor version.CUDA
-}
-
-type namedModel struct {
-	model catalog.NamedModel
-	ok    bool
-}
-
-// image looks an image up once.
-func (j *Judger) image(ref, day string) knownImage {
-	key := [2]string{ref, day}
-	j.mu.Lock()
-	k, seen := j.images[key]
-	j.mu.Unlock()
-	if seen {
-		return k
-	}
-	k.img, k.ok = j.s.Image(ref, day)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if expr := k.img.Require; k.img.RequireKnown && expr != "" {
-		req, parsed := j.gates[expr] // many images carry the same expression
-		if !parsed {
-			var err error
-			req, err = catalog.ParseRequire(expr)
-			if parsed = err == nil; parsed {
-				j.gates[expr] = req
-			}
-		}
-		k.gate, k.gated, k.floor = req, parsed, req.CUDAFloor()
-	}
-	j.images[key] = k
-	return k
-}
-
-// class finds a model class once.
-func (j *Judger) class(name string) (catalog.Architecture, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	a, seen := j.classes[name]
-	if !seen {
-		if x, ok := j.s.Architecture(name); ok {
-			a = &x
-		}
-		j.classes[name] = a
-	}
-	if a == nil {
-		return catalog.Architecture{}, false
-	}
-	return *a, true
-}
-
-// modelType finds a model type once.
-func (j *Judger) modelType(name string) (catalog.ModelType, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t, seen := j.types[name]
-	if !seen {
-		if x, ok := j.s.ModelType(name); ok {
-			t = &x
-		}
-		j.types[name] = t
-	}
-	if t == nil {
-		return catalog.ModelType{}, false
-	}
-	return *t, true
-}
-
-// baseImages lists the images to install into, once.
-func (j *Judger) baseImages() []catalog.Image {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.bases == nil {
-		j.bases = j.s.BaseImages()
-	}
-	return j.bases
-}
-
-// nameSays reads a model's name once.
-func (j *Judger) nameSays(name string) (catalog.NamedModel, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n, seen := j.named[name]
-	if !seen {
-		n.model, n.ok = catalog.FindNamed(name)
-		j.named[name] = n
-	}
-	return n.model, n.ok
-}
-
-// NewJudger makes a Judger over a snapshot.
-func NewJudger(s *catalog.Snapshot) *Judger {
-	return &Judger{s: s, releases: map[string][]catalog.Release{}, images: map[[2]string]knownImage{}, named: map[string]namedModel{},
-		gates: map[string]catalog.Require{}, classes: map[string]*catalog.Architecture{}, types: map[string]*catalog.ModelType{}}
-}
-
-// Judge judges one stack. For many stacks over one snapshot, make a Judger once.
-func Judge(s *catalog.Snapshot, c Case) Verdict { return NewJudger(s).Judge(c) }
-
-// Releases lists an engine's releases in ascending order, from the first that is known.
-func (j *Judger) Releases(engine string) []catalog.Release {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if r, ok := j.releases[engine]; ok {
-		return r
-	}
-	r := j.s.Releases(engine)
-	switch engine {
-	case catalog.VLLM:
-		r = append(j.s.EarlyVLLM(), r...)
-	case catalog.SGLang:
-		r = j.s.SGLangReleases()
-	}
-	j.releases[engine] = r
-	return r
-}
-
-// newest finds the newest proper release out on a day ("" today) that satisfies keep.
-func (j *Judger) newest(engine, day string, keep func(version.PEP440) bool) *catalog.Release {
-	all := j.Releases(engine)
-	for i := len(all) - 1; i >= 0; i-- {
-		r := &all[i]
-		if !r.Yanked && !r.Version.IsPrerelease() && (day == "" || r.Released <= day) && (keep == nil || keep(r.Version)) {
-			return r
-		}
-	}
-	return nil
-}
-
-func (j *Judger) find(engine string, v version.PEP440) *catalog.Release {
-	all := j.Releases(engine)
-	for i := range all {
-		if all[i].Version.Compare(v.Public()) == 0 {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
-// next is the release after r; nil when r is the newest.
-func (j *Judger) next(r *catalog.Release) *catalog.Release {
-	all := j.Releases(r.Engine)
-	for i := range all {
-		if all[i].Version.Compare(r.Version) > 0 {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
-// daysBetween counts days from a to b (YYYY-MM-DD); a large number when either is no day.
-func daysBetween(a, b string) int {
-	x, err1 := time.Parse(time.DateOnly, a)
-	y, err2 := time.Parse(time.DateOnly, b)
-	if err1 != nil || err2 != nil {
-		return 1 << 20
-	}
-	return int(y.Sub(x).Hours() / 24)
-}
 
 // subject is a case with everything that follows from it filled in.
 type subject struct {
@@ -301,23 +118,7 @@ func (s *subject) resolveEngine() {
 	}
 	switch {
 	case !e.Exact.IsZero():
-		s.version, s.stated = e.Exact, e.Exact
-		s.release = s.j.find(s.engine, e.Exact)
-		s.exact = s.release != nil && !s.dev
-		if s.release == nil { // a pre-release or a post-release nobody recorded: judge by the release it leads to
-			base := e.Exact.Base()
-			s.release = s.j.find(s.engine, base)
-			if last := s.j.newest(s.engine, "", nil); s.release == nil && last != nil && base.Compare(last.Version) < 0 {
-				s.release = s.j.newest(s.engine, "", func(v version.PEP440) bool { return v.Compare(e.Exact) <= 0 })
-				s.atMost = s.release != nil
-			}
-			if e.Exact.IsPrerelease() {
-				s.dev = true
-			}
-		}
-		if s.release == nil {
-			s.miss = append(s.miss, fmt.Sprintf("%s %s is not among the releases that were read", s.engine, e.Exact))
-		}
+		s.exactRelease(e.Exact)
 	case e.Bounded:
 		s.release = s.j.newest(s.engine, day, e.Bound.Contains)
 		s.atMost = s.release != nil && !boundedBelow(e.Bound)
@@ -356,6 +157,28 @@ func (s *subject) resolveEngine() {
 	}
 	if s.release != nil && s.release.Version.Compare(s.version.Public()) > 0 {
 		s.version = s.release.Version
+	}
+}
+
+// exactRelease finds a stated version: itself, the release that a pre-release leads to, or the newest before a
+// post-release that nobody recorded.
+func (s *subject) exactRelease(v version.PEP440) {
+	s.version, s.stated = v, v
+	s.release = s.j.find(s.engine, v)
+	s.exact = s.release != nil && !s.dev
+	if s.release == nil { // a pre-release or a post-release nobody recorded: judge by the release it leads to
+		base := v.Base()
+		s.release = s.j.find(s.engine, base)
+		if last := s.j.newest(s.engine, "", nil); s.release == nil && last != nil && base.Compare(last.Version) < 0 {
+			s.release = s.j.newest(s.engine, "", func(r version.PEP440) bool { return r.Compare(v) <= 0 })
+			s.atMost = s.release != nil
+		}
+		if v.IsPrerelease() {
+			s.dev = true
+		}
+	}
+	if s.release == nil {
+		s.miss = append(s.miss, fmt.Sprintf("%s %s is not among the releases that were read", s.engine, v))
 	}
 }
 
@@ -438,110 +261,6 @@ func (s *subject) pickVariant() {
 			s.variant = &v
 		}
 	}
-}
-
-func (s *subject) resolveHost() {
-	s.hostCUDA, s.driver = s.c.HostCUDA, s.c.Driver
-	if s.hostCUDA.IsZero() && !s.driver.IsZero() {
-		if c, ok := catalog.MaxCUDA(s.driver); ok {
-			s.hostCUDA = c
-		}
-	}
-	s.glibc = s.c.Glibc
-	if s.glibc.IsZero() {
-		if g, ok := s.j.s.GlibcOf(s.c.OS); ok {
-			s.glibc = g
-		}
-	}
-	if s.hasImage && s.wheels {
-		if k := s.j.image(s.imageRef(), s.day); k.ok { // installed into an image: its Python and C library count
-			if s.glibc.IsZero() {
-				s.glibc = k.img.Glibc
-			}
-			if s.c.Python == "" && !k.img.Python.IsZero() {
-				s.c.Python = k.img.Python.String()
-			}
-		}
-	}
-	low := strings.ToLower(s.c.OS)
-	s.resolveCard()
-	g := &s.gpu
-	s.arm = s.c.ARM || strings.Contains(low, "aarch64") || strings.Contains(low, "arm64") || g.known && g.card.ARM
-	if v, err := version.ParsePEP440(s.c.Python); err == nil {
-		s.python = v
-	} else if s.image.Python != "" {
-		if v, err := version.ParsePEP440(s.image.Python); err == nil {
-			s.python = v
-		}
-	}
-}
-
-func (s *subject) resolveCard() {
-	g := &s.gpu
-	g.name, g.count, g.capability, g.bytes = s.c.GPU, s.c.GPUs, s.c.Capability, s.c.VRAMBytes
-	if g.name != "" {
-		g.card, g.known = catalog.FindCard(g.name)
-		full, found := s.j.s.FindGPU(g.name)
-		switch {
-		case found:
-			g.putCard(full)
-		case g.known:
-			if g.capability.IsZero() {
-				g.capability = g.card.Capability
-			}
-			g.consumer = g.card.Consumer
-			if g.bytes == 0 {
-				g.bytes = visibleBytes(g.card)
-			}
-		case g.capability.IsZero():
-			s.miss = append(s.miss, fmt.Sprintf("what %q is", g.name))
-		}
-	}
-}
-
-// putCard takes a card of the catalog.
-func (g *gpu) putCard(full catalog.GPU) {
-	g.full, g.known, g.consumer = &full, true, full.Brand == "geforce" || full.Brand == "titan"
-	if g.capability.IsZero() {
-		g.capability = full.Capability
-	}
-	if g.bytes == 0 {
-		g.bytes = full.MemoryBytes
-	}
-}
-
-// visibleBytes is what a driver shows of a card's memory: a little less than the name says (facts of models.md 1.8).
-func visibleBytes(c catalog.Card) int64 {
-	gib := float64(c.MemoryGiB)
-	switch {
-	case c.MemoryGiB == 0:
-		return 0
-	case c.Name == "h100 nvl":
-		gib = 93.0
-	case c.Name == "rtx pro 6000":
-		gib = 94.97
-	case c.Name == "gb10":
-		gib = 121.6
-	case c.MemoryGiB == 141:
-		gib = 139.8
-	case c.MemoryGiB == 80:
-		gib = 79.2
-	case c.MemoryGiB == 48:
-		gib = 44.5
-		if strings.Contains(c.Name, "6000") || c.Name == "a40" {
-			gib = 47.5
-		}
-	case c.MemoryGiB == 40:
-		gib = 39.4
-	case c.MemoryGiB == 24:
-		gib = 23.6
-		if c.Name == "l4" || c.Name == "a10g" || c.Name == "a10" {
-			gib = 22.1
-		}
-	default:
-		gib *= 0.985
-	}
-	return int64(gib * (1 << 30))
 }
 
 func (s *subject) resolveModel() {
