@@ -68,6 +68,9 @@ type Lesson struct {
 	GPU    string `json:"gpu,omitempty"`
 	GPUs   int    `json:"gpus,omitempty"` // cards in the stack that failed; 0 means one
 
+	// WheelCUDA narrows it to builds of at least this CUDA.
+	WheelCUDA version.CUDA `json:"wheel_cuda,omitzero"`
+
 	// What the next stack must satisfy.
 	MinHostCUDA     version.CUDA `json:"min_host_cuda,omitzero"`
 	MinEngine       string       `json:"min_engine,omitempty"`       // PEP 440

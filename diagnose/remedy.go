@@ -158,7 +158,9 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 		l.Engine, l.Image = engine, r.opts.Image
 		l.MinHostCUDA = oneAbove(low)
 		l.Forbid = l.MinHostCUDA.IsZero()
-	case UnknownModelType, ArchNotSupported, TokenizerClassMissing, UnknownQuantization, WeightsNameMismatch, KVPageSizeUnify, ArchInspectFailed:
+	case UnknownModelType, ArchNotSupported, TokenizerClassMissing, UnknownQuantization:
+		l.Model, l.Engine, l.Forbid = r.opts.Model, upTo(engine), true
+	case WeightsNameMismatch, KVPageSizeUnify, ArchInspectFailed:
 		l.Model, l.Engine, l.Forbid = r.opts.Model, engine, true
 	case TransformersAPIMismatch, DependencyAPIMismatch, TorchABIMismatch, NumpyABI, TorchvisionMismatch, AttentionPackageMismatch,
 		LibcudartMissing, ModuleMissingPartialInstall, MissingPythonModule, GlibcTooOld, PythonVersionUnsupported,
@@ -185,7 +187,10 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 		if res.Remedy.Kind == Retry {
 			return nil // a neighbour's memory says nothing about the plan
 		}
-	case CUDAOOMProfile, CUDAOOMCudagraph:
+	case CUDAOOMProfile:
+		// What is profiled grows with both; the engine's text names them.
+		l.Model, l.GPU, l.AddFlags = r.opts.Model, r.opts.GPU, []string{"--max-num-batched-tokens", "2048", "--max-num-seqs", "64"}
+	case CUDAOOMCudagraph:
 		l.Model, l.GPU, l.AddFlags = r.opts.Model, r.opts.GPU, []string{"--enforce-eager"}
 	case NoKVCacheBlocks:
 		l.Model, l.GPU, l.MoreMemoryBytes = r.opts.Model, r.opts.GPU, 1<<30
@@ -202,7 +207,13 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 	case TrustRemoteCodeRequired:
 		l.Model, l.AddFlags = r.opts.Model, []string{"--trust-remote-code"}
 	case NoKernelImage, TorchArchMismatch, GPUTooOld, QuantUnsupportedGPU, FlashAttnNeedsAmpere, TritonOutOfResources, CUDAToolkitTooOld:
-		l.Model, l.Engine, l.GPU, l.Forbid = r.opts.Model, engine, r.opts.GPU, true
+		// An older release has no more kernels than this one.
+		l.Model, l.Engine, l.GPU, l.Forbid = r.opts.Model, upTo(engine), r.opts.GPU, true
+	case InvalidArgumentValue:
+		l.Engine, l.DropFlags = engine, refusedParser(low)
+		if len(l.DropFlags) == 0 {
+			return nil
+		}
 	case ImageManifestUnknown, ExecNotFound, ExecFormatError:
 		if r.opts.Image == "" {
 			return nil
@@ -241,4 +252,19 @@ func bytesAsked(low string) int64 {
 		return int64(f * (1 << 30))
 	}
 	return int64(f * (1 << 20))
+}
+
+// upTo names a release and all before it: what they lack is lacking in those too.
+func upTo(engine string) string { return strings.Replace(engine, "==", "<=", 1) }
+
+// refusedParser lists the flags to leave out when a release does not know the parser that one of them names. Answers then
+// come as the model writes them, which is better than no answer.
+func refusedParser(low string) []string {
+	switch {
+	case strings.Contains(low, "invalid tool call parser"), strings.Contains(low, "argument --tool-call-parser"):
+		return []string{"--tool-call-parser", "--enable-auto-tool-choice"}
+	case strings.Contains(low, "invalid reasoning parser"), strings.Contains(low, "argument --reasoning-parser"):
+		return []string{"--reasoning-parser"}
+	}
+	return nil
 }

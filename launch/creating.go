@@ -127,7 +127,7 @@ func (m *saga) adopt(a *Attempt, in Instance) {
 		a.Created = m.now
 	}
 	m.see(a, in)
-	m.tell(a, "created", a.PodID)
+	m.tell(a, "created", a.Place())
 	if !slices.Contains(m.s.Tried, a.Candidate) {
 		m.s.Tried = append(m.s.Tried, a.Candidate)
 	}
@@ -141,6 +141,12 @@ func (m *saga) see(a *Attempt, in Instance) {
 	a.Status = in.Status
 	if in.BaseURL != "" {
 		a.BaseURL = in.BaseURL
+	}
+	if in.DataCenter != "" {
+		a.DataCenter = in.DataCenter
+	}
+	if !in.HostCUDA.IsZero() {
+		a.HostCUDA = in.HostCUDA
 	}
 	if in.PricePerHour != nil && *in.PricePerHour > 0 {
 		a.Price = *in.PricePerHour

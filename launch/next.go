@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"justright/diagnose"
 	"justright/problem"
 )
 
@@ -133,6 +134,7 @@ func (m *saga) said(e Event) {
 				m.do(Learn{*e.Lesson})
 			}
 			a.Taught = e.Lesson != nil
+			m.onceMore(a, e)
 			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause))
 		}
 	case Unfollowed:
@@ -140,6 +142,21 @@ func (m *saga) said(e Event) {
 			a.Following, a.FollowAt = false, m.now.Add(m.s.Timing.Poll)
 		}
 	}
+}
+
+// onceMore lets the same plan be tried a second time where the failure was of the moment, or of a host that cannot be
+// named: another one is likely then.
+func (m *saga) onceMore(a *Attempt, e Failed) {
+	step := diagnose.NextStep(diagnose.Code(e.Cause))
+	if step != diagnose.RetrySame && (step != diagnose.NextHost || e.Lesson != nil) {
+		return
+	}
+	for _, o := range m.s.Attempts {
+		if o.ID != a.ID && o.Candidate == a.Candidate && o.PodID != "" && !o.Duplicate {
+			return
+		}
+	}
+	m.s.Tried = slices.DeleteFunc(m.s.Tried, func(t string) bool { return t == a.Candidate })
 }
 
 // sharedAfter is how many attempts may fail by one cause, without a lesson that changes the next plan, before it is

@@ -2,12 +2,14 @@ package launch
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"justright/catalog"
 	"justright/money"
 	"justright/problem"
 	"justright/solve"
+	"justright/version"
 )
 
 // Phase is where one attempt stands. The order of the constants is the order of a life.
@@ -145,10 +147,13 @@ type Attempt struct {
 	Phase   Phase `json:"phase"`
 	Was     Phase `json:"was,omitempty"` // to go back to when a missing machine turns up again
 
-	PodID     string `json:"pod_id,omitempty"`
-	Status    Status `json:"status,omitempty"`
-	BaseURL   string `json:"base_url,omitempty"`
-	Container bool   `json:"container"` // a container has spoken
+	PodID   string `json:"pod_id,omitempty"`
+	Status  Status `json:"status,omitempty"`
+	BaseURL string `json:"base_url,omitempty"`
+	// Where it is, as the provider says; empty and zero when not told.
+	DataCenter string       `json:"data_center,omitempty"`
+	HostCUDA   version.CUDA `json:"host_cuda,omitzero"`
+	Container  bool         `json:"container"` // a container has spoken
 
 	Intended  time.Time `json:"intended"`
 	Created   time.Time `json:"created,omitzero"` // as the provider says, else when it answered
@@ -194,6 +199,18 @@ const (
 	CauseDown        = "down"
 	CauseInterrupt   = "interrupted"
 )
+
+// Place is where the machine is, in words: "EU-RO-1 · CUDA 12.8".
+func (a Attempt) Place() string {
+	var parts []string
+	if a.DataCenter != "" {
+		parts = append(parts, a.DataCenter)
+	}
+	if !a.HostCUDA.IsZero() {
+		parts = append(parts, "CUDA "+a.HostCUDA.String())
+	}
+	return strings.Join(parts, " · ")
+}
 
 // Hourly is what the machine burns an hour, disks included.
 func (a Attempt) Hourly() money.USD { return a.Price + a.Disk }

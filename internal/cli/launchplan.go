@@ -125,23 +125,9 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 		return solve.Result{}, err
 	}
 	return p.w.solve(solve.Request{
-		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.contextAfter(taught),
+		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
 		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.MaxPrice, AllowUnguarded: p.wish.AllowUnguarded, All: true,
 	})
-}
-
-// contextAfter is the context to ask for once this task has learned what did not fit. A context the user asked for stays.
-func (p *planner) contextAfter(taught []catalog.Lesson) int {
-	n := p.wish.Context
-	if n != 0 {
-		return n
-	}
-	for _, l := range taught {
-		if fits, ok := solve.ParseFlags(l.AddFlags).Int("max-model-len"); ok && fits > 0 && (n == 0 || fits < n) {
-			n = fits
-		}
-	}
-	return n
 }
 
 // lockedPlans is the one plan of a lock, at today's price.
@@ -319,6 +305,9 @@ func (p *planner) Spec(_ context.Context, s launch.State, a launch.Attempt) (lau
 		spec.GPU = plan.Offer.ProviderID
 		if spec.Cloud == "" {
 			spec.Cloud = plan.Offer.Cloud
+		}
+		if plan.Offer.Shunned {
+			spec.DataCenters = plan.Offer.DataCenters
 		}
 	}
 	if p.wish.VolumeID != "" {

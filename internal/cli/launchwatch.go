@@ -38,27 +38,28 @@ func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
 	if a.Stack != nil {
 		o.Engine, o.Image, o.GPU = a.Stack.Engine.Name+"=="+a.Stack.Engine.Version, a.Stack.Image, a.Stack.GPU.ID
 	}
-	return signs{watch.New(o), a.ID, w.oneHost}
+	return signs{watch.New(o), a, w.oneHost}
 }
 
 // signs makes a watch.Watch speak the runner's words.
 type signs struct {
 	w       *watch.Watch
-	attempt string
+	attempt launch.Attempt
 	oneHost bool
 }
 
 func (s signs) all(es []watch.Event) []runner.Sign {
 	var out []runner.Sign
 	for _, e := range es {
-		ev, rep := watch.Signs(e, s.attempt)
+		ev, rep := watch.Signs(e, s.attempt.ID)
 		if f, ok := ev.(launch.Failed); ok {
+			if d, ok := e.(watch.Failed); ok {
+				f.Lesson = launch.LessonOf(s.attempt, d.Result)
+				// What another host would cure, nothing cures where there is one.
+				f.Fatal = f.Fatal || s.oneHost && (d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame)
+			}
 			if f.Lesson != nil {
 				f.Lesson = dateLesson(*f.Lesson, f.At)
-			}
-			if d, ok := e.(watch.Failed); ok && s.oneHost {
-				// What another host would cure, nothing cures here.
-				f.Fatal = f.Fatal || d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame
 			}
 			ev = f
 		}
