@@ -2,9 +2,11 @@ package runpodsim
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -31,4 +33,36 @@ func processesOf(mark string) []int {
 		}
 	}
 	return out
+}
+
+// ownsPort tells whether one of the processes with the mark listens on a TCP port of this machine.
+func ownsPort(mark string, port int) bool {
+	sockets := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		for _, l := range strings.Split(string(b), "\n") {
+			f := strings.Fields(l)
+			if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				sockets["socket:["+f[9]+"]"] = true
+			}
+		}
+	}
+	if len(sockets) == 0 {
+		return false
+	}
+	for _, pid := range processesOf(mark) {
+		links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		if err != nil {
+			continue
+		}
+		for _, l := range links {
+			if to, err := os.Readlink(l); err == nil && sockets[to] {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -17,3 +17,5 @@ type process struct {
 func startProcess(process) (func(), error) {
 	return nil, errors.New("start commands are run on Unix systems only")
 }
+
+func ownsPort(string, int) bool { return false }

@@ -111,7 +111,7 @@ func (s *Server) proxy(w http.ResponseWriter, r *http.Request, id string, port i
 		first.settle()
 		return
 	}
-	s.forward(first, req, port, local)
+	s.forward(first, req, p.id, port, local)
 	late()
 	first.settle()
 }
@@ -123,11 +123,14 @@ func gatewayError(w http.ResponseWriter, status int) {
 }
 
 // forward passes a request to a process of this machine: at the port it was given, or, when it paid no heed to that, at the
-// port it was asked to publish.
-func (s *Server) forward(w http.ResponseWriter, req *http.Request, port, local int) {
+// port it was asked to publish, if it is a process of this very pod that listens there.
+func (s *Server) forward(w http.ResponseWriter, req *http.Request, pod string, port, local int) {
 	target := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", itoa(local))}
 	if !listening(local) {
-		if port == local || !listening(port) {
+		o, can := s.opts.Runner.(interface {
+			Owns(pod string, port int) bool
+		})
+		if !can || !o.Owns(pod, port) {
 			gatewayError(w, http.StatusBadGateway)
 			return
 		}

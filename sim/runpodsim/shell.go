@@ -27,7 +27,8 @@ type Shell struct {
 	Path    string // PATH of this machine
 
 	mu    sync.Mutex
-	ports map[int]bool // local ports given out
+	ports map[int]bool      // local ports given out
+	marks map[string]string // of the running container, by pod
 	live  sync.WaitGroup
 }
 
@@ -82,6 +83,12 @@ func (sh *Shell) Start(c *Container) func() {
 	// Pod ids may repeat between simulators of one machine, so what belongs to this very container is known by a mark.
 	mark, value := "SIM_CONTAINER_ID", rand.Text()
 	env[mark] = value
+	sh.mu.Lock()
+	if sh.marks == nil {
+		sh.marks = map[string]string{}
+	}
+	sh.marks[c.PodID] = mark + "=" + value
+	sh.mu.Unlock()
 	sh.live.Add(1)
 	kill, err := startProcess(process{
 		program: program, argv: argv, env: envList(env), dir: root, mark: mark + "=" + value,
@@ -99,6 +106,14 @@ func (sh *Shell) Start(c *Container) func() {
 		return nil
 	}
 	return kill
+}
+
+// Owns tells whether a process of the pod listens on a port of this machine, of whatever number.
+func (sh *Shell) Owns(pod string, port int) bool {
+	sh.mu.Lock()
+	mark := sh.marks[pod]
+	sh.mu.Unlock()
+	return mark != "" && ownsPort(mark, port)
 }
 
 // Close waits for the last process.

@@ -2,6 +2,7 @@ package runpodsim_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -166,5 +167,33 @@ func TestMissingProgram(t *testing.T) {
 	w.await(id, `exec: "no-such-program": executable file not found in $PATH`)
 	if _, doc := w.call("GET", "/v2/pods/"+id, ""); doc["status"] != "RUNNING" {
 		t.Errorf("status %v", doc["status"])
+	}
+}
+
+// TestDeclaredPort: a process that listens on the declared number itself is reached there; a stranger's port of this
+// machine is not, though the pod declares its number.
+func TestDeclaredPort(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("no python3 here")
+	}
+	stranger := serve(t, runpodsim.Options{})
+	taken := stranger.url[strings.LastIndex(stranger.url, ":")+1:]
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	_ = l.Close()
+	w := ours(t, runpodsim.Options{})
+	id := w.create(plainPod(map[string]any{
+		"ports": []string{free + "/http", taken + "/http"},
+		"cmd":   []string{"sh", "-c", "echo hello >page; exec python3 -u -m http.server --bind 127.0.0.1 " + free},
+	}))
+	w.await(id, "Serving HTTP on")
+	if status, _, body := w.raw("GET", "/proxy/"+id+"/"+free+"/page", ""); status != http.StatusOK || string(body) != "hello\n" {
+		t.Errorf("the pod's own server: %d %q", status, body)
+	}
+	if status, _, _ := w.raw("GET", "/proxy/"+id+"/"+taken+"/", ""); status != http.StatusBadGateway {
+		t.Errorf("a stranger's server: %d, want 502", status)
 	}
 }
