@@ -128,3 +128,30 @@ func carries(argv, flags []string) bool {
 	}
 	return len(want.List) > 0
 }
+
+// NextWords says to a person what happens after a failure.
+func NextWords(step diagnose.Step, fatal bool, l *catalog.Lesson) string {
+	if fatal {
+		return "stop: no other plan can cure this"
+	}
+	learned := ""
+	if l != nil {
+		learned = "; learned: " + l.Words()
+	}
+	switch step {
+	case diagnose.StopLaunch:
+		return "stop: no other plan can cure this"
+	case diagnose.NextHost:
+		if l == nil {
+			return "the same plan once more, on another host as far as the provider chooses one"
+		}
+		return "the same plan elsewhere" + learned
+	case diagnose.RetrySame:
+		return "the same plan once more" + learned
+	default:
+		if l == nil {
+			return "the next plan"
+		}
+		return "the best plan that heeds it" + learned
+	}
+}

@@ -61,6 +61,9 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 			if f.Lesson != nil {
 				f.Lesson = dateLesson(*f.Lesson, f.At)
 			}
+			if d, ok := e.(watch.Failed); ok && rep != nil && rep.Finding != nil {
+				rep.Finding.Next = launch.NextWords(d.Result.Next, f.Fatal, f.Lesson)
+			}
 			ev = f
 		}
 		if rep != nil && rep.Phase != nil && !watch.OwnPhase(rep.Phase.Name) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,10 +81,13 @@ func (w *World) lessons(ctx context.Context, asJSON bool) error {
 		fmt.Fprintln(w.Stdout, "nothing was learned yet, or all of it has expired")
 	}
 	for _, l := range ls {
-		fmt.Fprintf(w.Stdout, "%s  %s → %s  (until %s, from %s)\n", l.ID, l.Cause, l.Remedy, l.Expires, l.Source)
+		fmt.Fprintf(w.Stdout, "%s  %s  (%s, until %s, from %s)\n", l.ID, l.Words(), l.Cause, day(l.Expires), l.Source)
 		for _, e := range l.Evidence {
 			fmt.Fprintf(w.Stdout, "    | %s\n", cleanLine(e))
 		}
 	}
 	return nil
 }
+
+// day is the day of a time in RFC 3339.
+func day(t string) string { d, _, _ := strings.Cut(t, "T"); return d }

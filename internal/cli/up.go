@@ -306,12 +306,12 @@ func (w *World) timingOf(t target) launch.Timing {
 func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Result, s launch.State, r upRequest, sink report.Sink) (money.USD, error) {
 	if res.Conflict != nil || len(res.Plans) == 0 {
 		_, err := p.Next(ctx, s)
-		w.showRefusals(res, sink, r.asJSON)
+		w.showRefusals(res, s.Model, sink, r.asJSON)
 		return 0, err
 	}
 	usable := usablePlans(res.Plans, t, s.AllowUnguarded)
 	shown := distinctPlans(usable, 3)
-	w.showPlans(shown, res, sink, r.asJSON)
+	w.showPlans(shown, res, s.Model, sink, r.asJSON)
 	if len(usable) == 0 {
 		return 0, problem.New(problem.ExitLimit, "unguarded", "only machines without a guard could serve %s", s.Model).
 			Because("they start with the image's own entrypoint, so nothing inside ends them; only this program would").
@@ -320,15 +320,7 @@ func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Resul
 	if !t.rents() {
 		return 0, nil
 	}
-	ceiling := money.USD(0)
-	for _, plan := range shown {
-		if plan.PricePerHour != nil {
-			ceiling = max(ceiling, *plan.PricePerHour)
-		}
-	}
-	if r.maxPrice > 0 {
-		ceiling = r.maxPrice
-	}
+	ceiling := priceCeiling(shown, r.maxPrice)
 	first := p.proposal(usable[0])
 	if first.Price == 0 {
 		return 0, problem.New(problem.ExitCapacity, "no_price", "the price of %s is not known", first.Summary).
@@ -357,14 +349,34 @@ func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Resul
 	return ceiling, nil
 }
 
-// distinctPlans are the best plans of different hardware: what a person chooses between, and what is fallen back to.
+// priceCeiling is the dearest hour that a yes covers: the limit that was given, else the dearest plan shown, and at least
+// twice the first, since the cure of a failure is often the next larger card.
+func priceCeiling(shown []solve.Stack, limit money.USD) money.USD {
+	if limit > 0 {
+		return limit
+	}
+	ceiling := money.USD(0)
+	for i, plan := range shown {
+		if plan.PricePerHour == nil {
+			continue
+		}
+		ceiling = max(ceiling, *plan.PricePerHour)
+		if i == 0 {
+			ceiling = 2 * *plan.PricePerHour
+		}
+	}
+	return ceiling
+}
+
+// distinctPlans are the best plans on different cards, numbered anew: what a person chooses between.
 func distinctPlans(plans []solve.Stack, most int) []solve.Stack {
 	var out []solve.Stack
 	seen := map[string]bool{}
 	for _, p := range plans {
-		key := launch.HardwareKey(p) + p.Install
+		key := fmt.Sprint(p.GPU.Count, p.GPU.ID)
 		if !seen[key] && len(out) < most {
 			seen[key] = true
+			p.Rank = len(out) + 1
 			out = append(out, p)
 		}
 	}

@@ -309,9 +309,9 @@ func (w *World) checkBalance(ctx context.Context, t target, price, budget money.
 }
 
 // showPlans shows the best plans and the refused candidates.
-func (w *World) showPlans(plans []solve.Stack, res solve.Result, sink report.Sink, asJSON bool) {
+func (w *World) showPlans(plans []solve.Stack, res solve.Result, model string, sink report.Sink, asJSON bool) {
 	if asJSON {
-		w.showRefusals(res, sink, true)
+		w.showRefusals(res, model, sink, true)
 		return
 	}
 	fmt.Fprintln(w.Stderr)
@@ -320,12 +320,12 @@ func (w *World) showPlans(plans []solve.Stack, res solve.Result, sink report.Sin
 		numbered[i].Rank = i + 1
 	}
 	printPlanTable(w.Stderr, numbered)
-	w.showRefusals(res, sink, false)
+	w.showRefusals(res, model, sink, false)
 	fmt.Fprintln(w.Stderr)
 }
 
 // showRefusals shows some of the candidates that were refused on paper, images first: those are what people would try.
-func (w *World) showRefusals(res solve.Result, sink report.Sink, asJSON bool) {
+func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, asJSON bool) {
 	const most = 4
 	shown := 0
 	say := func(format string, args ...any) {
@@ -357,7 +357,7 @@ func (w *World) showRefusals(res solve.Result, sink report.Sink, asJSON bool) {
 		shown++
 	}
 	if n := len(res.Refused) - shown; n > 0 {
-		say("         %d more: justright plan --all", n)
+		say("         %d more: justright plan %s --all", n, model)
 	}
 }
 

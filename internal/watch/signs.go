@@ -63,7 +63,7 @@ func cause(r diagnose.Result) *diagnose.Evidence {
 }
 
 func findingOf(e Failed) *report.Event {
-	f := &report.Finding{Cause: string(e.Result.Cause), Stage: string(e.Result.Stage), Next: string(e.Result.Next)}
+	f := &report.Finding{Cause: string(e.Result.Cause), Stage: string(e.Result.Stage), Next: launch.NextWords(e.Result.Next, e.Fatal, e.Result.Lesson)}
 	for _, l := range e.Result.Evidence {
 		f.Evidence = append(f.Evidence, l.Text)
 	}

@@ -142,7 +142,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 	case e.State != nil:
 		s.money(e.State.Spent, e.State.Cap)
 		detail := e.State.Detail
-		if e.State.ID != "" {
+		if e.State.ID != "" && saysID(e.State.State) {
 			detail = strings.TrimSpace(e.State.ID + "  " + detail)
 		}
 		s.step(mark(e.State.State), e.State.State, detail, s.since(at))
@@ -202,6 +202,15 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		s.running = nil
 		s.end(e.End, at)
 	}
+}
+
+// saysID: the machine's id is said where it begins and where it ends; between, it is known.
+func saysID(state string) bool {
+	switch state {
+	case "created", "duplicate", "open", "detaching", "gone":
+		return true
+	}
+	return false
 }
 
 func (s *Sink) phase(p *report.Phase, at time.Time) {
