@@ -16,6 +16,9 @@ lint: ## the linters of .golangci.yml (installs golangci-lint when it is missing
 chaos: ## ten thousand seeded accidents, the mutations that must be noticed, the table of losses
 	go test ./internal/runner -count=1 -timeout 60m -run 'TestChaos|TestLossTable' -v -args -chaos 10000
 
+bench-up: ## a thousand whole ups on the simulator, waiting left out
+	go test ./internal/runner -count=1 -timeout 30m -run TestUpsAMinute -v -args -ups 1000
+
 kill: ## kill -9 up at every point of every effect, in real processes
 	go test ./internal/cli -count=1 -timeout 60m -run TestKilledUp -args -kill-everywhere
 
@@ -37,4 +40,4 @@ fuzz-quoting: ## a million random words through each real shell, back by execve
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill
+.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up
