@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -173,8 +174,42 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	if locked, err := w.readLock(ref, &r.wish); locked || err != nil {
 		return r, err
 	}
-	r.wish.Model, err = w.lookupModel(ctx, ref, f.online)
-	return r, err
+	if r.wish.Model, err = w.lookupModel(ctx, ref, f.online); err != nil {
+		return r, err
+	}
+	if r.wish.Model.Gated && w.hubToken() == "" {
+		return r, problem.New(problem.ExitCredentials, "gated_model", "%s is gated, and no hub token is set", r.wish.Model.ID).
+			Because("its licence must be accepted on the hub, and the machine needs a token to fetch it; nothing was rented").
+			Try("accept the licence on the model's page, make a token and set it", "export HF_TOKEN=...")
+	}
+	return r, nil
+}
+
+// pinVolume ties the launch to the data center of the volume it was given.
+func (w *World) pinVolume(ctx context.Context, t target, p *planner, sink report.Sink) error {
+	if p.wish.VolumeID == "" {
+		return nil
+	}
+	b, ok := t.provider.(billed)
+	if !ok {
+		return problem.New(problem.ExitUsage, "usage", "--volume is a network volume of RunPod; %s has none", t.word)
+	}
+	all, err := b.Volumes(ctx)
+	if err != nil {
+		return providerProblem(err, "network volumes")
+	}
+	for _, v := range all {
+		if v.ID != p.wish.VolumeID {
+			continue
+		}
+		if len(p.wish.DataCenters) > 0 && !slices.Contains(p.wish.DataCenters, v.DataCenter) {
+			return problem.New(problem.ExitUsage, "volume_elsewhere", "volume %s is in %s, not in %s", v.ID, v.DataCenter, strings.Join(p.wish.DataCenters, ", "))
+		}
+		p.wish.DataCenters = []string{v.DataCenter}
+		return sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: "info", Text: fmt.Sprintf(
+			"volume %s pins the launch to %s and costs $%s a month until it is deleted", v.ID, v.DataCenter, v.MonthlyCost().Cents())}})
+	}
+	return problem.New(problem.ExitUsage, "unknown_volume", "no network volume %s on this account", p.wish.VolumeID)
 }
 
 // running finds the launch that a second up of the same model means.
@@ -242,6 +277,12 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	if err != nil {
 		return err
 	}
+	sink := w.newSinks(r.asJSON, r.verbose)
+	defer sink.close()
+	if err := w.pinVolume(ctx, t, p, sink); err != nil {
+		return err
+	}
+	r.wish = p.wish
 	res, err := p.result(ctx, nil)
 	if err != nil {
 		return err
@@ -262,8 +303,6 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 		ID: newSecret()[:16], Name: name, Model: r.wish.Model.ID, Target: t.word, Owner: owner, Budget: r.budget, TTL: r.ttl, Idle: r.idle,
 		AllowUnguarded: r.unguarded, Wanted: launch.WantRunning, Timing: w.timingOf(t), Started: clock().UTC(),
 	}
-	sink := w.newSinks(r.asJSON, r.verbose)
-	defer sink.close()
 	begin := report.Event{At: clock(), Begin: &report.Begin{Protocol: 1, Command: "up", Model: s.Model, Target: t.word, Name: name,
 		Budget: s.Budget, Why: t.why}}
 	if !t.rents() {

@@ -100,6 +100,15 @@ func TestWhereToLaunch(t *testing.T) {
 	p.nothingCreated()
 }
 
+func TestWhatIsFoundBeforeRenting(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if out := p.answers(problem.ExitUsage, "up", tryModel, "--yes", "--volume", "none"); !strings.Contains(out, "no network volume") {
+		t.Errorf("a volume that is not there:\n%s", out)
+	}
+	p.nothingCreated()
+}
+
 func TestInsideAPodItsKeyIsNoAccountKey(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
