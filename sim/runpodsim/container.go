@@ -84,6 +84,10 @@ func (s *Server) pull(p *pod, step func(time.Duration, func())) {
 		})
 		return
 	}
+	if p.machine != nil && p.machine.Limited {
+		s.pullLimited(p, step)
+		return
+	}
 	mbps := 100
 	if p.machine != nil {
 		mbps = p.machine.Mbps
@@ -123,6 +127,16 @@ func (s *Server) stillFetching(p *pod, step func(time.Duration, func())) {
 	step(max(s.wait(time.Minute), 500*time.Millisecond), func() {
 		s.systemLog(p, "create container: still fetching image "+p.image)
 		s.stillFetching(p, step)
+	})
+}
+
+// pullLimited is a host whose address has used up what Docker Hub gives without a login; it asks again for ever
+// (https://www.docker.com/increase-rate-limit).
+func (s *Server) pullLimited(p *pod, step func(time.Duration, func())) {
+	step(max(s.wait(deniedWait), 500*time.Millisecond), func() {
+		s.systemLog(p, fmt.Sprintf("error pulling image: Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit. "+
+			"https://www.docker.com/increase-rate-limit: %s:%s", p.img.Repo, p.img.Tag))
+		s.pullLimited(p, step)
 	})
 }
 

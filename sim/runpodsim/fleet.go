@@ -63,6 +63,7 @@ type MachineKind struct {
 	Mbps       int    `json:"mbps"`              // image download speed in MB/s
 	NoGate     bool   `json:"no_gate,omitempty"` // a CDI host: NVIDIA_REQUIRE_CUDA is not checked
 	Dead       bool   `json:"dead,omitempty"`    // accepts pods, never starts a container
+	Limited    bool   `json:"limited,omitempty"` // Docker Hub answers its address with toomanyrequests
 	VCPUPerGPU int    `json:"vcpu_per_gpu,omitempty"`
 	RAMPerGPU  int    `json:"ram_per_gpu,omitempty"` // GB
 }

@@ -71,6 +71,15 @@ func (g *generator) value(schema map[string]any, field string, depth int) any {
 		if m, ok := schema["maximum"]; ok {
 			high = num(m)
 		}
+		// The edges matter most: one step outside is as good a question as one inside.
+		switch g.rng.IntN(12) {
+		case 0:
+			return low - 1
+		case 1:
+			return low
+		case 2:
+			return high + 1
+		}
 		return low + g.rng.IntN(max(high-low, 0)+1)
 	default:
 		return g.text(schema, field)

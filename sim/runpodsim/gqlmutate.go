@@ -219,7 +219,7 @@ func (c *gqlCall) edit(in map[string]any) (any, error) {
 		return nil, err
 	}
 	if v := gqlStr(in, "imageName"); v != "" {
-		p.image, p.img = v, DescribeImage(v)
+		p.image, p.img = v, c.s.describe(v)
 	}
 	if v, ok := in["dockerArgs"].(string); ok {
 		p.args, p.entrypoint, p.cmd = v, nil, nil

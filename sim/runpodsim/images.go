@@ -88,6 +88,15 @@ func splitRef(ref string) (repo, tag string) {
 	return ref, "latest"
 }
 
+// describe is DescribeImage in this world.
+func (s *Server) describe(ref string) Image {
+	img := DescribeImage(ref)
+	if cuda, ok := s.opts.Gates[ref]; ok {
+		img.setCUDA(cuda)
+	}
+	return img
+}
+
 // DescribeImage looks an image up in the built-in table.
 func DescribeImage(ref string) Image {
 	repo, tag := splitRef(ref)

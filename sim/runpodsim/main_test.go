@@ -141,7 +141,7 @@ func (w *world) logs(id string) []string {
 func (w *world) await(id string, texts ...string) []string {
 	w.t.Helper()
 	var got []string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		got = w.logs(id)
 		all := strings.Join(got, "\n")
 		missing := ""

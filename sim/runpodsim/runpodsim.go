@@ -33,22 +33,23 @@ type Options struct {
 	// NoDelay makes every wait vanish.
 	DelayScale float64
 
-	Keys        []Key         // accepted API keys; empty: any
-	Balance     *money.USD    // credit at the start; nil: endless
-	SpendLimit  *money.USD    // per hour, all pods together; nil: none
-	RateLimit   *RateLimit    // nil: DefaultRateLimit; Unlimited switches it off, headers too
-	Seed        uint64        // 0: random
-	BaseURL     string        // where the server is reached, for pods and for URLs in answers; may be set later
-	OpenAPI     []byte        // what /v2/openapi.json answers; nil: 404 (the document is RunPod's own text)
-	AnyAgent    bool          // do not refuse Python's bare User-Agent with Cloudflare's error 1010
-	RefuseExec  bool          // v2 create does not know entrypoint and cmd, as the document of August 2026
-	ArgsPlain   bool          // v2 args is always split shell-style, the JSON form is not known there
-	KnownImages bool          // refuse images that are not in the table
-	Missing     []string      // image repositories that are on no registry
-	Private     []string      // image repositories that need a credential
-	SpecStatus  bool          // PROVISIONING, STARTING, RUNNING as the document says, instead of RUNNING from rental on
-	Linger      time.Duration // how long a deleted pod is still shown as TERMINATED
-	PlainLogIDs bool          // log ids are timestamps alone, as the document's prose says
+	Keys        []Key             // accepted API keys; empty: any
+	Balance     *money.USD        // credit at the start; nil: endless
+	SpendLimit  *money.USD        // per hour, all pods together; nil: none
+	RateLimit   *RateLimit        // nil: DefaultRateLimit; Unlimited switches it off, headers too
+	Seed        uint64            // 0: random
+	BaseURL     string            // where the server is reached, for pods and for URLs in answers; may be set later
+	OpenAPI     []byte            // what /v2/openapi.json answers; nil: 404 (the document is RunPod's own text)
+	AnyAgent    bool              // do not refuse Python's bare User-Agent with Cloudflare's error 1010
+	RefuseExec  bool              // v2 create does not know entrypoint and cmd, as the document of August 2026
+	ArgsPlain   bool              // v2 args is always split shell-style, the JSON form is not known there
+	KnownImages bool              // refuse images that are not in the table
+	Missing     []string          // image repositories that are on no registry
+	Private     []string          // image repositories that need a credential
+	Gates       map[string]string // by reference: the CUDA that an image asks its host for, whatever the table says
+	SpecStatus  bool              // PROVISIONING, STARTING, RUNNING as the document says, instead of RUNNING from rental on
+	Linger      time.Duration     // how long a deleted pod is still shown as TERMINATED
+	PlainLogIDs bool              // log ids are timestamps alone, as the document's prose says
 	PodKey      PodKeyRights
 	Faults      []Fault
 	Note        func(format string, args ...any) // told what happens, for an operator's screen; may be nil

@@ -197,3 +197,26 @@ func TestDeclaredPort(t *testing.T) {
 		t.Errorf("a stranger's server: %d, want 502", status)
 	}
 }
+
+// TestEqualIDs: two simulators of one machine may give the same id; the end of one's pod leaves the other's alone.
+func TestEqualIDs(t *testing.T) {
+	a, b := ours(t, runpodsim.Options{Seed: 9}), ours(t, runpodsim.Options{Seed: 9})
+	body := plainPod(map[string]any{"cmd": []string{"sh", "-c", "echo up; sleep 100; echo never"}})
+	one, two := a.create(body), b.create(body)
+	if one != two {
+		t.Fatalf("ids %s and %s: the test proves nothing", one, two)
+	}
+	a.await(one, "container: up")
+	b.await(two, "container: up")
+	a.raw("DELETE", "/v2/pods/"+one, "")
+	time.Sleep(700 * time.Millisecond) // a killed container would be started again by then
+	n := 0
+	for _, l := range b.logs(two) {
+		if l == "container: up" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the other pod started %d times", n)
+	}
+}

@@ -230,7 +230,7 @@ func (s *Server) checkThings(who caller, p *pod) *apiError {
 }
 
 func (s *Server) checkImage(p *pod) *apiError {
-	p.img = DescribeImage(p.image)
+	p.img = s.describe(p.image)
 	p.img.Private = p.img.Private || slices.Contains(s.opts.Private, p.img.Repo)
 	if p.image == "" || strings.ContainsAny(p.image, " \t\n") {
 		return refuse(http.StatusUnprocessableEntity, fmt.Sprintf("Container image %q is not a valid image reference.", p.image))
