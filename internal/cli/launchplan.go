@@ -33,6 +33,7 @@ type wish struct {
 	Concurrency    int           `json:"concurrency,omitempty"`
 	MaxPrice       *money.USD    `json:"max_price,omitempty"`
 	AllowUnguarded bool          `json:"allow_unguarded,omitempty"`
+	Anyway         bool          `json:"anyway,omitempty"` // the pinned stack first, whatever the facts say of the model
 	DataCenters    []string      `json:"data_centers,omitempty"`
 	Cloud          string        `json:"cloud,omitempty"`
 	VolumeID       string        `json:"volume_id,omitempty"`
@@ -124,10 +125,14 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	if err != nil {
 		return solve.Result{}, err
 	}
-	return p.w.solve(solve.Request{
+	r := solve.Request{
 		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
 		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.MaxPrice, AllowUnguarded: p.wish.AllowUnguarded, All: true,
-	})
+	}
+	if p.wish.Anyway {
+		return p.anyway(r)
+	}
+	return p.w.solve(r)
 }
 
 // lockedPlans is the one plan of a lock, at today's price.

@@ -38,6 +38,8 @@ type upFlags struct {
 	context, concurrency     int
 	yes, unguarded, online   bool
 	verbose, again, noAttach bool
+	anyway                   bool
+	attempts                 int
 }
 
 func newUpCommand(w *World) *cobra.Command {
@@ -92,6 +94,8 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 	fl.IntVar(&f.context, "context", 0, "tokens of one request (default: what fits)")
 	fl.IntVar(&f.concurrency, "concurrency", 0, "requests of that length at once")
 	fl.BoolVar(&f.unguarded, "allow-unguarded", false, "also machines that cannot end themselves")
+	fl.BoolVar(&f.anyway, "anyway", false, "try the pinned stack first even where the facts about the model refuse it")
+	fl.IntVar(&f.attempts, "attempts", 0, "most machines to try (default 8)")
 	fl.BoolVar(&f.online, "online", false, "ask the model hub even when the catalog knows the model")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show what the machine says")
 	return c
@@ -169,6 +173,7 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 		return r, err
 	}
 	r.wish.Pins.Flags = after
+	r.wish.Anyway = f.anyway
 	r.wish.Context, r.wish.Concurrency, r.wish.AllowUnguarded = f.context, f.concurrency, f.unguarded
 	r.wish.DataCenters, r.wish.Cloud, r.wish.VolumeID = f.dataCenters, strings.ToUpper(f.cloud), f.volume
 	if locked, err := w.readLock(ref, &r.wish); locked || err != nil {
@@ -302,6 +307,9 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	s := launch.State{
 		ID: newSecret()[:16], Name: name, Model: r.wish.Model.ID, Target: t.word, Owner: owner, Budget: r.budget, TTL: r.ttl, Idle: r.idle,
 		AllowUnguarded: r.unguarded, Wanted: launch.WantRunning, Timing: w.timingOf(t), Started: clock().UTC(),
+	}
+	if r.attempts > 0 {
+		s.Timing.MaxAttempts = r.attempts
 	}
 	begin := report.Event{At: clock(), Begin: &report.Begin{Protocol: 1, Command: "up", Model: s.Model, Target: t.word, Name: name,
 		Budget: s.Budget, Why: t.why}}
