@@ -79,7 +79,7 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 		return err
 	}
 	defer func() { _ = journal.Close() }()
-	tasks, err := w.downTasks(ctx, journal, names, f.all)
+	tasks, unheard, err := w.downTasks(ctx, journal, names, f.all)
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,9 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 		}
 		states = append(states, s)
 	}
+	if failed == nil {
+		failed = unheard
+	}
 	doc := receiptOf(states, w.Now())
 	var pr *problem.Problem
 	switch {
@@ -107,36 +110,40 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 	case asJSON:
 		return errors.Join(failed, w.printJSON(doc))
 	}
-	w.printReceipt(doc)
+	if len(doc.Attempts) > 0 || failed == nil {
+		w.printReceipt(doc)
+	}
 	return failed
 }
 
 // downTasks finds the launches that are meant. With all it also takes in machines that carry this journal's mark and stand
-// in no launch, as after a lost journal.
-func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []string, all bool) ([]store.Task, error) {
+// in no launch, as after a lost journal; unheard is then the account that could not be asked for such machines.
+func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []string, all bool) (out []store.Task, unheard, err error) {
 	tasks, err := journal.Tasks(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !all {
-		var out []store.Task
 		for _, n := range names {
 			t, err := findTask(tasks, n)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if !slices.ContainsFunc(out, func(o store.Task) bool { return o.State.ID == t.State.ID }) {
 				out = append(out, t)
 			}
 		}
-		return out, nil
+		return out, nil, nil
 	}
 	owner, err := journal.Owner(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seen := w.look(ctx, tasks, owner)
-	out := liveTasks(tasks)
+	if seen.keyless {
+		fmt.Fprintln(w.Stderr, "note: "+noKeyNote)
+	}
+	out = liveTasks(tasks)
 	for _, t := range tasks {
 		if t.State.Over() && seen.shows(t.State) {
 			out = append(out, t)
@@ -145,12 +152,15 @@ func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []st
 	for _, o := range seen.orphans {
 		t, err := w.takeIn(ctx, journal, o, owner)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, t)
 	}
-	return out, nil
+	return out, seen.unheard, nil
 }
+
+// noKeyNote says what an answer about everything does not cover.
+const noKeyNote = "runpod was not asked, since RUNPOD_API_KEY is not set"
 
 // takeIn makes a launch of an orphan, so that it is removed, proven and billed like any other.
 func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner string) (store.Task, error) {

@@ -43,7 +43,8 @@ adopted: they get a launch of their own, so that ps shows and down ends them; --
 machines have ended are settled, creates that were never answered are looked for again, duplicates are deleted. Network
 volumes and the disks of stopped pods bill on: they are named with their cost. What carries another mark is never touched.
 
-Exit status: 0; 2 an unreadable journal; 5 a machine could not be removed.`,
+Exit status: 0; 2 an unreadable journal; 4 the provider does not let this key ask; 5 the provider is out of reach, or a machine
+could not be removed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, _ := c.Flags().GetBool("json")
@@ -71,6 +72,9 @@ func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
 	}
 	seen := w.look(ctx, tasks, owner)
 	doc := gcDocument{Schema: "justright/gc/1", Findings: []gcFinding{}, Notes: seen.notes}
+	if seen.keyless {
+		doc.Notes = append(doc.Notes, noKeyNote)
+	}
 	var failed error
 	for _, t := range tasks {
 		if err := w.gcTask(ctx, journal, t, seen, dry, &doc); err != nil {
@@ -102,10 +106,16 @@ func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
 		doc.Findings = append(doc.Findings, f)
 	}
 	w.gcLeftovers(ctx, seen, &doc)
-	if asJSON {
-		return errors.Join(failed, w.printJSON(doc))
+	if failed == nil {
+		failed = seen.unheard
 	}
-	w.printGC(doc)
+	switch {
+	case asJSON && failed != nil:
+		return failed // one document: the problem is what a program must see
+	case asJSON:
+		return w.printJSON(doc)
+	}
+	w.printGC(doc, failed == nil)
 	return failed
 }
 
@@ -234,8 +244,9 @@ func (w *World) gcLeftovers(ctx context.Context, seen *sightings, doc *gcDocumen
 	}
 }
 
-func (w *World) printGC(d gcDocument) {
-	if len(d.Findings) == 0 {
+// printGC prints what was found; whole says that everything could be asked.
+func (w *World) printGC(d gcDocument, whole bool) {
+	if len(d.Findings) == 0 && whole {
 		fmt.Fprintln(w.Stdout, "journal and provider agree; nothing is left over")
 	}
 	for _, f := range d.Findings {

@@ -156,7 +156,7 @@ func killAndClean(t *testing.T, at string) {
 		billing++
 		shown := false
 		for _, l := range ps.Launches {
-			shown = shown || l.ID == p.ID && l.PricePerHour != nil && *l.PricePerHour > 0
+			shown = shown || string(l.ID) == p.ID && l.PricePerHour != nil && *l.PricePerHour > 0
 		}
 		if !shown {
 			t.Errorf("pod %s bills and ps does not tell its price:\n%s", p.ID, doc)

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,10 +26,10 @@ type psDocument struct {
 type psLaunch struct {
 	Name         string     `json:"name"`
 	Target       string     `json:"target"`
-	ID           string     `json:"id"`    // of the machine; empty when there is none
+	ID           optional   `json:"id"`    // of the machine; null when there is none
 	State        string     `json:"state"` // planning, intended, unanswered, booting, proving, ready, ending, open, ended, orphan
-	Model        string     `json:"model"`
-	BaseURL      string     `json:"base_url"`
+	Model        optional   `json:"model"`
+	BaseURL      optional   `json:"base_url"`
 	PricePerHour *money.USD `json:"price_per_hour"` // of all its machines now, disks included; null when not known
 	Spent        money.USD  `json:"spent"`
 	Guarded      bool       `json:"guarded"` // its guard has reported
@@ -35,6 +37,17 @@ type psLaunch struct {
 	Driven       bool       `json:"driven"` // a process looks after it now
 	Seconds      float64    `json:"seconds"`
 	Note         string     `json:"note,omitempty"`
+}
+
+// optional is a text that is null in JSON when there is none.
+type optional string
+
+// MarshalJSON writes null for no text.
+func (o optional) MarshalJSON() ([]byte, error) {
+	if o == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(o))
 }
 
 func newPsCommand(w *World) *cobra.Command {
@@ -86,7 +99,7 @@ func (w *World) ps(ctx context.Context, everything, offline, asJSON bool) error 
 	if seen != nil {
 		for _, o := range seen.orphans {
 			doc.Launches = append(doc.Launches, psLaunch{
-				Name: o.in.Name, Target: o.target.word, ID: o.in.ID, State: "orphan", BaseURL: o.in.BaseURL, PricePerHour: o.in.PricePerHour,
+				Name: o.in.Name, Target: o.target.word, ID: optional(o.in.ID), State: "orphan", BaseURL: doorOf(o.in.BaseURL), PricePerHour: o.in.PricePerHour,
 				Spent: orphanCost(o.in, w), Note: "made from this journal and in no launch of it: justright gc",
 			})
 		}
@@ -99,6 +112,14 @@ func (w *World) ps(ctx context.Context, everything, offline, asJSON bool) error 
 	return nil
 }
 
+// doorOf is the base URL that clients take, of the address of a machine.
+func doorOf(machine string) optional {
+	if machine == "" {
+		return ""
+	}
+	return optional(machine + "/v1")
+}
+
 func orphanCost(in launch.Instance, w *World) money.USD {
 	if in.PricePerHour == nil || in.Created.IsZero() {
 		return 0
@@ -109,7 +130,7 @@ func orphanCost(in launch.Instance, w *World) money.USD {
 // psLine is one launch, corrected by what the provider shows.
 func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, seen *sightings) psLaunch {
 	s, now := t.State, w.Now()
-	line := psLaunch{Name: s.Name, Target: s.Target, State: s.Word(), Model: s.Model, Spent: s.Spent(now), Budget: s.Budget}
+	line := psLaunch{Name: s.Name, Target: s.Target, State: s.Word(), Model: optional(s.Model), Spent: s.Spent(now), Budget: s.Budget}
 	if h, _, err := journal.Leaseholder(ctx, s.ID); err == nil && !w.dead(h) {
 		line.Driven = true
 	}
@@ -142,15 +163,12 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 			price, bills = price+a.Hourly(), true
 		}
 		if !a.Duplicate && a.PodID != "" {
-			line.ID, line.BaseURL, line.Guarded = a.PodID, a.BaseURL, a.Armed
+			line.ID, line.BaseURL, line.Guarded = optional(a.PodID), doorOf(a.BaseURL), a.Armed
 			line.Seconds = a.SecondsAt(now)
 		}
 	}
 	if known && (bills || s.Over()) || s.Target == onLocal {
 		line.PricePerHour = &price
-	}
-	if line.BaseURL != "" {
-		line.BaseURL += "/v1"
 	}
 	if t.Wanted == launch.WantGone && !s.Over() {
 		line.Note = strings.TrimSpace(line.Note + " wanted gone (" + t.WantedWhy + "), not yet proven: justright down " + s.Name)
@@ -159,9 +177,12 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 }
 
 func (w *World) printPs(doc psDocument) {
-	if len(doc.Launches) == 0 {
+	switch {
+	case len(doc.Launches) == 0 && len(doc.Notes) > 0:
+		fmt.Fprintln(w.Stdout, "nothing runs that could be seen")
+	case len(doc.Launches) == 0:
 		fmt.Fprintln(w.Stdout, "nothing runs")
-	} else {
+	default:
 		tw := tabwriter.NewWriter(w.Stdout, 2, 4, 2, ' ', 0)
 		fmt.Fprintln(tw, "NAME\tSTATE\tON\tMACHINE\tGUARD\t$/H\tSPENT\tAGE\tMODEL")
 		for _, l := range doc.Launches {
@@ -194,6 +215,8 @@ type sightings struct {
 	doors   map[string]door
 	orphans []orphan
 	notes   []string
+	unheard error // the first door that did not answer: what stands behind it is not known
+	keyless bool  // there is no key of RunPod, so that it was not asked
 }
 
 // door is what one address showed to one key.
@@ -217,6 +240,7 @@ func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sig
 	add := func(t target, err error, what string) {
 		if err != nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s cannot be asked: %s", what, err))
+			s.unheard = cmp.Or(s.unheard, err)
 			return
 		}
 		if _, ok := s.doors[t.address]; ok {
@@ -226,6 +250,7 @@ func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sig
 		d.machines, d.err = t.provider.List(ctx)
 		if d.err != nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s did not answer: %s", what, d.err))
+			s.unheard = cmp.Or(s.unheard, providerProblem(d.err, what))
 		}
 		s.doors[t.address] = d
 	}
@@ -237,6 +262,8 @@ func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sig
 	}
 	if t, err := w.runpodTarget(); err == nil {
 		add(t, nil, "runpod")
+	} else {
+		s.keyless = true
 	}
 	if url, err := w.rehearsal(ctx, false); err == nil {
 		t, err := w.simTarget(url)

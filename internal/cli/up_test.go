@@ -140,7 +140,7 @@ func TestTheLifeOfALaunch(t *testing.T) {
 		t.Fatalf("ps: %v, %+v", err, ps)
 	}
 	l := ps.Launches[0]
-	if l.State != "ready" || !l.Guarded || l.BaseURL != url || l.PricePerHour == nil || l.Name != "gpt-oss-20b" || l.ID == "" {
+	if l.State != "ready" || !l.Guarded || string(l.BaseURL) != url || l.PricePerHour == nil || l.Name != "gpt-oss-20b" || l.ID == "" {
 		t.Errorf("ps shows %+v", l)
 	}
 	// A second up attaches: no second machine.
@@ -170,7 +170,7 @@ func TestTheLifeOfALaunch(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.answers(0, "down", "gpt-oss-20b", "--json")), &receipt); err != nil || len(receipt.Attempts) != 1 {
 		t.Fatalf("down: %v, %+v", err, receipt)
 	}
-	if receipt.Attempts[0].ID != l.ID || receipt.Attempts[0].Cause != "down" || receipt.Attempts[0].State != "gone" || receipt.Total <= 0 {
+	if receipt.Attempts[0].ID != string(l.ID) || receipt.Attempts[0].Cause != "down" || receipt.Attempts[0].State != "gone" || receipt.Total <= 0 {
 		t.Errorf("receipt %+v", receipt)
 	}
 	if p.sim.Ledger().Billing != 0 {
@@ -306,6 +306,30 @@ func TestDownThroughAnotherAddressIsUnknown(t *testing.T) {
 	p.env["RUNPOD_API_BASE_URL"] = strings.Replace(p.env["RUNPOD_API_BASE_URL"], "127.0.0.1", "localhost", 1)
 	p.answers(problem.ExitCredentials, "down", "--all")
 	p.env["RUNPOD_API_BASE_URL"] = strings.Replace(p.env["RUNPOD_API_BASE_URL"], "localhost", "127.0.0.1", 1)
+	p.answers(0, "down", "--all")
+	if p.sim.Ledger().Billing != 0 {
+		t.Error("still there")
+	}
+}
+
+// An account that does not answer is not an empty one, least of all when the journal is lost.
+func TestWhatCannotBeAskedIsNotGone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.answers(0, "up", tryModel, "--yes")
+	for _, f := range []string{"journal.db", "journal.db-wal", "journal.db-shm"} {
+		if err := os.Remove(filepath.Join(p.env["JUSTRIGHT_STATE_DIR"], f)); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	url := p.env["RUNPOD_API_BASE_URL"]
+	p.env["RUNPOD_API_BASE_URL"] = "http://127.0.0.1:1"
+	for _, args := range [][]string{{"down", "--all"}, {"down", "--all", "--json"}, {"gc"}, {"gc", "--json"}} {
+		if out := p.answers(problem.ExitCapacity, args...); strings.Contains(out, "nothing") {
+			t.Errorf("%v of an account out of reach:\n%s", args, out)
+		}
+	}
+	p.env["RUNPOD_API_BASE_URL"] = url
 	p.answers(0, "down", "--all")
 	if p.sim.Ledger().Billing != 0 {
 		t.Error("still there")
