@@ -35,10 +35,7 @@ func (m *saga) planned(e Planned) {
 				max(left, 0).Cents(), need.Cents())})
 			return
 		}
-		reserve = left
-		if s.TTL > 0 {
-			reserve = min(left, hourly.For(s.TTL+5*time.Minute))
-		}
+		reserve = left // all of it, also with a lifetime: extend may move that, and the dollar cap never moves
 		capBy = m.now.Add(lasts(reserve, hourly))
 	}
 	a := Attempt{
