@@ -178,7 +178,7 @@ func (a *Architecture) Fact() Fact {
 	if !a.StillListed.IsZero() {
 		f.Statement += fmt.Sprintf("; the name is still listed up to %s, and later releases call %s the last that served it", a.StillListed, last)
 	}
-	f.Source = strings.NewReplacer("{first}", first.String(), "{last}", last.String()).Replace(a.registeredSource)
+	f.Source = strings.ReplaceAll(strings.ReplaceAll(a.registeredSource, "{first}", first.String()), "{last}", last.String())
 	if !last.IsZero() && a.removedSource != "" {
 		f.Source += "; " + strings.ReplaceAll(a.removedSource, "{last}", last.String())
 	}

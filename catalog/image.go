@@ -33,6 +33,7 @@ type Image struct {
 	Confirmed     bool   // the tag itself is listed; else only its form was understood
 	Moving        bool   // the tag is moved with releases: EngineVersion is as of the day asked
 	source, date  string
+	gate          *gate // Require as it was read; nil when it was not
 }
 
 type imageSection struct {
@@ -165,11 +166,14 @@ func cmpOr(a, b string) string {
 
 // complete fills what follows from the rest: glibc from the OS, the gate from the CUDA toolkit.
 func (s *Snapshot) complete(img *Image) {
-	if o, ok := s.FindOS(img.OS); ok {
+	if o, ok := s.derived.os(s, img.OS); ok {
 		img.Glibc = o.Glibc
 	}
 	if !img.RequireKnown && !img.CUDA.IsZero() {
-		img.Require, _, img.RequireKnown = s.GateOf(img.CUDA)
+		img.Require, img.RequireKnown = s.derived.gateOf(s, img.CUDA)
+	}
+	if img.RequireKnown && img.Require != "" {
+		img.gate = s.derived.gate(img.Require)
 	}
 	if len(img.Platforms) == 0 {
 		img.Platforms = []string{"x86_64"}
@@ -326,13 +330,17 @@ func (s *Snapshot) BaseImages() []Image {
 // GateFact states the condition the image puts on its host.
 func (img *Image) GateFact() Fact {
 	f := Fact{ID: FactID("image/" + img.Repository + ":" + img.Tag + "/require"), Source: img.source, Date: img.date, Standing: Derived}
-	switch r, err := ParseRequire(img.Require); {
-	case !img.RequireKnown || err != nil:
+	g := img.gate
+	if g == nil || g.expr != img.Require {
+		g = readGate(img.Require)
+	}
+	switch {
+	case !img.RequireKnown || g.err != nil:
 		f.Statement = img.Ref + ": what it asks of its host is not known"
 	case img.Require == "":
 		f.Statement = img.Ref + " asks nothing of its host"
 	default:
-		f.Statement = fmt.Sprintf("%s is built on NVIDIA's CUDA %s image and asks its host for cuda>=%s, or for a listed data-centre driver branch", img.Ref, img.CUDA, r.CUDAFloor())
+		f.Statement = fmt.Sprintf("%s is built on NVIDIA's CUDA %s image and asks its host for cuda>=%s, or for a listed data-centre driver branch", img.Ref, img.CUDA, g.floor)
 	}
 	return f
 }

@@ -2,8 +2,8 @@ package catalog
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+	"time"
 
 	"justright/version"
 )
@@ -101,7 +101,28 @@ func (r *Release) code() string {
 	return strings.Join(b, ", ")
 }
 
-var readOn = regexp.MustCompile(`, read (\d{4}-\d{2}-\d{2})`)
+// readOn finds ", read 2026-11-25" in the text of a source.
+func readOn(s string) (day string, ok bool) {
+	for {
+		_, rest, found := strings.Cut(s, ", read ")
+		if !found {
+			return "", false
+		}
+		if len(rest) >= len(time.DateOnly) && dayShaped(rest[:len(time.DateOnly)]) {
+			return rest[:len(time.DateOnly)], true
+		}
+		s = rest
+	}
+}
+
+func dayShaped(s string) bool {
+	for i, c := range []byte(s) {
+		if dash := i == 4 || i == 7; dash != (c == '-') || !dash && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
 
 // source expands the place a field was read, and finds the day: the day of reading when it is stated, else the
 // day of the release.
@@ -112,9 +133,13 @@ func (r *Release) source(field string) (source, date string) {
 			return "package index: " + r.Engine + " " + r.Version.String(), r.Released
 		}
 	}
-	s = strings.NewReplacer("{v}", r.Version.String(), "{commit}", short(r.commit), "{wheel}", r.wheel).Replace(s)
-	if m := readOn.FindStringSubmatch(s); m != nil {
-		return s, m[1]
+	if strings.Contains(s, "{") {
+		s = strings.ReplaceAll(s, "{v}", r.Version.String())
+		s = strings.ReplaceAll(s, "{commit}", short(r.commit))
+		s = strings.ReplaceAll(s, "{wheel}", r.wheel)
+	}
+	if day, ok := readOn(s); ok {
+		return s, day
 	}
 	return s, r.Released
 }

@@ -21,6 +21,7 @@ type requireAll []requireTerm
 
 type requireTerm struct {
 	property, op, value string
+	want                [3]int // value in numbers, unless it is a brand
 }
 
 // RequireHost is what the conditions are compared with. Zero fields are unknown.
@@ -73,7 +74,8 @@ func parseRequireTerm(cond string) (requireTerm, error) {
 			return t, fmt.Errorf("condition %q: brands are only equal or not", cond)
 		}
 	case t.property == "cuda", t.property == "driver", t.property == "arch":
-		if _, err := numbers(t.value); err != nil {
+		var err error
+		if t.want, err = numbers(t.value); err != nil {
 			return t, fmt.Errorf("condition %q: %q is not a version", cond, t.value)
 		}
 	default:
@@ -149,8 +151,7 @@ func (t requireTerm) holds(h RequireHost) Presence {
 	if have[0] == 0 {
 		return Uncertain
 	}
-	want, _ := numbers(t.value)
-	c := slices.Compare(have[:], want[:])
+	c := slices.Compare(have[:], t.want[:])
 	switch t.op {
 	case "=":
 		return presence(c == 0)
@@ -169,8 +170,7 @@ func (t requireTerm) holds(h RequireHost) Presence {
 
 // needsMinor reports whether a driver of which only the branch is known cannot be compared with the value.
 func (t requireTerm) needsMinor(branch int) bool {
-	want, _ := numbers(t.value)
-	return want[0] == branch && (want[1] != 0 || want[2] != 0 || t.op != ">=" && t.op != "<")
+	return t.want[0] == branch && (t.want[1] != 0 || t.want[2] != 0 || t.op != ">=" && t.op != "<")
 }
 
 func presence(b bool) Presence {
@@ -231,7 +231,7 @@ func RequiresOf(env map[string]string) ([]Require, error) {
 	}
 	if env["NVIDIA_REQUIRE_CUDA"] == "" && env["CUDA_VERSION"] != "" {
 		if c, err := version.ParseCUDA(env["CUDA_VERSION"]); err == nil {
-			out = append(out, Require{any: []requireAll{{{"cuda", ">=", c.String()}}}})
+			out = append(out, Require{any: []requireAll{{{"cuda", ">=", c.String(), [3]int{c.Major, c.Minor}}}}})
 		}
 	}
 	return out, nil

@@ -21,6 +21,7 @@ type Snapshot struct {
 	mu       sync.Mutex
 	problems []string
 	releases map[string][]Release // by engine, complete
+	derived  derivations
 
 	vllm       func() engineSection
 	others     func() engineSection

@@ -168,8 +168,8 @@ func (m *ModelType) Fact() Fact {
 	}
 	f := Fact{ID: FactID("transformers/types/" + m.Name), Standing: Derived, Statement: "transformers " + since,
 		Source: m.source, Date: m.read}
-	if d := readOn.FindStringSubmatch(m.source); d != nil {
-		f.Date = d[1]
+	if day, ok := readOn(m.source); ok {
+		f.Date = day
 	}
 	return f
 }

@@ -17,7 +17,7 @@ func (s *subject) resolveHost() {
 		}
 	}
 	s.glibc = s.c.Glibc
-	if s.glibc.IsZero() {
+	if s.glibc.IsZero() && s.c.OS != "" {
 		if g, ok := s.j.s.GlibcOf(s.c.OS); ok {
 			s.glibc = g
 		}

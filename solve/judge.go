@@ -88,18 +88,26 @@ func (j *Judger) Judge(c Case) Verdict {
 	return s.verdict()
 }
 
-func (s *subject) verdict() Verdict {
+// refusal is the verdict on a stack that cannot work; ok is false for every other.
+func (s *subject) refusal() (v Verdict, ok bool) {
 	var found []finding
 	for _, r := range rules {
 		found = append(found, r(s)...)
 	}
-	if len(found) > 0 {
-		slices.SortStableFunc(found, func(a, b finding) int { return codeRank(a) - codeRank(b) })
-		v := Verdict{Outcome: Refused, Code: found[0].code, Reason: found[0].reason, Facts: found[0].facts, Hints: found[0].hints, At: found[0].at}
-		for _, f := range found[1:] {
-			v.Also = append(v.Also, Reason{Code: f.code, Reason: f.reason, Facts: f.facts})
-		}
-		return v.whole()
+	if len(found) == 0 {
+		return Verdict{}, false
+	}
+	slices.SortStableFunc(found, func(a, b finding) int { return codeRank(a) - codeRank(b) })
+	v = Verdict{Outcome: Refused, Code: found[0].code, Reason: found[0].reason, Facts: found[0].facts, Hints: found[0].hints, At: found[0].at}
+	for _, f := range found[1:] {
+		v.Also = append(v.Also, Reason{Code: f.code, Reason: f.reason, Facts: f.facts})
+	}
+	return v.whole(), true
+}
+
+func (s *subject) verdict() Verdict {
+	if v, refused := s.refusal(); refused {
+		return v
 	}
 	if s.c.Closed {
 		s.miss = append(s.miss, s.notStated()...)

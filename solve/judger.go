@@ -17,8 +17,8 @@ type Judger struct {
 	images   map[[2]string]knownImage
 	named    map[string]namedModel
 	bases    []catalog.Image
-	gates    map[string]catalog.Require
 	classes  map[string]*catalog.Architecture
+	stated   map[string]catalog.Fact // of a class, by its name
 	types    map[string]*catalog.ModelType
 }
 
@@ -48,17 +48,7 @@ func (j *Judger) image(ref, day string) knownImage {
 	k.img, k.ok = j.s.Image(ref, day)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if expr := k.img.Require; k.img.RequireKnown && expr != "" {
-		req, parsed := j.gates[expr] // many images carry the same expression
-		if !parsed {
-			var err error
-			req, err = catalog.ParseRequire(expr)
-			if parsed = err == nil; parsed {
-				j.gates[expr] = req
-			}
-		}
-		k.gate, k.gated, k.floor = req, parsed, req.CUDAFloor()
-	}
+	k.gate, k.floor, k.gated = k.img.Gate()
 	j.images[key] = k
 	return k
 }
@@ -78,6 +68,22 @@ func (j *Judger) class(name string) (catalog.Architecture, bool) {
 		return catalog.Architecture{}, false
 	}
 	return *a, true
+}
+
+// classFact states which releases register a class, once; the zero fact when the class is not known.
+func (j *Judger) classFact(name string) catalog.Fact {
+	a, known := j.class(name)
+	if !known {
+		return catalog.Fact{}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f, seen := j.stated[name]
+	if !seen {
+		f = a.Fact()
+		j.stated[name] = f
+	}
+	return f
 }
 
 // modelType finds a model type once.
@@ -122,7 +128,7 @@ func (j *Judger) nameSays(name string) (catalog.NamedModel, bool) {
 // NewJudger makes a Judger over a snapshot.
 func NewJudger(s *catalog.Snapshot) *Judger {
 	return &Judger{s: s, releases: map[string][]catalog.Release{}, images: map[[2]string]knownImage{}, named: map[string]namedModel{},
-		gates: map[string]catalog.Require{}, classes: map[string]*catalog.Architecture{}, types: map[string]*catalog.ModelType{}}
+		classes: map[string]*catalog.Architecture{}, stated: map[string]catalog.Fact{}, types: map[string]*catalog.ModelType{}}
 }
 
 // Judge judges one stack. For many stacks over one snapshot, make a Judger once.

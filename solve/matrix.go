@@ -64,7 +64,7 @@ func (s *search) fillRow(row *MatrixRow, c engineChoice, p place, n int) {
 		return
 	}
 	c.base = s.j.resolve(s.caseFor(c, nil, 0, version.CUDA{}))
-	if v := c.base.verdict(); v.Outcome == Refused {
+	if v, refused := c.base.refusal(); refused {
 		for i := range row.Cells {
 			row.Cells[i].refuse(v.Code, v.Reason, v.Facts)
 		}

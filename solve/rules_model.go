@@ -10,23 +10,30 @@ import (
 )
 
 // registered says whether the release in use registers a class.
-func (s *subject) registered(class string) (catalog.Presence, catalog.Fact) {
+func (s *subject) registered(class string) catalog.Presence {
 	v := s.version
 	if v.Compare(catalog.FirstCurrentVLLM) < 0 {
-		t, f, ok := s.j.s.EarlyArchitecture(class)
+		t, _, ok := s.j.s.EarlyArchitecture(class)
 		if !ok {
-			if a, known := s.j.class(class); known {
-				f = a.Fact()
-			}
-			return catalog.Absent, f
+			return catalog.Absent
 		}
-		return t.At(v.Public()), f
+		return t.At(v.Public())
 	}
 	a, ok := s.j.class(class)
 	if !ok {
-		return catalog.Uncertain, catalog.Fact{}
+		return catalog.Uncertain
 	}
-	return a.Registered.At(v.Public()), a.Fact()
+	return a.Registered.At(v.Public())
+}
+
+// registration states which releases register a class, as the table of the release in use has it.
+func (s *subject) registration(class string) catalog.Fact {
+	if s.version.Compare(catalog.FirstCurrentVLLM) < 0 {
+		if _, f, ok := s.j.s.EarlyArchitecture(class); ok {
+			return f
+		}
+	}
+	return s.j.classFact(class)
 }
 
 // ruleArchitecture: the class in the release's registry, and the model type in its transformers.
@@ -48,11 +55,11 @@ func ruleArchitecture(s *subject) []finding {
 	if !known {
 		return out
 	}
-	has, fact := s.registered(s.architecture)
+	has := s.registered(s.architecture)
 	next := s.j.next(s.release)
 	if s.dev && has == catalog.Present && next != nil && a.Registered.At(next.Version) == catalog.Absent && daysBetween(s.day, next.Released) <= 14 {
 		last := s.release.Version
-		return append(out, finding{code: CodeRemoved, facts: []catalog.Fact{fact}, at: s.atEngine(),
+		return append(out, finding{code: CodeRemoved, facts: []catalog.Fact{s.registration(s.architecture)}, at: s.atEngine(),
 			reason: fmt.Sprintf("%s went after %s, and the branch of that day is all but %s", s.architecture, last, next.Version),
 			hints:  []problem.Hint{{Text: "take " + s.engine + "==" + last.String()}}})
 	}
@@ -60,7 +67,7 @@ func ruleArchitecture(s *subject) []finding {
 		return out
 	}
 	first, last := a.Registered.First(), a.Registered.Last()
-	facts := []catalog.Fact{fact}
+	facts := []catalog.Fact{s.registration(s.architecture)}
 	if !last.IsZero() && s.version.Public().Compare(last) > 0 {
 		if s.atMost {
 			return out // an older one than the newest possible may still have it
@@ -171,7 +178,7 @@ func (s *subject) typeUnknown() (finding, bool) {
 		with, id = fmt.Sprintf("transformers %s, which %s pins,", s.installed, s.label()), "installed"
 	case s.typeOnly && s.release != nil && s.isVLLM() && (s.hasImage || s.before("0.6.0") || s.exact || s.atMost) && !s.wheels && !s.installed.IsZero():
 		pin := s.installed
-		if has, _ := s.registered(s.architecture); has == catalog.Absent && !s.release.TransformersOnReleaseDay.IsZero() {
+		if s.registered(s.architecture) == catalog.Absent && !s.release.TransformersOnReleaseDay.IsZero() {
 			pin = s.release.TransformersOnReleaseDay // the engine lacks the class as well: say what is met first
 		}
 		lacks = mt.KnownTo(pin) == catalog.Absent

@@ -88,8 +88,7 @@ func (s *search) softwareFits(all []engineChoice) []engineChoice {
 			continue
 		}
 		c.base = s.j.resolve(s.caseFor(c, nil, 0, host))
-		v := c.base.verdict()
-		if v.Outcome == Refused {
+		if v, refused := c.base.refusal(); refused {
 			s.refuse(c, "", finding{code: v.Code, reason: v.Reason, facts: v.Facts, also: v.Also})
 			if c.image == nil && (v.Code == CodeEngineUnknown || v.Code == CodeRemoved) {
 				hopeless[c.release.Version.String()] = true
@@ -352,7 +351,7 @@ func (s *search) refuse(c engineChoice, gpu string, f finding) {
 	if !c.variant.CUDA.IsZero() {
 		cand.WheelCUDA = c.variant.CUDA.String()
 	}
-	key := fmt.Sprint(cand, f.code)
+	key := cand.Image + "\x00" + cand.Engine + "\x00" + cand.WheelCUDA + "\x00" + cand.GPU + "\x00" + f.code
 	if s.seen[key] {
 		return
 	}
