@@ -228,7 +228,7 @@ func (s *search) wayOut() []problem.Hint {
 		t.rank()
 		for _, p := range t.plans {
 			if p.PricePerHour != nil {
-				out = append(out, problem.Hint{Text: "the cheapest that works costs $" + p.PricePerHour.Cents() + " an hour", Command: "--max-price " + p.PricePerHour.String()})
+				out = append(out, problem.Hint{Text: "the cheapest that works costs $" + p.PricePerHour.Cents() + " an hour: --max-price " + p.PricePerHour.String()})
 				break
 			}
 		}

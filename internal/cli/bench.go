@@ -125,7 +125,7 @@ func parseLevels(s string) ([]int, error) {
 	for _, part := range strings.Split(s, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
 		if err != nil || n < 1 || n > 4096 {
-			return nil, problem.New(problem.ExitUsage, "usage", "--concurrency %q is no list of numbers from 1 to 4096", s).Try("for example", "--concurrency 1,4,16")
+			return nil, problem.New(problem.ExitUsage, "usage", "--concurrency %q is no list of numbers from 1 to 4096", s).Try("for example --concurrency 1,4,16", "")
 		}
 		out = append(out, n)
 	}

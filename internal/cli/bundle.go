@@ -48,14 +48,23 @@ environment and everything that looks like one are replaced by [redacted].
 Exit status: 0; 2 no such launch, or the file cannot be written.`,
 		Args: oneArg("the name of a launch", "justright bundle gpt-oss-20b -o run.json"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return w.bundle(c.Context(), args[0], out)
+			asJSON, _ := c.Flags().GetBool("json")
+			return w.bundle(c.Context(), args[0], out, asJSON)
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "`FILE` (default: NAME.bundle.json; - for stdout)")
 	return c
 }
 
-func (w *World) bundle(ctx context.Context, name, out string) error {
+// writtenDocument is justright/written/1: a file that a command made.
+type writtenDocument struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	File   string `json:"file"`
+	Bytes  int    `json:"bytes"`
+}
+
+func (w *World) bundle(ctx context.Context, name, out string, asJSON bool) error {
 	journal, t, err := w.taskNamed(ctx, name)
 	if err != nil {
 		return err
@@ -86,6 +95,9 @@ func (w *World) bundle(ctx context.Context, name, out string) error {
 	}
 	if err := os.WriteFile(out, raw, 0o600); err != nil {
 		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", out).Wrap(err)
+	}
+	if asJSON {
+		return w.printJSON(writtenDocument{"justright/written/1", t.State.Name, out, len(raw)})
 	}
 	fmt.Fprintln(w.Stdout, out)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/shlex"
 	"github.com/spf13/cobra"
@@ -86,6 +87,14 @@ func runCheck(ctx context.Context, w *World, o *checkOptions, args []string, das
 	if err != nil {
 		return err
 	}
+	if o.date != "" {
+		if _, err := time.Parse(time.DateOnly, o.date); err != nil {
+			return problem.New(problem.ExitUsage, "usage", "--date %q is no day like 2026-11-25", o.date)
+		}
+	}
+	if o.context < 0 || o.concurrency < 0 {
+		return problem.New(problem.ExitUsage, "usage", "--context and --concurrency count things; they are not negative")
+	}
 	c := solve.Case{Pins: pins, Architecture: o.architecture, ModelType: o.modelType, Date: o.date, Concurrency: o.concurrency}
 	ref := ""
 	if len(args) == 1 {
@@ -124,7 +133,7 @@ func readLine(c *solve.Case, ref string, words []string) (string, error) {
 	if !ok {
 		if !strings.HasPrefix(words[0], "-") {
 			return ref, problem.New(problem.ExitUsage, "usage", "%q after -- is neither an engine flag nor a line that starts an engine", words[0]).
-				Try("lines that are read", "docker run …, vllm serve …, python -m vllm.entrypoints…, pip install vllm…, python -m sglang.launch_server …")
+				Try("lines that are read: docker run …, vllm serve …, python -m vllm.entrypoints…, pip install vllm…, python -m sglang.launch_server …", "")
 		}
 		c.Flags = words
 		return ref, nil

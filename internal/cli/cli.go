@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"justright/catalog"
 	"justright/internal/runner"
@@ -143,6 +144,37 @@ func usageErrors(c *cobra.Command) {
 	}
 }
 
+// exitCodesDocument is justright/exit-codes/1.
+type exitCodesDocument struct {
+	Schema string     `json:"schema"`
+	Codes  []exitCode `json:"codes"`
+}
+
+type exitCode struct {
+	Status  int    `json:"status"`
+	Meaning string `json:"meaning"`
+}
+
+func noCommand(c *cobra.Command, word string) error {
+	p := problem.New(problem.ExitUsage, "usage", "there is no command %q", word)
+	for _, s := range c.SuggestionsFor(word) {
+		p.Try("did you mean", c.CommandPath()+" "+s)
+	}
+	return p.Try("all commands", c.CommandPath()+" --help")
+}
+
+// noEmptyFlag refuses --gpu "": a script's unset variable must not mean any card.
+func noEmptyFlag(c *cobra.Command) error {
+	var err error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" && err == nil {
+			err = problem.New(problem.ExitUsage, "usage", "--%s is empty", f.Name).
+				Because("an empty value is none; leave the flag out to leave it open").Try("see", c.CommandPath()+" --help")
+		}
+	})
+	return err
+}
+
 func newRoot(w *World) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "justright",
@@ -154,7 +186,11 @@ that is just right for a model, by reasoning before money is spent; starts it, w
 requests, and never leaves a machine billing for nothing.`,
 	}
 	root.PersistentFlags().Bool("json", false, "answer as JSON on stdout")
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return noEmptyFlag(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c == root && len(w.Args) > 0 && !strings.HasPrefix(w.Args[0], "-") {
+			return noCommand(root, w.Args[0]) // its flags are unknown because the command is
+		}
 		return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -164,20 +200,23 @@ requests, and never leaves a machine billing for nothing.`,
 		if len(args) == 0 {
 			return c.Help()
 		}
-		p := problem.New(problem.ExitUsage, "usage", "there is no command %q", args[0])
-		for _, s := range c.SuggestionsFor(args[0]) {
-			p.Try("did you mean", c.CommandPath()+" "+s)
-		}
-		return p.Try("all commands", c.CommandPath()+" --help")
+		return noCommand(c, args[0])
 	}
 	for _, c := range commands(w) {
 		root.AddCommand(c)
 	}
 	root.AddCommand(&cobra.Command{
 		Use: "exit-codes", Short: "The exit statuses and their meaning", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			doc := exitCodesDocument{Schema: "justright/exit-codes/1"}
 			for _, e := range []problem.Exit{0, 1, 2, 3, 4, 5, 6, 7, 8, 130} {
-				fmt.Fprintf(w.Stdout, "%4d  %s\n", int(e), e.Meaning())
+				doc.Codes = append(doc.Codes, exitCode{int(e), e.Meaning()})
+			}
+			if asJSON, _ := c.Flags().GetBool("json"); asJSON {
+				return w.printJSON(doc)
+			}
+			for _, e := range doc.Codes {
+				fmt.Fprintf(w.Stdout, "%4d  %s\n", e.Status, e.Meaning)
 			}
 			return nil
 		},

@@ -39,3 +39,29 @@ func TestUsageErrorsExit2(t *testing.T) {
 		t.Errorf("no suggestion: %s", stderr)
 	}
 }
+
+// An empty value is a script's unset variable: it must not mean any card, any image, any price.
+func TestEmptyFlagsAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"plan", "gpt-oss-20b", "--gpu", ""}, {"check", "gpt-oss-20b", "--image="}, {"up", "gpt-oss-20b", "--on", " "}, {"plan", "gpt-oss-20b", "--max-price", ""},
+	} {
+		code, _, stderr := runMain(t, map[string]string{"JUSTRIGHT_STATE_DIR": t.TempDir()}, args...)
+		if code != 2 || !strings.Contains(stderr, "is empty") {
+			t.Errorf("%q: exit %d, want 2: %s", args, code, stderr)
+		}
+	}
+	if _, _, stderr := runMain(t, nil, "extendd", "x", "--ttl", "1h"); !strings.Contains(stderr, `no command "extendd"`) {
+		t.Errorf("an unknown command with flags: %s", stderr)
+	}
+}
+
+func TestBadPinsAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"plan", "gpt-oss-20b", "--image", "::::"}, {"check", "gpt-oss-20b", "--date", "2025-13-01"}, {"plan", "gpt-oss-20b", "--on", "ssh://"},
+		{"check", "gpt-oss-20b", "--context", "-1"}, {"plan", "gpt-oss-20b", "--engine-version", "banana"},
+	} {
+		if code, stdout, stderr := runMain(t, nil, args...); code != 2 {
+			t.Errorf("%q: exit %d, want 2: %s%s", args, code, stdout, stderr)
+		}
+	}
+}

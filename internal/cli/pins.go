@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"justright/catalog"
+	"justright/internal/ociregistry"
 	"justright/problem"
 	"justright/solve"
 	"justright/version"
@@ -95,6 +96,11 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 			return out, bad("python", err)
 		}
 	}
+	if p.image != "" {
+		if _, err := ociregistry.ParseReference(p.image); err != nil {
+			return out, bad("image", err)
+		}
+	}
 	if p.engineVersion != "" {
 		name := p.engine
 		if name == "" {
@@ -112,11 +118,11 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 	if out.Engine != "" {
 		e := solve.ParseEngineRef("", out.Engine)
 		if e.Name != "" && strings.ContainsAny(out.Engine, "=<>~!") && e.Exact.IsZero() && !e.Bounded {
-			return out, problem.New(problem.ExitUsage, "usage", "--engine %q has no version that can be read", out.Engine).Try("for example", "--engine vllm==0.19.1")
+			return out, problem.New(problem.ExitUsage, "usage", "--engine %q has no version that can be read", out.Engine).Try("for example --engine vllm==0.19.1", "")
 		}
 		if e.Name == "" && !e.Stated() {
 			return out, problem.New(problem.ExitUsage, "unknown_engine", "--engine %q is no engine of the catalog", out.Engine).
-				Try("the engines are", "vllm, vllm-cpu, sglang")
+				Try("the engines are vllm, vllm-cpu and sglang", "")
 		}
 	}
 	if p.gpu != "" {
@@ -124,7 +130,7 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 			if _, ok := catalog.FindCard(p.gpu); !ok && out.Capability.IsZero() {
 				return out, problem.New(problem.ExitUsage, "unknown_gpu", "--gpu %q is not a card the catalog knows", p.gpu).
 					Because("neither its memory nor its compute capability is known").
-					Try("state what is known instead", "--capability 8.6 --vram 24GiB")
+					Try("state what is known instead: --capability 8.6 --vram 24GiB", "")
 			}
 		}
 	}

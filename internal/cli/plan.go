@@ -182,10 +182,10 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 		p := planner{wish: wish{Cloud: o.cloud, DataCenters: o.dataCenters}}
 		r.Offers = p.wanted(all)
 		return nil
-	case o.on == onRehearsal, o.on == "kubernetes", strings.HasPrefix(o.on, "ssh://"):
+	case o.on == onRehearsal, o.on == "kubernetes", strings.HasPrefix(o.on, "ssh://") && len(o.on) > len("ssh://"):
 		return nil
 	}
-	return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target", o.on).Try("the targets are", "--on runpod | local | rehearsal | kubernetes | ssh://user@host")
+	return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target", o.on).Try("the targets are --on runpod, local, rehearsal, kubernetes and ssh://user@host", "")
 }
 
 // fillStart writes what the provider would be sent, which is the boot script's own rendering.

@@ -105,7 +105,7 @@ func (w *World) show(ctx context.Context, name string, env, effects, asJSON bool
 	}
 	defer func() { _ = journal.Close() }()
 	if env {
-		return w.showEnv(ctx, journal, t)
+		return w.showEnv(ctx, journal, t, asJSON)
 	}
 	doc, err := w.showOf(ctx, journal, t)
 	if err != nil {
@@ -171,7 +171,14 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 	return doc, nil
 }
 
-func (w *World) showEnv(ctx context.Context, journal store.Store, t store.Task) error {
+// envDocument is justright/env/1: what an OpenAI client reads.
+type envDocument struct {
+	Schema string            `json:"schema"`
+	Name   string            `json:"name"`
+	Env    map[string]string `json:"env"`
+}
+
+func (w *World) showEnv(ctx context.Context, journal store.Store, t store.Task, asJSON bool) error {
 	doc, err := w.showOf(ctx, journal, t)
 	if err != nil {
 		return err
@@ -184,7 +191,15 @@ func (w *World) showEnv(ctx context.Context, journal store.Store, t store.Task) 
 		return problem.New(problem.ExitNotProven, "no_address", "%s has no address: it is %s", doc.Name, doc.State).
 			Try("see why", "justright logs "+doc.Name)
 	}
-	for _, kv := range [][2]string{{"OPENAI_BASE_URL", doc.BaseURL}, {"OPENAI_API_KEY", key}, {"OPENAI_MODEL", doc.Served}} {
+	vars := [][2]string{{"OPENAI_BASE_URL", doc.BaseURL}, {"OPENAI_API_KEY", key}, {"OPENAI_MODEL", doc.Served}}
+	if asJSON {
+		d := envDocument{Schema: "justright/env/1", Name: doc.Name, Env: map[string]string{}}
+		for _, kv := range vars {
+			d.Env[kv[0]] = kv[1]
+		}
+		return w.printJSON(d)
+	}
+	for _, kv := range vars {
 		fmt.Fprintf(w.Stdout, "export %s=%s\n", kv[0], boot.Quote(kv[1]))
 	}
 	return nil

@@ -140,7 +140,7 @@ func (w *World) chooseTarget(ctx context.Context, on string, fits func(target) e
 	case "":
 	default:
 		return target{}, problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target of up", on).
-			Try("the targets are", "--on runpod | local | rehearsal")
+			Try("the targets are --on runpod, local and rehearsal", "")
 	}
 	t, err := w.runpodTarget()
 	if err == nil {

@@ -45,7 +45,7 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 	case strings.Contains(h.message, "Access to this resource is disabled"):
 		return problem.New(problem.ExitUsage, "model_disabled", "%s is disabled on the hub", id)
 	case e.Status == http.StatusUnauthorized && (strings.Contains(h.message, "Invalid credentials") || strings.Contains(e.Detail(), "Invalid credentials")):
-		return problem.New(problem.ExitCredentials, "bad_token", "the hub refuses the token in HF_TOKEN").Try("make a new one", r.endpoint()+"/settings/tokens")
+		return problem.New(problem.ExitCredentials, "bad_token", "the hub refuses the token in HF_TOKEN").Try("make a new one at "+r.endpoint()+"/settings/tokens", "")
 	case h.code == "RepoNotFound", e.Status == http.StatusUnauthorized, e.Status == http.StatusNotFound:
 		p := problem.New(problem.ExitUsage, "unknown_model", "the hub %s knows no model %s", r.host(), id)
 		if r.o.Token == "" {
@@ -62,8 +62,8 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 func (r *Resolver) gated(id string) error {
 	p := problem.New(problem.ExitCredentials, "gated_model", "%s is gated: its files need access granted by its owner", id)
 	if r.o.Token == "" {
-		p = p.Because("%s", "no HF_TOKEN is set").Try("accept the terms", r.endpoint()+"/"+id)
+		p = p.Because("%s", "no HF_TOKEN is set").Try("accept the terms at "+r.endpoint()+"/"+id, "")
 		return p.Try("then give the token of that account", "export HF_TOKEN=hf_…")
 	}
-	return p.Because("%s", "the account of HF_TOKEN has no access, or the token lacks the permission to read gated repositories").Try("accept the terms", r.endpoint()+"/"+id)
+	return p.Because("%s", "the account of HF_TOKEN has no access, or the token lacks the permission to read gated repositories").Try("accept the terms at "+r.endpoint()+"/"+id, "")
 }

@@ -83,7 +83,7 @@ func (r *Resolver) Resolve(ctx context.Context, ref string) (model.Profile, erro
 	if len(embedded) > 1 {
 		p := problem.New(problem.ExitUsage, "ambiguous_model", "%q names more than one model", id)
 		for _, m := range embedded[:min(len(embedded), 5)] {
-			p = p.Try("perhaps", m.ID)
+			p = p.Try("perhaps", "justright plan "+m.ID)
 		}
 		return model.Profile{}, p
 	}
@@ -119,7 +119,10 @@ func fromRecord(m catalog.ModelRecord) (model.Profile, error) {
 func unknown(ref, why string) *problem.Problem {
 	p := problem.New(problem.ExitUsage, "unknown_model", "unknown model %q", clip(ref)).Because("%s", why)
 	for _, id := range similar(ref) {
-		p = p.Try("known offline", id)
+		p = p.Try("known offline", "justright plan "+id)
+	}
+	if len(p.Hints) == 0 {
+		p = p.Try("give the hub's id of the model, OWNER/NAME, or a directory that holds config.json", "")
 	}
 	return p
 }
@@ -199,7 +202,8 @@ func (r *Resolver) localDir(ref string) (dir string, ok bool, err error) {
 	case err == nil:
 		return "", false, problem.New(problem.ExitUsage, "no_checkpoint", "%s is a file, not a model's directory", clip(ref)).Try("name the directory that holds config.json", "")
 	case errors.Is(err, os.ErrNotExist):
-		return "", false, problem.New(problem.ExitUsage, "unknown_model", "no directory %s", clip(ref)).Because("%s", "a name that begins with a dot, a tilde or a slash is a path")
+		return "", false, problem.New(problem.ExitUsage, "unknown_model", "no directory %s", clip(ref)).Because("%s", "a name that begins with a dot, a tilde or a slash is a path").
+			Try("name a directory that holds config.json, or the hub's id of the model, OWNER/NAME", "")
 	default:
 		return "", false, problem.New(problem.ExitUsage, "unreadable", "%s cannot be read", clip(ref)).Wrap(err)
 	}
@@ -210,10 +214,16 @@ func finish(config []byte, s model.Sizes, name string) (model.Profile, error) {
 	p, err := model.FromConfig(config, s)
 	var bad *model.ConfigError
 	if errors.As(err, &bad) {
-		return p, problem.New(problem.ExitUsage, "bad_config", "config.json of %s cannot be used", name).Because("%s", bad.Error()).Wrap(err)
+		return p, problem.New(problem.ExitUsage, "bad_config", "config.json of %s cannot be used", name).Because("%s", bad.Error()).Wrap(err).
+			Try("get the file again from where it came", "")
 	}
 	if err != nil {
 		return p, problem.New(problem.ExitBug, "internal", "reading config.json of %s", name).Wrap(err)
+	}
+	if p.Architecture == "" && p.ModelType == "" {
+		return p, problem.New(problem.ExitUsage, "bad_config", "config.json of %s cannot be used", name).
+			Because("%s", "it names neither architectures nor model_type, so no engine can tell what it is").
+			Try("look whether the download is complete: config.json of a model begins with its architectures", "")
 	}
 	return p, nil
 }

@@ -25,7 +25,8 @@ func readDir(dir string) (model.Profile, error) {
 	config, err := readFile(filepath.Join(dir, "config.json"), model.MaxConfigBytes)
 	if errors.Is(err, os.ErrNotExist) {
 		return model.Profile{}, problem.New(problem.ExitUsage, "no_checkpoint", "%s has no config.json", dir).
-			Because("%s", "a model's directory holds config.json, a tokenizer and *.safetensors")
+			Because("%s", "a model's directory holds config.json, a tokenizer and *.safetensors").
+			Try("name the directory that holds them", "")
 	}
 	if err != nil {
 		return model.Profile{}, problem.New(problem.ExitUsage, "unreadable", "config.json of %s cannot be read", dir).Wrap(err)
