@@ -1,11 +1,8 @@
 package boot
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -33,25 +30,37 @@ func Render(s Spec) (Script, error) {
 	if err := s.validate(); err != nil {
 		return Script{}, err
 	}
-	var b strings.Builder
-	b.WriteString("#!/bin/sh\n# justright boot script for " + strings.ReplaceAll(s.String(), "\n", " ") + "\n")
-	if err := writeHead(&b, s); err != nil {
-		return Script{}, err
-	}
-	for _, name := range parts() {
-		if err := writePart(&b, name); err != nil {
-			return Script{}, err
-		}
-	}
-	writeEngine(&b, s)
-	if err := writePart(&b, "main.sh"); err != nil {
-		return Script{}, err
-	}
-	text := b.String()
-	pack, err := packed(text)
+	p, err := fixed()
 	if err != nil {
 		return Script{}, err
 	}
+	w := newWriter()
+	w.text.WriteString("#!/bin/sh\n# justright boot script for " + strings.ReplaceAll(s.String(), "\n", " ") + "\n")
+	writeHead(&w.text, s)
+	if s.Door {
+		err = w.fixed(p.door)
+	} else {
+		w.text.WriteString("JR_MIDDLEWARE=" + Quote("") + "\n")
+	}
+	if err == nil {
+		err = w.fixed(p.pod)
+	}
+	writeEngineEnv(&w.text, s)
+	if err == nil {
+		err = w.fixed(p.shell)
+	}
+	writeEngine(&w.text, s)
+	if err == nil {
+		err = w.fixed(p.main)
+	}
+	if err != nil {
+		return Script{}, err
+	}
+	pack, err := w.packed()
+	if err != nil {
+		return Script{}, err
+	}
+	text := w.text.String()
 	if len(pack) > maxPacked {
 		return Script{}, problem.New(problem.ExitUsage, "usage", "the start script takes %d bytes, %d is the limit", len(pack), maxPacked).
 			Because("flags, environment and lock travel inside it")
@@ -60,17 +69,7 @@ func Render(s Spec) (Script, error) {
 }
 
 // writeHead writes the assignments that the fixed text reads.
-func writeHead(b *strings.Builder, s Spec) error {
-	pod, err := source("pod.py")
-	if err != nil {
-		return err
-	}
-	door := ""
-	if s.Door {
-		if door, err = source("door.py"); err != nil {
-			return err
-		}
-	}
+func writeHead(b *strings.Builder, s Spec) {
 	set := func(name, value string) { fmt.Fprintf(b, "%s=%s\n", name, Quote(value)) }
 	lines := func(v []string) string { return strings.Join(v, "\n") }
 	e, p := s.Env, s.Preflight
@@ -114,13 +113,14 @@ func writeHead(b *strings.Builder, s Spec) error {
 	set("JR_ENV_MIB", strconv.FormatInt(p.EnvMiB, 10))
 	set("JR_WEIGHTS_MIB", strconv.FormatInt(p.WeightsMiB, 10))
 	set("JR_SHM_MIB", strconv.FormatInt(p.ShmMiB, 10))
-	set("JR_MIDDLEWARE", door)
-	set("JR_POD", pod)
+}
+
+// writeEngineEnv writes the engine's environment.
+func writeEngineEnv(b *strings.Builder, s Spec) {
 	for _, k := range sortedKeys(s.EngineEnv) {
 		// The machine's environment wins: a person may have changed it there.
 		fmt.Fprintf(b, "export %s=\"${%s-}\"\n[ -n \"$%s\" ] || %s=%s\n", k, k, k, k, Quote(s.EngineEnv[k]))
 	}
-	return nil
 }
 
 func zeroEmpty(zero bool, s string) string {
@@ -186,22 +186,6 @@ func writePart(b *strings.Builder, name string) error {
 	b.WriteString(text)
 	b.WriteString("\n")
 	return nil
-}
-
-// packed is the script as one line of ASCII that unpacks and runs itself without a file, by whatever the image has.
-func packed(text string) (string, error) {
-	var z bytes.Buffer
-	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
-	if err != nil {
-		return "", fmt.Errorf("pack the script: %w", err)
-	}
-	if _, err := w.Write([]byte(text)); err != nil {
-		return "", fmt.Errorf("pack the script: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return "", fmt.Errorf("pack the script: %w", err)
-	}
-	return "B=" + base64.StdEncoding.EncodeToString(z.Bytes()) + unpack, nil
 }
 
 // unpack holds no single quote, so that it stays whole inside one. gzip's checksum tells a good decoder from a bad one.
