@@ -19,6 +19,9 @@ chaos: ## ten thousand seeded accidents, the mutations that must be noticed, the
 bench-up: ## a thousand whole ups on the simulator, waiting left out
 	go test ./internal/runner -count=1 -timeout 30m -run TestUpsAMinute -v -args -ups 1000
 
+worlds: ## twelve worlds with a trap each: attempts against an oracle that tries every plan, dollars beside simpler strategies
+	go test ./internal/cli -count=1 -timeout 60m -run 'TestWorlds$$|TestStory$$' -v -args -worlds-exhaustive -worlds-table
+
 kill: ## kill -9 up at every point of every effect, in real processes
 	go test ./internal/cli -count=1 -timeout 60m -run TestKilledUp -args -kill-everywhere
 
@@ -37,7 +40,13 @@ clients: ## RunPod's own clients, unmodified, against the simulator (npm and PyP
 fuzz-quoting: ## a million random words through each real shell, back by execve
 	QUOTING_WORDS=1000000 go test ./boot -run 'Quoted|StartString' -count 1 -v
 
+e2e: ## the real engine on this machine: install, serve, prove, fail and fall back (package registries are reached)
+	go run ./internal/tools/e2e
+
+demo: ## the main job with a real engine and a real small model, with its screens; ends with "demo ok"
+	go run ./internal/tools/e2e -demo
+
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up
+.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up
