@@ -94,6 +94,9 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 	if err := ctx.Err(); err != nil {
 		return launch.Instance{}, fail("create", launch.FailTemporary, err)
 	}
+	if s.AttemptID == "" || s.OwnerID == "" {
+		return launch.Instance{}, fail("create", launch.FailRejected, errors.New("no attempt id or owner: it could not be found again"))
+	}
 	argv := slices.Concat(s.Start.Entrypoint, s.Start.Cmd)
 	if len(argv) == 0 {
 		return launch.Instance{}, fail("create", launch.FailRejected, errors.New("no start command in exec form"))
