@@ -18,13 +18,12 @@ import (
 	"time"
 
 	"justright/boot"
-	"justright/sim/podtools"
 )
 
 // The test program is the machine's tools too: it is linked under their names in front of PATH.
 func TestMain(m *testing.M) {
-	if podtools.Is(os.Args[0]) {
-		os.Exit(podtools.Main(context.Background(), podtools.Call{Program: os.Args[0], Args: os.Args[1:], Env: os.Getenv,
+	if isTool(os.Args[0]) {
+		os.Exit(runTool(context.Background(), toolCall{Program: os.Args[0], Args: os.Args[1:], Env: os.Getenv,
 			Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Engine: engine}))
 	}
 	// These tests wait for shells that sleep: more of them than there are cores may run beside each other.
@@ -59,16 +58,16 @@ func engine(ctx context.Context, argv []string, stdout io.Writer) int {
 			w.WriteHeader(401)
 			return
 		}
-		fmt.Fprint(w, `{"data":[{"id":"m"}]}`)
+		_, _ = fmt.Fprint(w, `{"data":[{"id":"m"}]}`)
 	})
 	var served int
 	mux.HandleFunc("/v1/chat", func(http.ResponseWriter, *http.Request) { served++ })
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "# HELP x\nvllm:num_requests_running{engine=\"0\"} %s\nvllm:num_requests_waiting{engine=\"0\"} 0.0\n"+
+		_, _ = fmt.Fprintf(w, "# HELP x\nvllm:num_requests_running{engine=\"0\"} %s\nvllm:num_requests_waiting{engine=\"0\"} 0.0\n"+
 			"vllm:request_success_total{finished_reason=\"stop\"} %d.0\n", os.Getenv("ENGINE_RUNNING"), served)
 	})
 	s := &http.Server{Addr: host + ":" + port, Handler: mux, ReadHeaderTimeout: time.Second}
-	go func() { <-ctx.Done(); s.Close() }()
+	go func() { <-ctx.Done(); _ = s.Close() }()
 	if err := s.ListenAndServe(); err != http.ErrServerClosed {
 		fmt.Fprintln(stdout, err)
 		return 1
@@ -123,11 +122,11 @@ func start(t *testing.T, shell []string, s boot.Script, env map[string]string) *
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := podtools.Link(self, bin); err != nil {
+	if err := linkTools(self, bin); err != nil {
 		t.Fatal(err)
 	}
 	argv := append(append([]string{}, shell...), "-c", s.Start().Cmd[0])
-	m.cmd = exec.Command(argv[0], argv[1:]...)
+	m.cmd = exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	m.cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + m.dir, "TMPDIR=" + m.dir, "JUSTRIGHT_PORT=" + freePort(t)}
 	for k, v := range s.Env() {
 		m.cmd.Env = append(m.cmd.Env, k+"="+v)

@@ -96,7 +96,7 @@ func compare(t *testing.T, shell []string, script, want []byte) {
 	if err := os.WriteFile(file, script, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(shell[0], append(shell[1:], file)...)
+	cmd := exec.CommandContext(t.Context(), shell[0], append(shell[1:], file)...)
 	cmd.Env = []string{"PATH="}
 	if p, err := exec.LookPath(shell[0]); err == nil {
 		cmd.Path = p
@@ -178,7 +178,7 @@ func TestEngineArgumentsArriveFromTheStartString(t *testing.T) {
 					}
 					argv = append(slices.Clone(shell), argv[1:]...)
 					out := filepath.Join(t.TempDir(), "out")
-					cmd := exec.Command(argv[0], argv[1:]...)
+					cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 					cmd.Env = []string{"PATH=" + tools + ":/usr/bin:/bin", "OUT=" + out, "JUSTRIGHT_GUARD=local", "JUSTRIGHT_HOLD=0",
 						"TMPDIR=" + t.TempDir(), "HOME=" + t.TempDir(), "JUSTRIGHT_PYTHON=python3"}
 					cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it ends its whole group

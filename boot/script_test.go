@@ -1,7 +1,6 @@
 package boot_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -243,6 +242,6 @@ func TestPreflightTakesUnderASecond(t *testing.T) {
 	if took := at[1] - at[0]; took > 1 {
 		t.Errorf("preflight took %.2f s", took)
 	} else {
-		t.Log(fmt.Sprintf("preflight took %.2f s, from the first instruction %.2f s", took, at[1]))
+		t.Logf("preflight took %.2f s, from the first instruction %.2f s", took, at[1])
 	}
 }

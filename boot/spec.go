@@ -77,9 +77,7 @@ func SpecFrom(stack solve.Stack, o Options) (Spec, error) {
 		}
 	}
 	s.EngineEnv = maps.Clone(stack.Env)
-	if err := s.setArgv(stack, o); err != nil {
-		return Spec{}, err
-	}
+	s.setArgv(stack, o)
 	s.setCPU(stack, o)
 	if err := s.setEnvironment(stack, o); err != nil {
 		return Spec{}, err
@@ -111,7 +109,7 @@ func program(argv []string) (prog, rest []string) {
 
 // setArgv takes the stack's command line over, with the model's place and the port left open until the machine knows
 // them, and adds what every start of ours has.
-func (s *Spec) setArgv(stack solve.Stack, o Options) error {
+func (s *Spec) setArgv(stack solve.Stack, o Options) {
 	prog, rest := program(stack.Argv)
 	if len(stack.Argv) == 0 {
 		prog = []string{"vllm", "serve"}
@@ -171,14 +169,13 @@ func (s *Spec) setArgv(stack solve.Stack, o Options) error {
 	s.Argv = append(s.Argv, Word{Var: VarPort})
 	s.Door = isVLLM(stack.Engine) && !o.Open
 	if s.Install == "image" {
-		s.Args = imageArgs(stack, rest, s.Port)
+		s.Args = imageArgs(rest, s.Port)
 	}
-	return nil
 }
 
 // imageArgs is the command line behind an image's own entrypoint, where no script of ours runs: the hub's name of the
 // model, and a fixed port.
-func imageArgs(stack solve.Stack, rest []string, port int) []string {
+func imageArgs(rest []string, port int) []string {
 	args := slices.Clone(rest)
 	if !hasFlag(args, "--port") {
 		args = append(args, "--port", strconv.Itoa(port))

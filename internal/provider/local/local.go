@@ -102,7 +102,7 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 		return launch.Instance{}, fail("create", launch.FailRejected, errors.New("no start command in exec form"))
 	}
 	p.sweep()
-	port, err := p.freePort()
+	port, err := p.freePort(ctx)
 	if err != nil {
 		return launch.Instance{}, fail("create", launch.FailNoCapacity, err)
 	}
@@ -117,7 +117,7 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 		return launch.Instance{}, fail("create", launch.FailNoCapacity, err)
 	}
 	if err := p.start(dir, r, argv, s.Env); err != nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		return launch.Instance{}, fail("create", launch.FailRejected, err)
 	}
 	return p.describe(r, launch.Running), nil
@@ -182,12 +182,13 @@ func mayPass(name string) bool {
 	return !strings.HasPrefix(name, "RUNPOD_") && !strings.HasPrefix(name, "JUSTRIGHT_") && name != "PYTHONDONTWRITEBYTECODE"
 }
 
-func (p *Provider) freePort() (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.c.Port)))
+func (p *Provider) freePort(ctx context.Context) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.c.Port)))
 	if err != nil {
 		return 0, fmt.Errorf("port %d of this machine is taken: %w", p.c.Port, err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
@@ -260,7 +261,7 @@ func (p *Provider) sweep() {
 	for _, e := range all {
 		r, err := p.read(e.Name())
 		if err == nil && p.c.Now().Sub(r.Created) > 7*24*time.Hour && p.status(r.ID) == launch.Gone {
-			os.RemoveAll(p.dir(r.ID))
+			_ = os.RemoveAll(p.dir(r.ID))
 		}
 	}
 }

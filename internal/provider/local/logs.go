@@ -20,6 +20,9 @@ const maxLine = 1 << 20
 // Logs follows the instance's log file. The mark of a line is the offset behind it, so resuming is exact. A line is
 // dated when it is first seen: the file holds no times of its own.
 func (p *Provider) Logs(ctx context.Context, id, after string, f func(launch.LogLine) error) error {
+	if err := ctx.Err(); err != nil {
+		return fail("logs", launch.FailTemporary, err)
+	}
 	at := int64(0)
 	if after != "" {
 		n, err := strconv.ParseInt(after, 10, 64)

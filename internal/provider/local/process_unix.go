@@ -26,13 +26,13 @@ func (p *Provider) start(dir string, r record, argv []string, env map[string]str
 	}
 	defer log.Close()
 	const note = `printf '%s\n' "$$" >"$1.tmp" && mv "$1.tmp" "$1" || exit 125; shift; exec "$@"`
-	cmd := exec.Command("/bin/sh", append([]string{"-c", note, "sh", filepath.Join(dir, "pid")}, argv...)...)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", note, "sh", filepath.Join(dir, "pid")}, argv...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, p.environ(dir, r, env), log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go cmd.Wait() // so that it is no zombie while we live
+	go func() { _ = cmd.Wait() }() // so that it is no zombie while we live
 	for range 200 {
 		if p.pid(r.ID) != 0 {
 			return nil
@@ -141,6 +141,9 @@ func hasVar(environ []byte, kv string) bool {
 // Delete asks the first process to end, which stops the engine in order; whatever is left after the grace is killed.
 // It returns when nothing of the instance lives, and then removes its directory, log included.
 func (p *Provider) Delete(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return fail("delete", launch.FailTemporary, err)
+	}
 	r, err := p.read(id)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

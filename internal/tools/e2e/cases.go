@@ -91,12 +91,13 @@ func hub(ctx context.Context, id, dir string) (env []string, err error) {
 	if err := h.Add(id, hubsim.Repo{Dir: dir}); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { s.Close() })
+	context.AfterFunc(ctx, func() { _ = s.Close() })
 	go func() { _ = s.Serve(l) }()
 	return []string{"HF_ENDPOINT=http://" + l.Addr().String()}, nil
 }

@@ -1,4 +1,4 @@
-package podtools
+package boot_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // engine becomes the engine: the hook, or a process of the first word.
-func (c Call) engine(ctx context.Context, argv []string) int {
+func (c toolCall) engine(ctx context.Context, argv []string) int {
 	if len(argv) == 0 {
 		return c.refuse("no engine")
 	}
@@ -47,7 +47,7 @@ func (c Call) engine(ctx context.Context, argv []string) int {
 }
 
 // lookPath finds a program by the PATH of the call, not of this process.
-func (c Call) lookPath(name string) string {
+func (c toolCall) lookPath(name string) string {
 	if strings.Contains(name, "/") {
 		return name
 	}

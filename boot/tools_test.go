@@ -1,17 +1,4 @@
-// Package podtools stands in for the tools that the start script of package boot calls inside a machine: curl,
-// python3, uv and nvidia-smi. With a directory of links named like them in front of PATH, the script runs for real
-// under a real shell, on a machine with neither GPU nor Python nor network.
-//
-// They do what the script needs of them and refuse the rest with status 64, so that a script which begins to need more
-// is noticed. curl makes real requests. The environment sets what the machine is like:
-//
-//	STANDIN_GPUS      "NAME,TOTAL_MIB,FREE_MIB,DRIVER,CAPABILITY" a card, separated by ";"; empty: no driver
-//	STANDIN_CUDA      CUDA version that the driver offers
-//	STANDIN_PYTHON    version of python3; 3.12 when empty, "none": python3 does not work
-//	STANDIN_WEIGHTS   "BYTES[:STATUS]": size told while downloading, and the exit status at the end
-//	STANDIN_INSTALL   "PACKAGES[:TEXT]": what uv installs; with a TEXT it fails and says that
-//	STANDIN_SPEED     how many times faster than life the waits are; 0 or empty: no waits
-package podtools
+package boot_test
 
 import (
 	"bufio"
@@ -28,18 +15,33 @@ import (
 	"time"
 )
 
-// Names are the tools that there are stand-ins for.
-func Names() []string { return []string{"curl", "nvidia-smi", "python3", "uv"} }
+// This file stands in for the tools that the start script calls inside a machine: curl, python3, uv and nvidia-smi. With
+// a directory of links named like them in front of PATH, the script runs for real under a real shell, on a machine with
+// neither GPU nor Python nor network. (Package sim/runpodsim/inpod stands in for a whole pod, to be looked at; these are
+// for tests: each answer is set, and a call that no answer is set for is refused.)
+//
+// They do what the script needs of them and refuse the rest with status 64, so that a script which begins to need more
+// is noticed. curl makes real requests. The environment sets what the machine is like:
+//
+//	STANDIN_GPUS      "NAME,TOTAL_MIB,FREE_MIB,DRIVER,CAPABILITY" a card, separated by ";"; empty: no driver
+//	STANDIN_CUDA      CUDA version that the driver offers
+//	STANDIN_PYTHON    version of python3; 3.12 when empty, "none": python3 does not work
+//	STANDIN_WEIGHTS   "BYTES[:STATUS]": size told while downloading, and the exit status at the end
+//	STANDIN_INSTALL   "PACKAGES[:TEXT]": what uv installs; with a TEXT it fails and says that
+//	STANDIN_SPEED     how many times faster than life the waits are; 0 or empty: no waits
 
-// Is reports whether a program of that name is one of the tools: for a program that is linked under their names.
-func Is(program string) bool {
+// toolNames are the tools that there are stand-ins for.
+func toolNames() []string { return []string{"curl", "nvidia-smi", "python3", "uv"} }
+
+// isTool reports whether a program of that name is one of the tools: for a program that is linked under their names.
+func isTool(program string) bool {
 	name := filepath.Base(program)
 	return name == "python" || strings.HasPrefix(name, "python3") || name == "curl" || name == "uv" || name == "nvidia-smi"
 }
 
-// Link puts links under the tools' names into dir, to a program that calls Main when Is says so.
-func Link(program, dir string) error {
-	for _, n := range append(Names(), "python3.12") {
+// linkTools puts links under the tools' names into dir, to a program that calls runTool when isTool says so.
+func linkTools(program, dir string) error {
+	for _, n := range append(toolNames(), "python3.12") {
 		if err := os.Symlink(program, filepath.Join(dir, n)); err != nil {
 			return err
 		}
@@ -47,8 +49,8 @@ func Link(program, dir string) error {
 	return nil
 }
 
-// Call is one call of a tool.
-type Call struct {
+// toolCall is one call of a tool.
+type toolCall struct {
 	Program string   // as it was called; its base name says which tool it is
 	Args    []string // without the program
 	Env     func(string) string
@@ -63,8 +65,8 @@ type Call struct {
 // unknown is the status of a call that no stand-in knows.
 const unknown = 64
 
-// Main does what the tool would do and returns its exit status.
-func Main(ctx context.Context, c Call) int {
+// runTool does what the tool would do and returns its exit status.
+func runTool(ctx context.Context, c toolCall) int {
 	switch name := filepath.Base(c.Program); {
 	case name == "curl":
 		return c.curl(ctx)
@@ -78,20 +80,20 @@ func Main(ctx context.Context, c Call) int {
 	return c.refuse("no stand-in for this program")
 }
 
-func (c Call) refuse(why string) int {
+func (c toolCall) refuse(why string) int {
 	fmt.Fprintf(c.Stderr, "%s: %s: %.80q\n", filepath.Base(c.Program), why, c.Args)
 	return unknown
 }
 
 // wait sleeps for d of life.
-func (c Call) wait(d time.Duration) {
+func (c toolCall) wait(d time.Duration) {
 	if speed, err := strconv.ParseFloat(c.Env("STANDIN_SPEED"), 64); err == nil && speed > 0 {
 		time.Sleep(time.Duration(float64(d) / speed))
 	}
 }
 
 // curl reads its whole request as a configuration on standard input, as the script gives it.
-func (c Call) curl(ctx context.Context) int {
+func (c toolCall) curl(ctx context.Context) int {
 	if strings.Join(c.Args, " ") != "-q -K -" {
 		return c.refuse("only -q -K - is known")
 	}
@@ -141,7 +143,7 @@ func (c Call) curl(ctx context.Context) int {
 	defer res.Body.Close()
 	if include {
 		fmt.Fprintf(c.Stdout, "HTTP/1.1 %s\r\n", res.Status)
-		_ = res.Header.Write(c.Stdout) //nolint:errcheck // a closed pipe ends the call below
+		_ = res.Header.Write(c.Stdout)
 		fmt.Fprint(c.Stdout, "\r\n")
 	}
 	if _, err := io.Copy(c.Stdout, res.Body); err != nil {
@@ -150,7 +152,7 @@ func (c Call) curl(ctx context.Context) int {
 	return 0
 }
 
-func (c Call) smi() int {
+func (c toolCall) smi() int {
 	cards := strings.Split(c.Env("STANDIN_GPUS"), ";")
 	if cards[0] == "" {
 		fmt.Fprintln(c.Stdout, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
@@ -179,7 +181,7 @@ func (c Call) smi() int {
 	return 0
 }
 
-func (c Call) python(ctx context.Context) int {
+func (c toolCall) python(ctx context.Context) int {
 	version := c.Env("STANDIN_PYTHON")
 	if version == "none" {
 		return 127
@@ -209,7 +211,7 @@ func (c Call) python(ctx context.Context) int {
 	return c.refuse("word " + rest[0] + " is not known")
 }
 
-func (c Call) weights(args []string) int {
+func (c toolCall) weights(args []string) int {
 	if len(args) != 5 {
 		return c.refuse("weights takes hub, model, revision, directory and mark")
 	}
@@ -232,7 +234,7 @@ func (c Call) weights(args []string) int {
 }
 
 // uv knows the three calls of the script: compile a lock, make an environment, install into it.
-func (c Call) uv() int {
+func (c toolCall) uv() int {
 	joined := strings.Join(c.Args, " ")
 	packages, text, _ := strings.Cut(c.Env("STANDIN_INSTALL"), ":")
 	n, _ := strconv.Atoi(packages)
@@ -283,7 +285,7 @@ func (c Call) uv() int {
 }
 
 // after is the argument behind a flag.
-func (c Call) after(flag string) string {
+func (c toolCall) after(flag string) string {
 	for i, a := range c.Args[:len(c.Args)-1] {
 		if a == flag {
 			return c.Args[i+1]
@@ -293,7 +295,7 @@ func (c Call) after(flag string) string {
 }
 
 // engineEnv is the environment the engine inherits: without the secrets that are not for it, as the real helper does.
-func (c Call) engineEnv() []string {
+func (c toolCall) engineEnv() []string {
 	var out []string
 	for _, kv := range c.Environ {
 		name, _, _ := strings.Cut(kv, "=")
