@@ -65,6 +65,9 @@ func (s *subject) resolveCard() {
 		case g.capability.IsZero():
 			s.miss = append(s.miss, fmt.Sprintf("what %q is", g.name))
 		}
+		if n := float64(s.c.NominalGiB); n > 0 && s.c.VRAMBytes == 0 && (gib(g.bytes) < 0.85*n || gib(g.bytes) > 1.02*n) {
+			g.bytes = int64(n * 0.985 * (1 << 30)) // another variant of the card
+		}
 	}
 }
 

@@ -163,7 +163,7 @@ func (i Incident) caseOf(t sideText, find Lookup) Case {
 	c.GPU, c.GPUs, c.OS = t.host.GPU, t.host.GPUCount, t.host.OSGlibc
 	c.VRAMBytes = int64(t.host.VRAMGB * (1 << 30))
 	if t.host.VRAMGB == float64(int(t.host.VRAMGB)) && t.host.GPU != "" {
-		c.VRAMBytes = 0 // a marketing figure: the card's own is better
+		c.VRAMBytes, c.NominalGiB = 0, int(t.host.VRAMGB) // a marketing figure: the card's own is better
 		if _, ok := catalog.FindCard(t.host.GPU); !ok {
 			c.VRAMBytes = int64(t.host.VRAMGB * 0.985 * (1 << 30))
 		} else if card, _ := catalog.FindCard(t.host.GPU); card.MemoryGiB != int(t.host.VRAMGB) {

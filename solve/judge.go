@@ -40,20 +40,22 @@ const (
 
 // finding is one reason why a stack cannot work. Every finding names at least one fact.
 type finding struct {
-	code   string
-	early  bool // before the quantisation codes: the card runs nothing of the build
-	reason string
-	facts  []catalog.Fact
-	hints  []problem.Hint
-	at     string // the part of a pasted line that says it
-	also   []Reason
+	code    string
+	early   bool // before what depends on the model: the card runs nothing of the build
+	assumed bool // it rests on a default that a flag may have changed: after what the build lacks
+	weak    bool // it rests on a guess of the release, so that anything certain comes first
+	reason  string
+	facts   []catalog.Fact
+	hints   []problem.Hint
+	at      string // the part of a pasted line that says it
+	also    []Reason
 }
 
 // order of codes: what no other host can mend comes first, then what stops the start earliest.
 var order = []string{
 	CodeRemoved, CodeTransformersUnknown, CodeEngineUnknown, CodeTransformersBound, CodeLesson, CodeVariantMissing, CodePython, CodeGlibc,
 	CodeTorchABI, CodeFlagRemoved, CodeFlagUnknown, CodeImageGate, CodeCompatShadow, CodeForwardCompat, CodeDriverMajor, CodeDriverTooOld,
-	CodeQuantEngine, CodeQuantGPU, CodeDType, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
+	CodeQuantEngine, CodeDType, CodeQuantGPU, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
 }
 
 type rule func(*subject) []finding
@@ -160,9 +162,13 @@ func codeRank(f finding) int {
 	if i < 0 {
 		i = len(order)
 	}
-	if f.early {
-		i = slices.Index(order, CodeQuantEngine)
-		return i*2 - 1
+	switch {
+	case f.weak:
+		return len(order)*2 + 1 + i
+	case f.assumed:
+		return slices.Index(order, CodeCapability)*2 + 1
+	case f.early: // a start reads the config and its quantisation before it runs the first kernel
+		return slices.Index(order, CodeTP)*2 - 1
 	}
 	return i * 2
 }

@@ -54,11 +54,18 @@ func foreignFlag(name string) bool {
 
 // ruleFlags: each argument against the flags that the release has.
 func ruleFlags(s *subject) []finding {
+	if s.engine == catalog.SGLang {
+		return s.underscores()
+	}
 	if s.release == nil || s.engine != catalog.VLLM || s.atMost || s.fork {
 		return nil
 	}
 	var out []finding
 	for _, f := range s.flags.List {
+		if g, ok := s.oneDash(f); ok {
+			out = append(out, g)
+			continue
+		}
 		if foreignFlag(f.Name) || foreignFlag(strings.ReplaceAll(strings.ToLower(strings.TrimLeft(f.Given, "-")), "_", "-")) {
 			continue
 		}
@@ -81,6 +88,32 @@ func ruleFlags(s *subject) []finding {
 		}
 	}
 	return out
+}
+
+// underscores: SGLang's parser takes its flags with dashes only.
+func (s *subject) underscores() []finding {
+	var out []finding
+	for _, f := range s.flags.List {
+		if strings.HasPrefix(f.Given, "--") && strings.Contains(f.Given, "_") {
+			out = append(out, finding{code: CodeFlagUnknown, at: strings.TrimSpace(f.Given + " " + f.Value), reason: fmt.Sprintf("SGLang has no flag %s", f.Given),
+				facts: []catalog.Fact{reported("sglang/flags/dashes", "SGLang's argument parser does not turn underscores into dashes", "https://github.com/sgl-project/sglang/issues/12818", "2025-11-07")},
+				hints: []problem.Hint{{Text: "write " + strings.ReplaceAll(f.Given, "_", "-")}}})
+		}
+	}
+	return out
+}
+
+// oneDash: a long flag with a single dash is a bundle of short ones to the parser.
+func (s *subject) oneDash(f Flag) (finding, bool) {
+	if strings.HasPrefix(f.Given, "--") || !strings.HasPrefix(f.Given, "-") || len(f.Given) < 9 {
+		return finding{}, false
+	}
+	n, known := s.j.s.Named(catalog.FlagNames, "--"+f.Name)
+	if !known {
+		return finding{}, false
+	}
+	return finding{code: CodeFlagUnknown, at: f.Given, facts: []catalog.Fact{n.Fact()}, reason: fmt.Sprintf("%s is written with two dashes: -%s", f.Given, f.Given),
+		hints: []problem.Hint{{Text: "write -" + f.Given}}}, true
 }
 
 func (s *subject) flagFinding(f Flag, at string) (finding, bool) {

@@ -61,6 +61,9 @@ func ruleCapability(s *subject) []finding {
 	if c.IsZero() || s.engine == catalog.VLLMCPU || s.variantText == "cpu" {
 		return nil
 	}
+	if c.Compare(capOf(7, 0)) < 0 && s.madeForPascal() {
+		return nil
+	}
 	if c.Compare(capOf(7, 0)) < 0 && (s.release != nil || s.fork || s.c.Engine.Text != "") {
 		return []finding{s.capabilityFinding(fmt.Sprintf("%s is below 7.0, the lowest capability Triton and the engine's kernels are made for", s.cardName()),
 			reported("triton/7.0", "Triton, which torch.compile and the engine's kernels use, needs compute capability 7.0", "https://github.com/triton-lang/triton#compatibility", "2026-11-25"))}
@@ -84,6 +87,9 @@ func ruleCapability(s *subject) []finding {
 		f.hints = []problem.Hint{{Text: "take vllm==0.9.2 or newer"}}
 		return []finding{f}
 	}
+	if f, ok := s.oldAssembler(); ok {
+		return []finding{f}
+	}
 	if s.arm && c.Major == 11 && s.since("0.25.0") {
 		return nil // the aarch64 builds have a list of their own, with 11.0 in CUDA 13
 	}
@@ -99,6 +105,28 @@ func ruleCapability(s *subject) []finding {
 		}
 	}
 	return []finding{f}
+}
+
+// oldAssembler: Triton brings its own ptxas, which must know the card.
+func (s *subject) oldAssembler() (finding, bool) {
+	c, torch := s.gpu.capability, s.torch.Exact
+	if torch.IsZero() {
+		torch = s.release.Torch
+	}
+	if c != capOf(12, 1) && c != capOf(11, 0) || torch.IsZero() || torch.Compare(version.MustParsePEP440("2.10.0")) >= 0 || s.atMost || s.hasImage && !s.official ||
+		s.flags.Env["TRITON_PTXAS_PATH"] != "" || s.flags.Has("enforce-eager") {
+		return finding{}, false
+	}
+	f := s.capabilityFinding(fmt.Sprintf("the ptxas inside Triton, as torch %s brings it, does not know %s", torch.Public(), s.cardName()),
+		reported("triton/ptxas/12.8", "Triton up to 3.5 (torch up to 2.9) assembles with CUDA 12.8's ptxas, which knows neither sm_110a nor sm_121a; TRITON_PTXAS_PATH names a newer one", "https://github.com/vllm-project/vllm/pull/32704, https://github.com/vllm-project/vllm/issues/29469", "2026-01-20"))
+	f.hints = []problem.Hint{{Text: "TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas of CUDA 13, or a release with torch 2.10"}}
+	return f, true
+}
+
+// madeForPascal: somebody's build for old cards, of the days when the V0 engine ran without Triton's kernels.
+func (s *subject) madeForPascal() bool {
+	t := strings.ToLower(s.image.Text + " " + s.c.Engine.Text)
+	return (strings.Contains(t, "pascal") || strings.HasPrefix(s.image.Repository, "ghcr.io/sasha0552/")) && !s.stated.IsZero() && s.before("0.9.0")
 }
 
 // possibleVariants are the builds that may be in use.
@@ -198,7 +226,7 @@ func (s *subject) sparseMLA() bool {
 // ruleAttention: attention kernels that do not exist for the card.
 func ruleAttention(s *subject) []finding {
 	c := s.gpu.capability
-	if c.IsZero() || s.release == nil || s.fork {
+	if c.IsZero() || s.fork && familyInImage(s.image) == "" || s.release == nil && familyInImage(s.image) == "" {
 		return nil
 	}
 	var out []finding
@@ -215,11 +243,14 @@ func ruleAttention(s *subject) []finding {
 		case old && s.exact && !s.before("0.10.0") && s.before("0.10.2") && v1 != "0":
 			add(fmt.Sprintf("%s does not serve cards below compute capability 8.0: its V1 engine calls FlashAttention 2", s.label()),
 				reported("vllm/0.10/turing", "vLLM 0.10.0 fails on T4 and RTX 2080 Ti with FlashAttention's demand for Ampere; 0.9.2 runs", "https://github.com/vllm-project/vllm/issues/8189, https://github.com/OpenPipe/ART/issues/322", "2025-08-16"))
-		case old && s.headDim() >= 256 && !s.before("0.11.0"):
+		case old && s.headDim() >= 256 && s.since("0.11.0"):
 			add(fmt.Sprintf("attention heads of %d need more shared memory than the 64 KiB of %s", s.headDim(), s.cardName()),
 				reported("vllm/triton-attention/64k", "the Triton attention kernel asks for 80 KiB of shared memory at head size 256 and 96 KiB at 512; compute capability 7.x has 64 KiB", "https://github.com/vllm-project/vllm/issues/36802, https://github.com/vllm-project/vllm/issues/57712", "2026-09-19"))
 		}
-		if s.modelType == "gpt_oss" && (s.backendIs("XFORMERS") || s.backendIs("FLASH_ATTN") && c.Major != 9) {
+		if s.modelType == "gpt_oss" && s.sinksMissing() {
+			add("gpt-oss needs attention sinks, which this build has in FlashAttention 3 (9.0) and the TRT-LLM kernels (10.0) unless Triton is chosen",
+				reported("vllm/sinks/0.10.1", "the gpt-oss image and 0.10.1 choose FlashAttention on cards below 9.0 and on 12.x, whose version 2 has no sinks; VLLM_ATTENTION_BACKEND=TRITON_ATTN_VLLM_V1 avoids it; 0.10.2 chooses Triton itself", "https://github.com/vllm-project/vllm/issues/22331", "2025-08-06"))
+		} else if s.modelType == "gpt_oss" && (s.backendIs("FLASHINFER") && c.Major != 10 || s.backendIs("XFORMERS") || s.backendIs("FLASH_ATTN") && c.Major != 9) {
 			add("gpt-oss needs attention sinks, which the forced backend does not have on this card",
 				reported("vllm/sinks", "attention sinks run on FlashAttention 3 (9.0), TRT-LLM kernels (10.0) and Triton; FlashAttention 2 and xformers have none", "https://github.com/vllm-project/vllm/issues/28589", "2025-11-12"))
 		}
@@ -236,6 +267,19 @@ func ruleAttention(s *subject) []finding {
 		}
 	}
 	return out
+}
+
+// sinksMissing: the first builds with gpt-oss, on a card for which they choose an attention without sinks.
+func (s *subject) sinksMissing() bool {
+	c := s.gpu.capability
+	if c.Major == 9 || c.Major == 10 || c.Compare(capOf(8, 0)) < 0 {
+		return false
+	}
+	if v := s.flags.Env["VLLM_ATTENTION_BACKEND"]; v != "" && !s.backendIs("FLASH_ATTN") && !s.backendIs("FLASH_ATTN_VLLM_V1") {
+		return false
+	}
+	made := familyInImage(s.image) != "" && (s.day == "" || s.day < "2025-09-13") // the day of 0.10.2
+	return made || s.release != nil && s.before("0.10.2") && !s.before("0.10.1")
 }
 
 // tensorParallel is the stated tensor parallel size; 0 when not stated.
@@ -286,6 +330,9 @@ func ruleDivisible(s *subject) []finding {
 	if kv > 0 && (kv >= tp && kv%tp != 0 || kv < tp && tp%kv != 0) {
 		return refuse("KV heads", kv, fmt.Sprintf("%d KV heads and the tensor parallel size %d do not divide one another", kv, tp))
 	}
+	if w := s.sharedExpert(); w > 0 && s.blockFP8() && (w/tp)%128 != 0 {
+		return refuse("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
+	}
 	if s.blockFP8() && !s.flags.Has("enable-expert-parallel") && (s.engine == catalog.SGLang || s.before("0.20.0") || expert == 0) {
 		if expert > 0 && (expert/tp)%128 != 0 {
 			return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", expert, tp, expert/tp))
@@ -325,6 +372,18 @@ func (s *subject) widths() (heads, kv, inter, expert int) {
 		return sh.Heads, sh.KVHeads, sh.Intermediate, sh.ExpertIntermediate
 	}
 	return 0, 0, 0, 0
+}
+
+// sharedExpert is the width of the expert that every token passes, which is split like a plain layer; 0 when there is
+// none or it is not known.
+func (s *subject) sharedExpert() int {
+	if p := s.profile; p != nil && p.MoE != nil {
+		return p.MoE.SharedIntermediate
+	}
+	if s.modelType == "qwen3_5_moe" && s.named.Shape != nil {
+		return s.named.Shape.ExpertIntermediate // of one routed expert, in all of them
+	}
+	return 0
 }
 
 // blockFP8 reports whether the weights are FP8 in blocks of 128x128.

@@ -55,10 +55,14 @@ func (s *subject) gateNeedsDriver(h catalog.RequireHost) bool {
 
 // gateByTag takes the gate of NVIDIA's base image for the CUDA version that an otherwise unknown image names in its tag.
 func (s *subject) gateByTag(k *knownImage) bool {
-	if s.image.CUDA.IsZero() || k.ok && k.img.RequireKnown {
+	cuda := s.image.CUDA
+	if cuda.IsZero() && s.official {
+		cuda = s.imageCUDA() // built on NVIDIA's image of that version
+	}
+	if cuda.IsZero() || k.ok && k.img.RequireKnown {
 		return false
 	}
-	expr, _, ok := s.j.s.GateOf(s.image.CUDA)
+	expr, _, ok := s.j.s.GateOf(cuda)
 	if !ok {
 		return false
 	}
@@ -68,7 +72,7 @@ func (s *subject) gateByTag(k *knownImage) bool {
 	}
 	k.gate, k.gated, k.floor = req, true, req.CUDAFloor()
 	k.img.Ref, k.img.Repository, k.img.Tag = s.imageRef(), s.image.Repository, s.image.Tag
-	k.img.CUDA, k.img.Require, k.img.RequireKnown = s.image.CUDA, expr, true
+	k.img.CUDA, k.img.Require, k.img.RequireKnown = cuda, expr, true
 	return true
 }
 
@@ -99,8 +103,8 @@ func (s *subject) hostFact() catalog.Fact {
 
 // ruleCompat: forward-compatibility libraries inside images, which break where they should not be used.
 func ruleCompat(s *subject) []finding {
-	if !s.hasImage || s.release == nil || s.engine != catalog.VLLM || s.wheels {
-		return nil
+	if !s.hasImage || s.release == nil || s.engine != catalog.VLLM || s.wheels || s.flags.Env["LD_LIBRARY_PATH"] != "" {
+		return nil // whoever sets the library path decides which libcuda is found
 	}
 	cuda := s.imageCUDA()
 	if cuda.IsZero() && s.atMost && s.release != nil && !s.hostCUDA.IsZero() && s.gpu.consumer {

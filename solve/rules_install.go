@@ -173,7 +173,7 @@ func ruleTorch(s *subject) []finding {
 		return nil
 	}
 	refuse := func(reason string) []finding {
-		f := finding{code: CodeTorchABI, at: s.c.Torch, reason: reason,
+		f := finding{code: CodeTorchABI, at: s.c.Torch, reason: reason, weak: s.c.Engine.Moving && s.c.Closed,
 			facts: []catalog.Fact{s.release.Fact(catalog.AspectTorch), s.says("torch", "torch is %s", s.torch.Text)}}
 		if !s.release.Torch.IsZero() {
 			f.hints = []problem.Hint{{Text: "take torch==" + s.release.Torch.String()}}

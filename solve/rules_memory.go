@@ -36,7 +36,7 @@ func (s *subject) modelProfile() *model.Profile {
 // profileOfShape makes a config from a shape and reads it as any other, so that one piece of code knows what it means.
 func profileOfShape(n catalog.NamedModel) *model.Profile {
 	sh := n.Shape
-	if sh == nil {
+	if sh == nil || sh.Layers == 0 {
 		return nil
 	}
 	c := map[string]any{
@@ -171,7 +171,9 @@ func ruleMemory(s *subject) []finding {
 	}
 	share := float64(u.GPU.TotalBytes) * b.Utilization
 	code := CodeKV
-	if float64(b.WeightsBytes) > 0.9*share {
+	// Weights that fit leave too little for the cache; with an encoder, whose largest item is run beside them, the start
+	// runs out of memory before it counts the cache.
+	if beside := float64(b.WeightsBytes); beside > share || prof.Vision && beside > 0.9*share {
 		code = CodeWeights
 	}
 	if s.engine == catalog.SGLang && float64(b.WeightsBytes) < float64(u.GPU.TotalBytes) {

@@ -79,6 +79,10 @@ func ruleArchitecture(s *subject) []finding {
 	if s.dev && first.Compare(s.version.Base()) == 0 {
 		return out
 	}
+	if r := s.j.find(s.engine, first); s.c.Engine.Moving && s.c.GPU != "" && r != nil && daysBetween(s.day, r.Released) <= 14 {
+		s.miss = append(s.miss, fmt.Sprintf("whether the build of that day has %s already", s.architecture))
+		return out // "latest" so shortly before, on a named card: a preview that has it
+	}
 	since := first
 	if a.Registered[0].OrEarlier && s.version.Compare(catalog.FirstCurrentVLLM) < 0 {
 		since = version.PEP440{}
@@ -272,7 +276,7 @@ func worthSaying(s *subject, v version.PEP440) bool {
 type transformersBreak struct {
 	id, statement, source, date string
 	engineFrom, engineBelow     string // releases
-	from                        string // transformers from
+	from, below                 string // transformers
 	architectures               []string
 }
 
@@ -281,6 +285,9 @@ var breaks = []transformersBreak{
 		source: "https://github.com/vllm-project/vllm/issues/40146", date: "2026-04-17", engineBelow: "0.19.0", from: "5.0.0"},
 	{id: "aimv2", statement: "transformers 4.54 registers aimv2 itself, and the Ovis configuration of vLLM 0.9 registers it again, which is an error at import",
 		source: "https://github.com/vllm-project/vllm/issues/17630", date: "2025-06-08", engineFrom: "0.9.0", engineBelow: "0.10.0", from: "4.54.0"},
+	{id: "llama4-4.57.2", statement: "transformers 4.57.2 reads model_type off a dict while it makes Llama 4's tokenizer; 4.57.1 and 4.57.3 do not",
+		source: "https://github.com/vllm-project/vllm/issues/29368", date: "2025-11-25", engineBelow: "0.19.0", from: "4.57.2", below: "4.57.3",
+		architectures: []string{"Llama4ForConditionalGeneration"}},
 	{id: "mistral-image-processor", statement: "transformers 5.10 changed the Mistral image processor that vLLM 0.22 calls",
 		source: "https://github.com/vllm-project/vllm/issues/44911", date: "2026-06-08", engineFrom: "0.20.0", engineBelow: "0.23.0", from: "5.10.0",
 		architectures: []string{"PixtralForConditionalGeneration", "Mistral3ForConditionalGeneration"}},
@@ -293,11 +300,11 @@ func (b transformersBreak) holds(s *subject) bool {
 	from := version.MustParsePEP440(b.from)
 	switch {
 	case !s.transformers.Exact.IsZero():
-		if s.transformers.Exact.Base().Compare(from) < 0 {
-			return false
+		if s.transformers.Exact.Base().Compare(from) < 0 || s.transformers.Exact.IsPrerelease() || b.below != "" && s.transformers.Exact.Compare(version.MustParsePEP440(b.below)) >= 0 {
+			return false // a build from the branch is what its day was
 		}
 	case s.transformers.Range:
-		if !s.transformers.Bound.Set().SubsetOf(version.AtLeast(from)) {
+		if b.below != "" || !s.transformers.Bound.Set().SubsetOf(version.AtLeast(from)) {
 			return false
 		}
 	default:

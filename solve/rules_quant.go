@@ -13,14 +13,36 @@ import (
 // or it is not known.
 func (s *subject) quantMethod() string {
 	if q, ok := s.flags.Get("quantization"); ok && q != "" && q != "none" {
-		return strings.ToLower(strings.ReplaceAll(q, "-", "_"))
+		m := strings.ToLower(strings.ReplaceAll(q, "-", "_"))
+		if m != "compressed_tensors" && m != "modelopt" {
+			return m
+		}
+		if stored := s.storedAs(); strings.HasPrefix(stored, m) || strings.HasSuffix(stored, "nvfp4") {
+			return stored // the flag names the container, the checkpoint what is in it
+		}
+		switch {
+		case m == "compressed_tensors" && (s.named.Quant == "awq" || s.named.Quant == "gptq" || s.named.Quant == "int4"):
+			return "compressed_tensors_int4"
+		case m == "compressed_tensors" && s.named.Quant == "fp8":
+			return "compressed_tensors_fp8"
+		case m == "modelopt" && s.named.Quant == "fp8":
+			return "modelopt_fp8"
+		}
+		return m
 	}
+	return s.storedAs()
+}
+
+// storedAs is how the checkpoint stores its weights, as its config or its name says.
+func (s *subject) storedAs() string {
 	if s.profile != nil {
 		if s.profile.Quant == nil {
 			return ""
 		}
 		m, f := s.profile.Quant.Method, s.profile.Quant.Format
 		switch {
+		case m == "compressed-tensors" && strings.Contains(f, "nvfp4"):
+			return "compressed_tensors_nvfp4"
 		case strings.Contains(f, "nvfp4"), m == "modelopt" && s.profile.Quant.Bits == 4, m == "modelopt_fp4":
 			return "nvfp4"
 		case m == "compressed-tensors" && (strings.Contains(f, "float") && s.profile.Quant.Bits == 8):
@@ -37,8 +59,16 @@ func (s *subject) quantMethod() string {
 		return "compressed_tensors_int8"
 	case "compressed-tensors":
 		return "compressed_tensors_int4"
-	case "int4", "int8": // the method is not in the name
+	case "int4", "int8": // the method is not in the name, but for the first Qwen, which came as GPTQ
+		if s.modelType == "qwen" {
+			return "gptq"
+		}
 		return ""
+	case "nvfp4":
+		if n := strings.ToLower(s.named.Name); strings.HasPrefix(n, "redhatai/") || strings.HasPrefix(n, "nm-testing/") || strings.Contains(n, "nvfp4a16") {
+			return "compressed_tensors_nvfp4" // written by llm-compressor
+		}
+		return q
 	default:
 		return strings.ReplaceAll(q, "-", "_")
 	}
@@ -75,8 +105,22 @@ func ruleQuantEngine(s *subject) []finding {
 		return nil
 	}
 	key := m
-	if strings.HasPrefix(m, "compressed_tensors") {
+	switch {
+	case m == "compressed_tensors_nvfp4":
+		key = "nvfp4"
+	case strings.HasPrefix(m, "compressed_tensors"):
 		key = "compressed_tensors"
+	case m == "modelopt_fp8":
+		key = "modelopt"
+	}
+	if s.before("0.6.0") { // read from the early wheels
+		t, fact := s.j.s.EarlyQuantization(strings.ReplaceAll(key, "_", "-"))
+		if len(t) == 0 {
+			t, fact = s.j.s.EarlyQuantization(key)
+		}
+		if len(t) > 0 && t.First().Compare(version.MustParsePEP440("0.2.2")) > 0 && s.version.Public().Compare(t.First()) < 0 {
+			return []finding{s.quantFinding(m, fact, t.First().String(), lastOf(t))}
+		}
 	}
 	if t, fact, ok := s.j.quantTimeline(key); ok && !s.atMost {
 		switch {
@@ -130,22 +174,30 @@ var quantFloors = []quantFloor{
 	{method: "mxfp4", min: version.Capability{Major: 8}, statement: "MXFP4 weights need compute capability 8.0: there is no Marlin kernel for them on Turing", source: "https://github.com/vllm-project/vllm/issues/22288"},
 	{method: "fp8", below: "0.5.1", min: version.Capability{Major: 8, Minor: 9}, statement: "FP8 weights needed compute capability 8.9 before the Marlin kernel came in 0.5.1", source: "https://github.com/vllm-project/vllm/pull/5975"},
 	{method: "fp8", below: "0.9.0", moeOnly: true, min: version.Capability{Major: 8, Minor: 9}, statement: "experts in FP8 needed compute capability 8.9 before 0.9.0: the Triton kernel has no fp8e4nv below it", source: "https://github.com/vllm-project/vllm/issues/18182", unlessFlags: []string{"marlin"}},
-	{method: "fp8", below: "0.16.0", min: version.Capability{Major: 8}, statement: "FP8 weights run weight-only through Marlin from compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/fp8.py get_min_capability"},
+	{method: "fp8", below: "0.14.0", min: version.Capability{Major: 8}, statement: "FP8 weights run weight-only through Marlin from compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/fp8.py get_min_capability"},
 	{method: "fp8", min: version.Capability{Major: 7, Minor: 5}, statement: "FP8 weights need compute capability 7.5", source: "vllm wheels: quantization/fp8.py get_min_capability"},
 	{method: "fbgemm_fp8", below: "0.6.0", min: version.Capability{Major: 8, Minor: 9}, statement: "FBGEMM FP8 needed compute capability 8.9 at first", source: "https://github.com/vllm-project/vllm/issues/6815"},
 	{method: "compressed_tensors_fp8", below: "0.6.0", min: version.Capability{Major: 8, Minor: 9}, statement: "compressed-tensors FP8 needed compute capability 8.9 before its weight-only path", source: "https://github.com/vllm-project/vllm/issues/6815"},
 	{method: "compressed_tensors_fp8", below: "0.9.0", moeOnly: true, min: version.Capability{Major: 8, Minor: 9}, statement: "experts in FP8 needed compute capability 8.9 before 0.9.0", source: "https://github.com/vllm-project/vllm/issues/18182"},
 	{method: "compressed_tensors_fp8", below: "0.16.0", min: version.Capability{Major: 8}, statement: "compressed-tensors FP8 runs weight-only from compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: compressed_tensors get_min_capability"},
-	{method: "compressed_tensors_int4", below: "0.16.0", min: version.Capability{Major: 8}, statement: "compressed-tensors W4A16 needs compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: compressed_tensors wNa16 get_min_capability"},
+	{method: "compressed_tensors_fp8", min: version.Capability{Major: 7, Minor: 5}, statement: "compressed-tensors FP8 needs compute capability 7.5", source: "vllm wheels: compressed_tensors get_min_capability"},
+	{method: "compressed_tensors_int4", min: version.Capability{Major: 7, Minor: 5}, statement: "compressed-tensors W4A16 needs compute capability 7.5", source: "vllm wheels: compressed_tensors wNa16 get_min_capability"},
+	{method: "compressed_tensors_int4", below: "0.12.0", min: version.Capability{Major: 8}, statement: "compressed-tensors W4A16 needed compute capability 8.0 before 0.12.0", source: "vllm wheels: compressed_tensors wNa16 get_min_capability"},
 	{method: "compressed_tensors_int8", min: version.Capability{Major: 7, Minor: 5}, statement: "compressed-tensors W8A8 needs compute capability 7.5", source: "vllm wheels: compressed_tensors get_min_capability"},
 	{method: "compressed_tensors_int8", from: "0.6.3", below: "0.6.4", min: version.Capability{Major: 8}, statement: "the INT8 W8A8 kernel of 0.6.3 is not compiled for Turing", source: "https://github.com/vllm-project/vllm/issues/9419"},
 	{method: "nvfp4", below: "0.9.0", min: version.Capability{Major: 10}, statement: "NVFP4 ran on Blackwell only before the Marlin fallback of 0.9.0", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
-	{method: "nvfp4", below: "0.24.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0", source: "https://github.com/vllm-project/vllm/pull/45375"},
-	{method: "modelopt", below: "0.24.0", min: version.Capability{Major: 8}, statement: "ModelOpt weights need compute capability 8.0 (8.9 for FP8)", source: "https://github.com/vllm-project/vllm/pull/45375"},
-	{method: "modelopt_fp4", below: "0.24.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0", source: "https://github.com/vllm-project/vllm/pull/45375"},
+	{method: "nvfp4", below: "0.14.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "nvfp4", min: version.Capability{Major: 7, Minor: 5}, statement: "NVFP4 runs weight-only through Marlin from compute capability 7.5", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "compressed_tensors_nvfp4", below: "0.9.0", min: version.Capability{Major: 10}, statement: "NVFP4 ran on Blackwell only before the Marlin fallback of 0.9.0", source: "vllm wheels: compressed_tensors get_min_capability"},
+	{method: "compressed_tensors_nvfp4", below: "0.16.0", min: version.Capability{Major: 8}, statement: "compressed-tensors NVFP4 runs weight-only from compute capability 8.0 (7.5 from 0.16.0)", source: "https://github.com/vllm-project/vllm/pull/33076"},
+	{method: "compressed_tensors_nvfp4", min: version.Capability{Major: 7, Minor: 5}, statement: "compressed-tensors NVFP4 runs weight-only from compute capability 7.5", source: "vllm wheels: compressed_tensors get_min_capability"},
+	{method: "modelopt", below: "0.14.0", min: version.Capability{Major: 8}, statement: "ModelOpt weights need compute capability 8.0 (8.9 for FP8)", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "modelopt_fp8", below: "0.27.0", min: version.Capability{Major: 8, Minor: 9}, statement: "ModelOpt's FP8 needed compute capability 8.9 before 0.27.0", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "modelopt_fp4", below: "0.14.0", min: version.Capability{Major: 8}, statement: "NVFP4 runs weight-only through Marlin from compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/modelopt.py get_min_capability"},
+	{method: "awq", below: "0.2.1", min: version.Capability{Major: 8}, statement: "the first AWQ kernels, of 0.2.0, need compute capability 8.0", source: "https://github.com/vllm-project/vllm/issues/1282"},
 	{method: "awq", min: version.Capability{Major: 7, Minor: 5}, statement: "AWQ needs compute capability 7.5", source: "vllm wheels: quantization/awq.py get_min_capability"},
-	{method: "awq_marlin", below: "0.16.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/awq_marlin.py get_min_capability"},
-	{method: "gptq_marlin", below: "0.16.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.16.0)", source: "vllm wheels: quantization/gptq_marlin.py get_min_capability"},
+	{method: "awq_marlin", below: "0.14.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/awq_marlin.py get_min_capability"},
+	{method: "gptq_marlin", below: "0.14.0", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/gptq_marlin.py get_min_capability"},
 	{method: "marlin", min: version.Capability{Major: 8}, statement: "Marlin kernels need compute capability 8.0", source: "vllm wheels: quantization/marlin.py get_min_capability"},
 	{method: "bitsandbytes", min: version.Capability{Major: 7}, statement: "bitsandbytes needs compute capability 7.0", source: "vllm wheels: quantization/bitsandbytes.py get_min_capability"},
 	{method: "fp_quant", min: version.Capability{Major: 10}, statement: "FP-Quant needs compute capability 10.0", source: "vllm wheels: quantization/fp_quant.py get_min_capability"},
@@ -162,6 +214,10 @@ func ruleQuantGPU(s *subject) []finding {
 	}
 	if m == "" {
 		return nil
+	}
+	if s.engine == catalog.SGLang && m == "fp8" && s.isMoE() && c.Compare(capOf(8, 9)) < 0 && s.release != nil {
+		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("SGLang computes experts in FP8 with a Triton kernel that needs compute capability 8.9, %s has less", s.cardName()),
+			facts: []catalog.Fact{reported("sglang/fp8-moe/8.9", "SGLang's kernel for experts in FP8 is Triton's, which has no fp8e4nv below compute capability 8.9; a Marlin path was still a proposal in July 2026", "https://github.com/sgl-project/sglang/issues/5871, https://github.com/sgl-project/sglang/pull/30681", "2026-07-09"), s.cardFact()}}}
 	}
 	if s.engine == catalog.SGLang && m != "mxfp4" || s.engine == catalog.VLLMCPU {
 		return nil
@@ -182,11 +238,35 @@ func ruleQuantGPU(s *subject) []finding {
 		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m, "_", "-"), q.min, s.cardName()),
 			facts: []catalog.Fact{reported("vllm/quantization/"+m+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
 	}
+	if f, ok := s.nvfp4Experts(m); ok {
+		return []finding{f}
+	}
 	if s.engine == catalog.VLLM && !s.fork && s.release != nil && s.isMoE() && strings.HasPrefix(m, "compressed_tensors_fp8") && c == capOf(9, 0) && s.exact && !s.before("0.9.0") && s.before("0.9.2") {
 		return []finding{s.capabilityFinding(fmt.Sprintf("%s has no kernel for experts in compressed-tensors FP8 on %s", s.label(), s.cardName()),
 			reported("vllm/0.9.0/fp8-moe", "in 0.9.0 and 0.9.1 10.0+PTX took the place of 9.0+PTX in the list of architectures, and the grouped FP8 kernel has no code for 9.0", "https://github.com/vllm-project/vllm/issues/18841", "2025-06-04"))}
 	}
 	return nil
+}
+
+// nvfp4Experts: experts in NVFP4 on compute capability 12.x, whose kernels came late and were lost once.
+func (s *subject) nvfp4Experts(m string) (finding, bool) {
+	c := s.gpu.capability
+	fp4 := m == "nvfp4" || m == "compressed_tensors_nvfp4" || m == "modelopt_fp4"
+	if s.engine != catalog.VLLM || !fp4 || c.Major != 12 || !s.isMoE() || s.release == nil || s.ownBuild() {
+		return finding{}, false
+	}
+	if v, ok := s.flags.Get("moe-backend"); ok && strings.EqualFold(v, "marlin") {
+		return finding{}, false
+	}
+	at015 := s.exact && s.version.Public().Compare(version.MustParsePEP440("0.15.0")) == 0
+	switch {
+	case s.before("0.12.0"), c.Minor > 0 && s.before("0.13.0"), at015:
+	default:
+		return finding{}, false
+	}
+	return s.capabilityFinding(fmt.Sprintf("%s has no working kernel for experts in NVFP4 on %s", s.label(), s.cardName()),
+		reported("vllm/nvfp4-moe/12", "the CUTLASS kernels for experts in NVFP4 are built for compute capability 12.0 from 0.12.0 on and work on 12.1 from 0.13.0 on; 0.15.0 left 12.x out when it chooses the backend",
+			"https://github.com/vllm-project/vllm/pull/29242, https://github.com/vllm-project/vllm/issues/30855, https://github.com/vllm-project/vllm/issues/33416", "2026-01-30")), true
 }
 
 // cacheFP8: an FP8 cache on cards whose Triton has no e4m3.
@@ -232,7 +312,7 @@ func ruleDType(s *subject) []finding {
 		}
 	}
 	if (!stated || d == "auto" || d == "") && s.isVLLM() && s.before("0.9.0") && s.checkpointBF16() {
-		return []finding{{code: CodeDType, facts: []catalog.Fact{fact, s.cardFact(),
+		return []finding{{code: CodeDType, assumed: true, facts: []catalog.Fact{fact, s.cardFact(),
 			reported("vllm/dtype-fallback", "vLLM takes float16 by itself on such cards only from 0.9.0 on", "https://github.com/vllm-project/vllm/pull/17265", "2025-05-09")},
 			reason: fmt.Sprintf("the checkpoint is bfloat16, %s has no bfloat16, and %s does not fall back by itself", s.cardName(), s.label()),
 			hints:  []problem.Hint{{Text: "--dtype half"}}}}

@@ -234,7 +234,8 @@ func (s *search) onMachine(c engineChoice, p place, n int) *finding {
 	x.gpu, x.miss = gpu{name: x.c.GPU, count: x.c.GPUs}, nil
 	if p.gpu != nil {
 		x.gpu.putCard(*p.gpu)
-		x.arm = x.arm || x.gpu.full.Family == "grace"
+		card, known := catalog.FindCard(x.c.GPU)
+		x.arm = x.arm || x.gpu.full.Family == "grace" || known && card.ARM
 	}
 	x.hostCUDA, x.driver = x.c.HostCUDA, x.c.Driver
 	if x.driver.IsZero() {

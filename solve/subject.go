@@ -130,6 +130,7 @@ func (s *subject) resolveEngine() {
 		}
 	case e.Moving:
 		s.release = s.j.newest(s.engine, day, nil)
+		s.releaseOfTorch(&e, day)
 		s.exact = s.release != nil && !e.Dev && !e.Fork && (s.official || !s.hasImage || s.image.Engine.Name == "")
 		if s.release != nil {
 			s.version = s.release.Version
@@ -157,6 +158,26 @@ func (s *subject) resolveEngine() {
 	}
 	if s.release != nil && s.release.Version.Compare(s.version.Public()) > 0 {
 		s.version = s.release.Version
+	}
+}
+
+// releaseOfTorch: who says "latest" and which torch there was had the newest release that pins that torch; with a newer
+// torch than any release of the day pins, it was built from the branch.
+func (s *subject) releaseOfTorch(e *EngineRef, day string) {
+	t := ParsePackageRef(s.c.Torch).Exact
+	if t.IsZero() || s.release == nil || s.release.Torch.IsZero() || sameMinor(t, s.release.Torch) || s.engine != catalog.VLLM || e.Dev || e.Fork {
+		return
+	}
+	if t.Compare(s.release.Torch) > 0 {
+		e.Dev, s.dev = true, true
+		return
+	}
+	older := s.j.newest(s.engine, day, func(v version.PEP440) bool {
+		r := s.j.find(s.engine, v)
+		return r != nil && !r.Torch.IsZero() && sameMinor(t, r.Torch)
+	})
+	if older != nil {
+		s.release = older
 	}
 }
 
