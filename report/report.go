@@ -106,9 +106,10 @@ type Attempt struct {
 
 // Check is one check of the proof.
 type Check struct {
-	Name   string `json:"name"`
-	Passed bool   `json:"passed"`
-	Detail string `json:"detail"`
+	Name    string `json:"name"`
+	Passed  bool   `json:"passed"`
+	Detail  string `json:"detail"`
+	Applies bool   `json:"applies"` // false: it proves nothing about this endpoint, and counts as passed
 }
 
 // Note is a sentence for the person who waits.

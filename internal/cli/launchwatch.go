@@ -131,7 +131,7 @@ func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 		BaseURL: base, Key: httpclient.NewSecret(p.key), Model: p.name, Now: p.w.Now,
 		HTTP: httpclient.New(httpclient.Options{Transport: p.w.Transport, Now: p.w.Now}),
 	}, probe.Options{Expected: x, Each: func(c probe.Check) {
-		tell(report.Event{Check: &report.Check{Name: c.Name, Passed: c.Passed, Detail: c.Detail}})
+		tell(report.Event{Check: &report.Check{Name: c.Name, Passed: c.Passed, Detail: c.Detail, Applies: c.Applies}})
 	}})
 	if err != nil && !errors.Is(err, probe.ErrKeyRefused) {
 		return runner.Proof{}, err

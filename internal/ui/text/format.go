@@ -97,9 +97,9 @@ func Bytes(n int64) string {
 // mark is the sign before a state: failures carry a cross, endings a dot, the rest a tick.
 func mark(state string) string {
 	switch state {
-	case "failed", "lost":
+	case "failed", "lost", "refused":
 		return "✗"
-	case "deleting", "detached", "waiting", "unguarded":
+	case "creating", "deleting", "detached", "waiting", "unguarded":
 		return "·"
 	default:
 		return "✓"

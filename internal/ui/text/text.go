@@ -182,8 +182,11 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		s.line("  attempt %s   %s   $%s%s", Clean(e.Attempt.ID), clock(time.Duration(e.Attempt.Seconds*float64(time.Second))), e.Attempt.Cost.Cents(), cause)
 	case e.Check != nil:
 		m := s.green("✓")
-		if !e.Check.Passed {
+		switch {
+		case !e.Check.Passed:
 			m = s.red("✗")
+		case !e.Check.Applies:
+			m = "-"
 		}
 		s.line("%s %-10s %-24s %s", m, "proof", Clean(e.Check.Name), Clean(e.Check.Detail))
 	case e.Note != nil:

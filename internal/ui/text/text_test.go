@@ -24,7 +24,8 @@ func story() []report.Event {
 		{At: at(21), Attempt: &report.Attempt{ID: "1", Seconds: 21, Cost: 1_575_000, Cause: "driver_too_old"}},
 		{At: at(21), Plan: &report.Plan{Attempt: 2, Rank: 2, Summary: "L4 24 GB", PricePerHour: &price}},
 		{At: at(30), Phase: &report.Phase{Name: "ready", Status: "ok", Spent: 2_000_000}},
-		{At: at(31), Check: &report.Check{Name: "chat", Passed: true, Detail: "Paris"}},
+		{At: at(31), Check: &report.Check{Name: "chat", Passed: true, Detail: "Paris", Applies: true}},
+		{At: at(31), Check: &report.Check{Name: "embeddings", Passed: true, Detail: "does not apply"}},
 		{At: at(32), End: &report.End{Outcome: "ready", Name: "gpt", BaseURL: "https://x/v1", Model: "openai/gpt-oss-20b", KeyFile: "/k", Spent: 3_000_000}},
 	}
 }
@@ -50,6 +51,8 @@ func TestPlainStory(t *testing.T) {
 		"✗ driver_too_old  (kernel)",
 		`the driver\x1b[2J is too old`,
 		"no guard inside this machine",
+		"✓ proof      chat ",
+		"- proof      embeddings ",
 		"justright down gpt",
 		"curl https://x/v1/chat/completions",
 	} {
