@@ -210,7 +210,7 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 		// An older release has no more kernels than this one.
 		l.Model, l.Engine, l.GPU, l.Forbid = r.opts.Model, upTo(engine), r.opts.GPU, true
 	case InvalidArgumentValue:
-		l.Engine, l.DropFlags = engine, refusedParser(low)
+		l.Model, l.Engine, l.DropFlags = r.opts.Model, engine, refusedParser(low)
 		if len(l.DropFlags) == 0 {
 			return nil
 		}

@@ -397,6 +397,9 @@ func (w *Watch) limit() time.Duration {
 }
 
 func (w *Watch) phaseName() string {
+	if b := w.bars[boot.PhaseWeights]; b != nil && b.total > b.done {
+		return boot.PhaseWeights // downloads run beside the install, and outlast it
+	}
 	if w.phase == diagnose.PhaseNone {
 		return "start"
 	}

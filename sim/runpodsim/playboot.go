@@ -2,7 +2,6 @@ package runpodsim
 
 import (
 	"strings"
-	"time"
 
 	"justright/sim/vllmsim"
 )
@@ -57,18 +56,28 @@ func shellWords(line string) []string {
 	return out
 }
 
-// startEngine plays the log of a start, and then calls ready or dead.
+// startEngine plays the log of a start, in order, and then calls ready or dead.
 func (b *play) startEngine(s vllmsim.Start, ready, dead func()) {
-	at := time.Duration(0)
-	for _, l := range s.Lines {
-		at += l.After
-		b.after(at, func() { b.c.Log(l.Text) })
+	lines := s.Lines
+	var next func()
+	next = func() {
+		for len(lines) > 0 {
+			l := lines[0]
+			if l.After > 0 {
+				lines[0].After = 0
+				b.after(l.After, next)
+				return
+			}
+			lines = lines[1:]
+			b.c.Log(l.Text)
+		}
+		if s.Exit < 0 {
+			ready()
+		} else {
+			dead()
+		}
 	}
-	if s.Exit < 0 {
-		b.after(at, ready)
-	} else {
-		b.after(at, dead)
-	}
+	b.after(0, next)
 }
 
 // died is the end of the start script's road when the engine is gone: the log is held, then the pod ends itself.
