@@ -35,7 +35,7 @@ func outside(t *testing.T, status int, header ...string) string {
 	})).URL
 }
 
-func gpuSpec(t *testing.T) boot.Spec {
+func gpuSpec(t testing.TB) boot.Spec {
 	t.Helper()
 	s, err := boot.SpecFrom(solve.Stack{
 		Engine: solve.Engine{Name: "vllm", Version: "0.19.1", WheelCUDA: "12.9", Torch: "2.10.0", Python: "3.12"}, Install: "wheels",

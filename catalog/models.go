@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	_ "embed" // models.json
 	"encoding/json"
 	"fmt"
@@ -43,9 +44,32 @@ func Models() []ModelRecord {
 	return m
 }
 
+// modelByLine finds a record by its exact id without reading the others: each is one line of the file, and begins with
+// its id. ok is false for whatever it does not find.
+func modelByLine(id string) (m ModelRecord, ok bool) {
+	name, err := json.Marshal(id)
+	if err != nil {
+		return m, false
+	}
+	_, line, found := bytes.Cut(modelsJSON, append([]byte("\n{\"id\":"), append(name, ',')...))
+	if !found {
+		return m, false
+	}
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	line = append([]byte("{"), bytes.TrimSuffix(bytes.TrimSpace(line), []byte(","))...)
+	if json.Unmarshal(line, &m) != nil {
+		return ModelRecord{}, false
+	}
+	m.ID = id
+	return m, true
+}
+
 // FindModels returns the records that ref may mean: one for an id (case does not matter), or all whose last path
 // element is ref when it has no slash.
 func FindModels(ref string) []ModelRecord {
+	if m, ok := modelByLine(ref); ok {
+		return []ModelRecord{m}
+	}
 	var short []ModelRecord
 	for _, m := range Models() {
 		if strings.EqualFold(m.ID, ref) {

@@ -29,6 +29,7 @@ type search struct {
 	machine []Refusal       // those that a machine decides
 	seen    map[string]bool // refusals by candidate
 	weights map[string]bool // cards on which the weights alone are too many
+	scratch subject         // of onMachine, which is asked a thousand times and keeps nothing
 }
 
 // made is a plan and what it was made from.
@@ -225,7 +226,8 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 
 // onMachine judges a choice that passed without a machine on n cards of one.
 func (s *search) onMachine(c engineChoice, p place, n int) *finding {
-	x := *c.base
+	x := &s.scratch
+	*x = *c.base
 	x.c = s.caseFor(c, &p, n, p.host)
 	x.flags = ParseFlags(x.c.Flags)
 	for k, v := range s.r.Pins.Env {
