@@ -179,7 +179,7 @@ var levelWords = []struct {
 // levelAt says how loud the text around position col of a lower-cased line is. A line with one level word near its
 // start has that level throughout; an issue mirror, whose line breaks became blanks, holds many, and there the
 // nearest one before col counts.
-func levelAt(lower []byte, col int) logLevel {
+func levelAt(raw, lower []byte, col int) logLevel {
 	head, heads := levelNone, 0
 	nearest, at := levelNone, -1
 	if col > len(lower) {
@@ -187,7 +187,7 @@ func levelAt(lower []byte, col int) logLevel {
 	}
 	for _, w := range levelWords {
 		heads += countLogHeads(lower, w.word)
-		if i := bytes.LastIndex(lower[:col], []byte(w.word)); i > at && wordStart(lower, i, w.word) {
+		if i := lastLevelWord(raw, lower[:col], w.word, w.level); i > at {
 			nearest, at = w.level, i
 		}
 		if i := bytes.Index(lower[:min(len(lower), 100)], []byte(w.word)); i >= 0 && i < 90 && isLogHead(lower, i, w.word) {
@@ -199,17 +199,62 @@ func levelAt(lower []byte, col int) logLevel {
 	if i := bytes.LastIndex(lower[:col], []byte("received request ")); i >= 0 && countLogHeads(lower[i:col], "error ") == 0 {
 		return levelQuiet // what a user wrote
 	}
-	if head != levelNone && heads <= 1 && len(lower) < 1500 && (nearest == head || !hasAny(lower[:col], "file \"|raise |traceback")) {
+	if head != levelNone && heads <= 1 && len(lower) < 1500 && (nearest == head && !hasAny(lower[at:col], lastWords) || nearest != head && !otherRecord(raw, lower, at, col)) {
 		return head
 	}
-	if at >= 0 && datedHead.Match(lower[at:col]) {
-		return levelNone // another record began since, and it states no level
+	if at >= 0 && nearest == levelQuiet {
+		if i := lastBreak(lower[at:col]); i >= 0 && !bytes.HasPrefix(lower[at+i:], []byte(":[w")) {
+			return levelNone // another record began since, and it states no level
+		}
 	}
 	return nearest
 }
 
-// datedHead is the head of SGLang's records, most of which have no level.
-var datedHead = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+// lastWords begin what a program says at its end, whatever it said before in the same line.
+const lastWords = "usage: |fatal python error|terminate called|]:[e"
+
+// otherRecord reports whether text after the head of a line is no longer the head's own: a traceback, a usage message
+// or a record of another level, in a mirror that lost its line breaks.
+func otherRecord(raw, lower []byte, at, col int) bool {
+	if hasAny(lower[:col], lastWords+"|file \"|raise |traceback") {
+		return true
+	}
+	return at >= 0 && bytes.HasPrefix(raw[at:], []byte("ERROR"))
+}
+
+// lastLevelWord finds the last place where the word states a level. In lower case it must not follow a letter: "Error
+// info: …" is prose.
+func lastLevelWord(raw, lower []byte, word string, level logLevel) int {
+	for end := len(lower); ; {
+		i := bytes.LastIndex(lower[:end], []byte(word))
+		if i < 0 || wordStart(lower, i, word) && (level != levelQuiet || raw[i] < 'a' || !afterLetter(lower, i)) {
+			return i
+		}
+		end = i + len(word) - 1
+	}
+}
+
+func afterLetter(b []byte, i int) bool {
+	for i--; i >= 0; i-- {
+		if b[i] != ' ' {
+			return 'a' <= b[i] && b[i] <= 'z'
+		}
+	}
+	return false
+}
+
+// lastBreak is the last place where a record without a level begins, -1 when there is none.
+func lastBreak(b []byte) int {
+	all := recordBreak.FindAllIndex(b, -1)
+	if len(all) == 0 {
+		return -1
+	}
+	return all[len(all)-1][1] - 1
+}
+
+// recordBreak is the head of a record that need not state a level: SGLang's date, a container's time stamp, the process
+// vLLM names, a rank of torch, and what Python and the C++ runtime say at the end.
+var recordBreak = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d|\(\w+(?: \w+)* pid=\d+\) |\[rank\d+\]:|traceback \(most|usage: |fatal python error|terminate called`)
 
 // wordStart rejects "ValueError" as the level word "error " but keeps "ValueError: ".
 func wordStart(b []byte, i int, word string) bool {

@@ -58,7 +58,7 @@ var masks = map[Code][]Code{
 	NoKernelImage:             {FlashinferFailed, CUDAGraphCaptureFailed, NCCLError, CublasError},
 	PTXUnsupportedToolchain:   {FlashinferFailed, CUDAGraphCaptureFailed, NCCLError},
 	PeerConnectionLost:        {CUDAGraphCaptureFailed},
-	NCCLError:                 {CUDAGraphCaptureFailed, PeerConnectionLost},
+	NCCLError:                 {CUDAGraphCaptureFailed, PeerConnectionLost, WorkerSegfault},
 	CublasError:               {CUDAGraphCaptureFailed},
 	KernelCompileFailed:       {CUDAGraphCaptureFailed},
 	QuantConfigMissing:        {CUDAGraphCaptureFailed},
@@ -86,7 +86,7 @@ func (r *Reader) Result() Result {
 	r.flushPartial()
 	r.search()
 	a := r.now
-	if r.previous != nil && !a.ready && a.phase <= r.previous.phase && !a.died() {
+	if r.previous != nil && !a.ready && a.phase <= r.previous.phase && a.died() == 0 {
 		a = r.previous // a crash loop: the new attempt has come no further than the last
 	}
 	res := Result{Engine: r.engine, Version: r.version, Restarts: r.restarts, Lines: r.line}
@@ -277,11 +277,38 @@ func firstUnmasked(candidates, all []*finding) *finding {
 // alone lists the hints that mean a failure even where the log says nothing louder: nobody goes on after them.
 var alone = map[Code]bool{
 	NVMLNotFound: true, TorchArchMismatch: true, TorchABIMismatch: true, GlibcTooOld: true, NoGPUVisible: true, NVMLError: true,
-	AttentionPackageMismatch: true, GPUTooOld: true,
+	AttentionPackageMismatch: true, GPUTooOld: true, LibcudartMissing: true,
+}
+
+// weak lists the causes that are mostly what another failure looks like from outside: they count when nothing else does.
+var weak = map[Code]bool{RayWorkerDied: true, PeerConnectionLost: true, StartupTimeout: true}
+
+// weakLast puts weak causes after all others, each in the order of the log.
+func weakLast(softs []*finding) []*finding {
+	out := slices.Clone(softs)
+	slices.SortStableFunc(out, func(a, b *finding) int {
+		switch {
+		case weak[a.code] == weak[b.code]:
+			return 0
+		case weak[a.code]:
+			return 1
+		}
+		return -1
+	})
+	return out
+}
+
+// otherError reports whether an error that no rule knows stands in another line than f.
+func (a *attempt) otherError(f *finding) bool {
+	return f.code == RayWorkerDied && slices.ContainsFunc(a.odd, func(p place) bool { return p.line != f.line && !hasAny([]byte(p.text), "Ray|Actor") })
 }
 
 // softCause picks among errors another one may stand behind and warnings that explain a death.
 func (a *attempt) softCause(softs, hints, live []*finding) *finding {
+	softs = weakLast(softs)
+	if len(softs) > 0 && weak[softs[0].code] && a.otherError(softs[0]) {
+		return nil // an error no rule knows stands beside what is only its consequence
+	}
 	if f := firstUnmasked(softs, live); f != nil && !masked(f.code, live) {
 		if (f.code == ProxyBadGateway502 || f.code == ProxyTimeout524) && a.phase >= PhaseImport {
 			f = nil // asked too early, by somebody else

@@ -124,22 +124,24 @@ func startsEngine(r *Reader, h *hit) {
 	} else {
 		marksVLLM(r, h)
 	}
-	if r.now.died() {
+	if line := r.now.died(); line > 0 && line < h.line { // in one line with it, somebody quotes the error before the log
 		r.previous, r.now = r.now, newAttempt()
 		r.restarts++
 	}
 }
 
-func (a *attempt) died() bool {
+// died is the line in which the attempt is known to have failed, 0 when it is not.
+func (a *attempt) died() int {
+	line := 0
 	if a.death != nil {
-		return true
+		line = a.death.line
 	}
-	for k := range a.found {
-		if k.tier == root {
-			return true
+	for k, f := range a.found {
+		if k.tier == root && (line == 0 || f.line < line) {
+			line = f.line
 		}
 	}
-	return false
+	return line
 }
 
 func notesLoaded(r *Reader, h *hit)    { r.note("loaded", h) }
@@ -208,7 +210,7 @@ func ownPhase(r *Reader, h *hit) {
 	if phase == PhaseNone || string(m[2]) == "fail" { // hold and failures are no progress
 		return
 	}
-	if string(m[1]) == "preflight" && string(m[2]) == "start" && r.now.died() {
+	if string(m[1]) == "preflight" && string(m[2]) == "start" && r.now.died() > 0 {
 		r.previous, r.now = r.now, newAttempt()
 		r.restarts++
 	}
@@ -231,7 +233,7 @@ func oddError(r *Reader, h *hit) {
 	if len(a.odd) >= maxOdd && !(a.ready && a.odd[len(a.odd)-1].line < a.readyAt.line) {
 		return
 	}
-	if hasAny(h.near, wrapperTexts) || hasAny(h.near, "broken pipe|raised from|raise |validation error for") || levelAt(h.lower, h.col) == levelQuiet {
+	if hasAny(h.near, wrapperTexts) || hasAny(h.near, "broken pipe|raised from|raise |validation error for") || levelAt(h.raw, h.lower, h.col) == levelQuiet {
 		return
 	}
 	if n := len(a.odd); n > 0 && a.odd[n-1].line == h.line {

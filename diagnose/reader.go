@@ -301,7 +301,7 @@ func (r *Reader) take(h *hit, lit int32) {
 			continue
 		}
 		if h.leveled != h.col+1 {
-			h.level = levelAt(h.lower, h.col)
+			h.level = levelAt(h.raw, h.lower, h.col)
 			h.leveled = h.col + 1
 		}
 		h.rule = u.rule

@@ -47,7 +47,7 @@ var containerRules = []rule{
 	{code: NVMLNotFound, tier: hint, quiet: true, lits: "nvml shared library not found|nvmlerror_librarynotfound|libnvidia-ml.so.1: cannot open|couldn't find libnvidia-ml", source: srcVLLM},
 	{code: NVMLError, tier: root, lits: "nvmlerror_nopermission|nvmlerror_unknown|nvmlerror_gpuislost|failed to initialize nvml: unknown error|failed to initialize nvml: insufficient|nvml error: |unable to determine the device handle|nvmlerror_uninitialized|nvmlerror_drivernotloaded|nvmlerror_gpunotfound|nvml: driver not loaded", not: "not found|version mismatch|notsupported", source: srcVLLM},
 	{code: NVMLError, tier: hint, quiet: true, lits: "nvmlerror_nopermission|nvmlerror_unknown|nvmlerror_gpuislost"},
-	{code: NoGPUVisible, tier: root, quiet: true, lits: "no cuda gpus are available|no cuda-capable device is detected|found no nvidia driver on your system|cudaerrornodevice|no nvidia gpu detected|no gpu detected|no hip gpus are available", not: "error 803|error 804", source: "https://github.com/vllm-project/vllm/issues/25766", refine: noGPU},
+	{code: NoGPUVisible, tier: root, quiet: true, lits: "no cuda gpus are available|no cuda-capable device is detected|found no nvidia driver on your system|cudaerrornodevice|no nvidia gpu detected|no gpu detected|no hip gpus are available|cuda_visible_devices is set to empty", not: "error 803|error 804", source: "https://github.com/vllm-project/vllm/issues/25766", refine: noGPU},
 	{code: NoGPUVisible, tier: soft, lits: "failed to infer device type|cuda is not available|cuda not available|torch.cuda.is_available() is false|torch.cuda.is_available() returns false|device string must not be empty|no accelerator (cuda, xpu|nvidia-container-cli: device error|unknown device: unknown", source: "https://github.com/vllm-project/vllm/issues/25766"},
 	{code: NoGPUVisible, tier: hint, quiet: true, lits: "unspecifiedplatform|no platform detected", source: "https://github.com/vllm-project/vllm/issues/25766"},
 	{code: TorchWithoutCUDA, tier: soft, lits: "torch not compiled with cuda enabled|pytorch was built without cuda", source: srcTorch},
@@ -115,6 +115,7 @@ var installRules = []rule{
 	{code: PipNoMatchingDistribution, tier: soft, lits: "could not find a version that satisfies the requirement"},
 	{code: PythonVersionUnsupported, tier: root, lits: "does not satisfy python|matching python abi tag|matching python implementation tag|requires a different python|matching python version tag", source: "https://github.com/vllm-project/vllm/issues/43478"},
 	{code: PythonVersionUnsupported, tier: root, lits: "python version >=|unsupported python version|this version of python is not supported|requires python 3|python 3.13 is not supported|cannot install on python version|'type' object is not subscriptable|requires-python|python>=3", re: regexp.MustCompile(`python version >=.*(?:required|needed)|unsupported python version|version of python is not supported|requires python 3[^;]*(?:but|found|running|current)|python 3\.1\d is not supported|cannot install on python version|'(?:abc)?(?:type)' object is not subscriptable|requires-python.*(?:not|incompat)|depends on python>=3`)},
+	{code: PythonVersionUnsupported, tier: root, lits: "longintrepr.h: no such file", source: "https://github.com/vllm-project/vllm/issues/34073"},
 	{code: PythonVersionUnsupported, tier: root, lits: "unsupported operand type(s) for", and: ": 'type' and|: '_literalgenericalias'|: 'nonetype' and 'type'|'abcmeta' and|'typevar'|'_unionge|'types.genericalias'"},
 	{code: PythonVersionUnsupported, tier: root, lits: "cannot import name ", re: regexp.MustCompile(`cannot import name '?\w+'? from '?(?:typing|enum|datetime|importlib\.\w+|collections\.abc)'?[ ('\n]`)},
 	{code: PipResolutionConflict, tier: root, lits: "resolutionimpossible|have conflicting dependencies|conflict is caused by|the user requested ", not: "does not currently take into account", and: "resolutionimpossible|conflicting dependencies|conflict is caused|the user requested", source: srcPip},
@@ -122,7 +123,7 @@ var installRules = []rule{
 	{code: ExternallyManaged, tier: root, quiet: true, lits: "externally-managed-environment|externally managed|--break-system-packages", re: regexp.MustCompile(`externally.managed|passing --break-system-packages|using --break-system-packages`), source: "https://peps.python.org/pep-0668/"},
 	{code: PythonVenvMissing, tier: root, lits: "ensurepip is not|no module named ensurepip|no module named 'ensurepip'|no module named venv|no module named 'venv'|'-m', 'ensurepip'"},
 	{code: BuildHostOOM, tier: root, quiet: true, lits: "killed signal terminated program|internal compiler error: killed|died due to signal 9|(kill signal)|signal 9 (sigkill) terminated"},
-	{code: BuildHostOOM, tier: root, lits: "\nkilled\n|killed    ", refine: killedWhileBuilding},
+	{code: BuildHostOOM, tier: root, lits: "\nkilled\n|killed    | killed ", refine: killedWhileBuilding},
 	{code: BuildToolMissing, tier: root, lits: "can't find rust compiler|could not find `protoc`|rust package manager, is not installed|cargo, the rust|cmake must be installed|cannot find cmake|could not find cmake|command 'cmake' failed|rustc is not installed|rust toolchain|unable to find cmake|failed to find cmake|pkg-config: not found|protoc: not found|could not find `cargo|requires rust|pg_config executable not found"},
 	{code: BuildToolMissing, tier: root, lits: "error: command 'gcc' failed|x86_64-linux-gnu-gcc' failed|command 'g++' failed|unable to execute 'gcc'|unable to execute 'x86_64|command 'cc' failed", and: "no such file|failed: no such"},
 	{code: PipDownloadTimeout, tier: root, lits: "read timed out|readtimeouterror|operation timed out|connection timed out|uv_http_timeout|request timed out", and: "pypi|pythonhosted|pip/_vendor|pip._vendor|failed to download|failed to fetch|download.pytorch|wheels.vllm|uv_http_timeout|pip install", not: "huggingface", source: srcPip},
@@ -138,7 +139,7 @@ func pipWheel(h *hit) (Code, tier) {
 }
 
 func killedWhileBuilding(h *hit) (Code, tier) {
-	if h.recently("build", 40) {
+	if h.recently("build", 40) && killedWord.Match(h.raw[max(0, h.col-8):]) || killedWord.Match(h.raw[max(0, h.col-8):]) && hasAny(h.near, compilers) {
 		return BuildHostOOM, root
 	}
 	return "", 0

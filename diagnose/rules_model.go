@@ -31,6 +31,7 @@ var importRules = []rule{
 	{code: AttentionPackageMismatch, tier: root, lits: "flash_attn_2_cuda|flash_attn_3_cuda|_vllm_fa2_c|_vllm_fa3_c|flash_attn_cuda", and: "importerror|undefined symbol|no module named|has no attribute|not found|cannot import", source: "https://github.com/vllm-project/vllm/issues/36234"},
 	{code: AttentionPackageMismatch, tier: hint, quiet: true, lits: "flash_attn_2_cuda|_vllm_fa2_c|_vllm_fa3_c", and: "undefined symbol|cannot import name|no module named"},
 	{code: AttentionPackageMismatch, tier: root, lits: "flashinfer-cubin version|flashinfer-jit-cache version|does not match flashinfer version|flashinfer_python is installed with version|flash_attn is installed with|flash attention version|is not compatible with flashinfer", and: "does not match|less than the minimum|not compatible|mismatch|required"},
+	{code: AttentionPackageMismatch, tier: soft, lits: "flash_attn_varlen_func() got|flash_attn_with_kvcache() got|flash_attn_func() got|flash attention build does not support|flashattention build does not support", and: "unexpected keyword|does not support", source: "https://github.com/vllm-project/vllm/issues/7191"},
 	{code: SglKernelArchMissing, tier: soft, quiet: true, lits: "could not load any common_ops|no common_ops library", source: srcSGLang},
 	{code: DependencyAPIMismatch, tier: root, lits: "cannot import name ", source: "https://github.com/sgl-project/sglang/issues/350", refine: importName},
 	{code: DependencyAPIMismatch, tier: soft, lits: "' has no attribute '", re: regexp.MustCompile(`attributeerror: (?:partially initialized )?module '[\w.]+' has no attribute`), refine: moduleAttribute},
@@ -40,6 +41,7 @@ var importRules = []rule{
 	{code: MissingPythonModule, tier: root, lits: "packages that were not found in your environment|no package metadata was found for|packagenotfounderror: |error while finding module specification", refine: packageMissing},
 	{code: MissingPythonModule, tier: soft, lits: "please install |pip install | to be installed", re: regexp.MustCompile(`(?:importerror|modulenotfounderror|runtimeerror|valueerror|assertionerror): .{0,240}(?:please install|pip install|is not installed|to be installed)`), not: "upgrade transformers|install --upgrade transformers|update transformers|hf_transfer|flashinfer version|out of date|bitsandbytes quantization"},
 	{code: ModuleMissingPartialInstall, tier: root, lits: "partially initialized module '", re: regexp.MustCompile(`partially initialized module '(?:vllm|sglang|sgl_kernel|torch)\b`), source: srcVLLM},
+	{code: ModuleMissingPartialInstall, tier: root, lits: "nameerror: name 'vllm_", re: regexp.MustCompile(`nameerror: name 'vllm_\w*ops' is not defined`), source: "https://github.com/vllm-project/vllm/issues/4083"},
 	{code: ModuleMissingPartialInstall, tier: root, lits: "cannot open shared object file", and: "torch_extensions|/cache/"},
 }
 
@@ -98,7 +100,7 @@ func importName(h *hit) (Code, tier) {
 	case "xformers":
 		return XformersMismatch, root
 	case "vllm", "sglang":
-		if len(m[2]) > 0 || strings.HasSuffix(from, "._c") || name == "_c" {
+		if len(m[2]) > 0 || strings.HasSuffix(from, "._c") || name == "_c" || hasAny(h.lower[h.col:min(len(h.lower), h.col+200)], "(unknown location)") {
 			return ModuleMissingPartialInstall, root
 		}
 	}
@@ -117,6 +119,9 @@ func moduleAttribute(h *hit) (Code, tier) {
 	case "numpy":
 		return NumpyABI, soft
 	case "vllm", "sglang":
+		if strings.Contains(string(m[1]), ".") {
+			return DependencyAPIMismatch, soft // the module is there, of another release
+		}
 		return ModuleMissingPartialInstall, soft
 	case "torch":
 		return "", 0 // too many reasons
@@ -198,7 +203,7 @@ func packageMissing(h *hit) (Code, tier) {
 
 var modelRules = []rule{
 	{code: UnknownModelType, tier: root, lits: "transformers does not recognize this|does not recognize this architecture|does not support model type", and: "model type", not: "tokenizer", source: "https://github.com/vllm-project/vllm/issues/19793"},
-	{code: UnknownModelType, tier: root, lits: "keyerror: '", before: "config_mapping[|configuration_auto.py|autoconfig.from_pretrained", re: regexp.MustCompile(`keyerror: '[\w-]+'`), source: srcTF},
+	{code: UnknownModelType, tier: root, lits: "keyerror: '", before: "config_mapping[|configuration_auto.py|autoconfig.from_pretrained|keyerror(key)", re: regexp.MustCompile(`keyerror: '[\w-]+'`), source: srcTF},
 	{code: UnknownModelType, tier: soft, lits: "keyerror: '", re: regexp.MustCompile(`keyerror: '(?:qwen|llama|gemma|glm|chatglm|gpt_oss|mistral|mixtral|ministral|deepseek|phi|kimi|minimax|hunyuan|ernie|granite|falcon|olmo|exaone|internlm|internvl|nemotron|cohere|command|step|seed_oss|bailing|longcat|mimo|smollm|baichuan|dbrx|jamba|mamba|starcoder|minicpm|molmo|pixtral|llava|whisper|apertus|arcee|lfm|dots|grok|yi|solar|aya|ovis|idefics)[a-z0-9_]*'`)},
 	{code: UnknownModelType, tier: soft, lits: "unknown model type|unsupported model type|model type not supported"},
 	{code: ArchNotSupported, tier: root, lits: "are not supported for now|unsupported architectures: |was supported in vllm until|unknown model architecture|unsupported architecture:|is not a registered model in the transformers library|no supported model architecture|cannot find model module|model architecture is not supported", not: "failed to be inspected|lora", source: srcVLLM},
@@ -213,11 +218,11 @@ var modelRules = []rule{
 	{code: RepoNotFound, tier: soft, lits: "404 client error", and: "huggingface", not: "entry not found|entrynotfound|adapter_config|generation_config|tokenizer_config|chat_template"},
 	{code: InvalidModelPath, tier: root, lits: "repo id must be in the form|repo id must use alphanumeric|hfvalidationerror|incorrect path_or_model_id|repo_name' or 'namespace/repo_name'", source: srcHF},
 	{code: InvalidModelPath, tier: soft, lits: "no such file or directory: '", re: regexp.MustCompile(`filenotfounderror.{0,60}no such file or directory: '[^']*(?:/config\.json|/models?/[^']*)'`)},
-	{code: MissingConfig, tier: root, lits: "no supported config format found|does not appear to have a file named config.json|no file named config.json|can't load the configuration of|is not the path to a directory containing a config.json|couldn't find any config|is not a valid json file", and: "config", not: "couldn't connect|tokenizer|looks like the config file at 'generation", source: srcTF},
+	{code: MissingConfig, tier: root, lits: "could not detect config format|no config file found|no supported config format found|does not appear to have a file named config.json|no file named config.json|can't load the configuration of|is not the path to a directory containing a config.json|couldn't find any config|is not a valid json file", and: "config", not: "couldn't connect|tokenizer|looks like the config file at 'generation", source: srcTF},
 	{code: TrustRemoteCodeRequired, tier: root, lits: "contains custom code which must be executed|to execute the configuration file in that repo|pass the argument `trust_remote_code=true`|set the option `trust_remote_code=true`|do you wish to run the custom code|execute the configuration file in that|requires you to execute|allow_custom_code", source: srcTF},
 	{code: TrustRemoteCodeRequired, tier: root, lits: "does not exist or is not currently imported", refine: tokenizerClass},
 	{code: TokenizerClassMissing, tier: root, lits: "tokenizersbackend", and: "does not exist|not found|no attribute|cannot import|not currently imported", source: "https://github.com/vllm-project/vllm/issues/36448"},
-	{code: TokenizerLoadFailed, tier: root, lits: "can't load tokenizer|couldn't instantiate the backend tokenizer|requires the sentencepiece library|need to have sentencepiece|data did not match any variant of untagged enum|unable to load vocabulary from file|error parsing line|tekken.json|tokenizer.model not found|no tokenizer file found", and: "tokenizer|sentencepiece|untagged|vocabulary|tekken|parsing line", not: "no such file or directory: '/", source: srcTF},
+	{code: TokenizerLoadFailed, tier: root, lits: "can't load tokenizer|couldn't instantiate the backend tokenizer|requires the sentencepiece library|need to have sentencepiece|data did not match any variant of untagged enum|unable to load vocabulary from file|error parsing line|tekken.json|tokenizer.model not found|no tokenizer file found|make sure that a mistral tokenizer is present", and: "tokenizer|sentencepiece|untagged|vocabulary|tekken|parsing line", not: "no such file or directory: '/", source: srcTF},
 	{code: TokenizerLoadFailed, tier: root, lits: "mistral_common", and: "error|exception", re: regexp.MustCompile(`(?:error|exception)\b.*mistral_common|mistral_common.*(?:error|exception):`), not: "file \"|pip install|is required for this function"},
 	{code: TransformersAPIMismatch, tier: soft, lits: "typeerror: transformers.|tokenizersbackend.", and: "typeerror|attributeerror"},
 	{code: TokenizerLoadFailed, tier: soft, lits: "failed to load the tokenizer|converting from tiktoken failed|converting from sentencepiece and tiktoken|tiktoken is required|tokenizer is not valid|not a string\n"},
