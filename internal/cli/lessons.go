@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,3 +93,25 @@ func (w *World) lessons(ctx context.Context, asJSON bool) error {
 
 // day is the day of a time in RFC 3339.
 func day(t string) string { d, _, _ := strings.Cut(t, "T"); return d }
+
+// learned are the lessons of this person's journal, for commands that only read. Without a journal there are none, and
+// none is made.
+func (w *World) learned(ctx context.Context) []catalog.Lesson {
+	dir, err := w.stateDir()
+	if err != nil {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil {
+		return nil
+	}
+	journal, err := store.OpenSQLite(ctx, dir)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = journal.Close() }()
+	ls, err := journal.Lessons(ctx, w.Now())
+	if err != nil {
+		return nil
+	}
+	return ls
+}

@@ -144,7 +144,7 @@ func (o *planOptions) request(ctx context.Context, w *World, ref string, flags [
 	if err != nil {
 		return solve.Request{}, err
 	}
-	r := solve.Request{Model: p, Pins: pins, Context: o.context, Concurrency: o.concurrency, All: o.all, AllowUnguarded: o.unguarded}
+	r := solve.Request{Model: p, Pins: pins, Context: o.context, Concurrency: o.concurrency, All: o.all, AllowUnguarded: o.unguarded, Lessons: w.learned(ctx)}
 	if o.maxPrice != "" {
 		m, err := money.Parse(o.maxPrice)
 		if err != nil || m <= 0 {

@@ -34,13 +34,16 @@ type SQLite struct {
 	dir string
 }
 
+// FileName is the journal's file in its directory.
+const FileName = "journal.db"
+
 // OpenSQLite opens the journal in dir, and makes both when they are not there. The owner id stands in a file of its
 // own beside it, so that machines are still known as ours when the journal is lost.
 func OpenSQLite(ctx context.Context, dir string) (*SQLite, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal directory: %w", err)
 	}
-	path := filepath.Join(dir, "journal.db")
+	path := filepath.Join(dir, FileName)
 	// WAL needs a busy timeout and immediate transactions: with deferred ones the upgrade from reading to writing
 	// fails at once when another process writes (measured: 350 of 400, dependencies.md).
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
