@@ -40,7 +40,7 @@ func (s *search) setArgv(st *Stack, c engineChoice, p place) {
 		add("--trust-remote-code")
 	}
 	if c.engine == catalog.VLLMCPU {
-		add("--dtype", "bfloat16")
+		s.addPrecision(st, have, add)
 		add("--enforce-eager") // the compiled CPU engine was seen to answer wrongly
 	}
 	if c.engine == catalog.VLLM {

@@ -46,7 +46,7 @@ func weightsOf(p *model.Profile) int64 {
 func (s *search) finish(m *made) {
 	s.setRequirements(&m.Stack, m.choice, m.place)
 	s.setArgv(&m.Stack, m.choice, m.place)
-	m.Facts = s.planFacts(m.choice, m.place)
+	m.Facts = append(m.Facts, s.planFacts(m.choice, m.place)...)
 }
 
 func (s *search) python(c engineChoice) string {

@@ -45,6 +45,7 @@ type Request struct {
 	MaxPrice       *money.USD // per hour for the whole stack
 	AllowUnguarded bool
 	HostMemory     int64 // bytes of the machine's own memory, for engines that run on its CPU; 0 not known
+	HostFree       int64 // bytes of it that programs can still have; 0 not known
 	All            bool  // every plan, not the best few
 }
 

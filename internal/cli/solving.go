@@ -15,24 +15,27 @@ func (w *World) solve(r solve.Request) (solve.Result, error) {
 		return solve.Result{}, err
 	}
 	if r.Target == onLocal && r.HostMemory == 0 {
-		r.HostMemory = machineMemory()
+		r.HostMemory, r.HostFree = machineMemory()
 	}
 	return solve.Solve(s, r), nil
 }
 
-// machineMemory is this machine's memory as Linux tells it; 0 where it does not.
-func machineMemory() int64 {
+// machineMemory is this machine's memory, and what programs can still have of it, as Linux tells it; 0 where it does not.
+func machineMemory() (total, free int64) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	for line := range strings.SplitSeq(string(b), "\n") {
-		if rest, ok := strings.CutPrefix(line, "MemTotal:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err == nil {
-				return kib << 10
-			}
+		name, rest, _ := strings.Cut(line, ":")
+		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+		switch {
+		case err != nil:
+		case name == "MemTotal":
+			total = kib << 10
+		case name == "MemAvailable":
+			free = kib << 10
 		}
 	}
-	return 0
+	return total, free
 }
