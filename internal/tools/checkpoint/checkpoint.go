@@ -1,5 +1,5 @@
 // Package checkpoint makes small model directories for the real-engine tests, without a model hub: a real chat model
-// out of a package of the Python index, and a tiny gpt_oss with random weights.
+// out of a package of the Python index, and a tiny gpt_oss whose layers are random and whose head is made to say one sentence.
 package checkpoint
 
 import (
@@ -189,7 +189,8 @@ func (r real) MarshalJSON() ([]byte, error) {
 
 // TinyGptOss writes a gpt_oss of two layers in bfloat16, small enough for any machine. Its layers are random and next
 // to silent; embedding and head are made such that each token of one sentence is followed by the next, so that every
-// chat ends in it, whatever was asked. The tokenizer is copied from a directory that Chat has made.
+// chat ends in it, whatever was asked. With a random head too the engine loads and runs the same, but the tokens it draws
+// are no message of Harmony's, and there would be no answer to tell a working endpoint by. The tokenizer is copied from a directory that Chat has made.
 func TinyGptOss(chat, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

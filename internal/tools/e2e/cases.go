@@ -13,11 +13,8 @@ import (
 	"justright/sim/hubsim"
 )
 
-// The chat model is served in float32: in bfloat16 its first two candidates for some answers lie so close together that
-// the kernels of a processor decide between them.
-func (b *bench) chatArgs() []string {
-	return []string{b.chat, "--name", "chat", "--", "--dtype", "float32"}
-}
+// chatArgs is what a person would type, and no more: flags and engine are the program's own choice.
+func (b *bench) chatArgs() []string { return []string{b.chat, "--name", "chat"} }
 
 const (
 	question = "What is the capital of France?"
@@ -105,7 +102,9 @@ func hub(ctx context.Context, id, dir string) (env []string, err error) {
 const ossID = "openai/gpt-oss-20b"
 
 // gptOss serves a tiny gpt_oss under the real one's name: weights through the hub's API, the class that vLLM resolves
-// out of the checkpoint, Harmony in front of it.
+// out of the checkpoint, Harmony in front of it. The checkpoint has no talent to be proven: its layers are random, and its
+// embedding and head are made to say one sentence, since what random ones say is no message of Harmony's (see
+// checkpoint.TinyGptOss). The line it prints says so.
 func gptOss(ctx context.Context, b *bench) (string, error) {
 	env, err := hub(ctx, ossID, b.oss)
 	if err != nil {
@@ -130,7 +129,7 @@ func gptOss(ctx context.Context, b *bench) (string, error) {
 	if !strings.Contains(said, "this one sentence") {
 		return "", fmt.Errorf("it said %q", said)
 	}
-	return fmt.Sprintf("up %.0f s, %q, %q", l.took.Seconds(), want, said), b.down(ctx, e.Name)
+	return fmt.Sprintf("up %.0f s, %q, random layers under a head made for one sentence: %q", l.took.Seconds(), want, said), b.down(ctx, e.Name)
 }
 
 // The release whose CPU build starts here and does not know gpt_oss, with the transformers of its time.
