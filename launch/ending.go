@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"slices"
 	"time"
 
 	"justright/problem"
@@ -22,8 +23,14 @@ func (m *saga) proved(e Proved) {
 	case e.Retry:
 		a.NextAt = m.now.Add(2 * m.s.Timing.Backoff)
 	default:
-		m.fail(a, CauseNotProven, e.Detail, false)
+		m.fail(a, CauseNotProven, e.Detail, m.unprovenBefore(a))
 	}
+}
+
+// unprovenBefore reports whether another plan of this task came up and was not proven either. One such engine may have a
+// fault that the next plan lacks; two that answer wrongly share it, and a third would be paid for nothing.
+func (m *saga) unprovenBefore(a *Attempt) bool {
+	return slices.ContainsFunc(m.s.Attempts, func(o Attempt) bool { return o.ID != a.ID && !o.Duplicate && o.Cause == CauseNotProven })
 }
 
 // remove asks for the removal of a machine and then for the proof of it. A delete that keeps failing may have

@@ -395,3 +395,23 @@ func TestStateSurvivesJSON(t *testing.T) {
 		t.Errorf("state %s\nafter JSON %s", x, y)
 	}
 }
+
+// TestASecondUnprovenPlanIsTheLast: a failed proof is worth one further plan and no more.
+func TestASecondUnprovenPlanIsTheLast(t *testing.T) {
+	s := task()
+	settle := func(from float64, id, pod string) []Effect {
+		s, _ = run(s, planned(from, id, id), Created{at(from + 1), id, instance(pod, id)}, GuardSaid{at(from + 2), id, "armed", ""},
+			EngineReady{at(from + 3), id}, Proved{At: at(from + 4), Attempt: id, Detail: "chat: nonsense"})
+		if a := s.Attempts[len(s.Attempts)-1]; a.Cause != CauseNotProven {
+			t.Fatalf("attempt %s: %+v", id, a)
+		}
+		var es []Effect
+		s, es = run(s, LogsSaved{at(from + 5), id}, DeleteAnswered{At: at(from + 6), Attempt: id}, Denied{at(from + 100), id}, Denied{at(from + 200), id})
+		return es
+	}
+	expectKinds(t, settle(1, "a", "p"), "settle", "find-plan")
+	settle(300, "b", "q")
+	if s.Verdict == nil || s.Verdict.Code != CauseNotProven || s.Verdict.Exit != problem.ExitNotProven || !s.NoNext {
+		t.Errorf("verdict %+v, planning goes on: %v", s.Verdict, !s.NoNext)
+	}
+}
