@@ -219,7 +219,34 @@ func otherRecord(raw, lower []byte, at, col int) bool {
 	if hasAny(lower[:col], lastWords+"|file \"|raise |traceback") {
 		return true
 	}
-	return at >= 0 && bytes.HasPrefix(raw[at:], []byte("ERROR"))
+	return at >= 0 && (bytes.HasPrefix(raw[at:], []byte("ERROR")) || startsException(raw[:col], at))
+}
+
+// startsException reports whether the level word at at ends the name of an exception that begins a record of its own:
+// the word before it does not lead to it, as in "failed with ValueError: …" or "Failed to load: ImportError: …".
+func startsException(raw []byte, at int) bool {
+	i := at
+	for i > 0 && raw[i-1] != ' ' {
+		i--
+	}
+	if i == at || i < 2 || raw[i] < 'A' || raw[i] > 'Z' { // "Error: …" alone, or no name
+		return false
+	}
+	word := bytes.TrimRight(raw[:i], " ")
+	if j := bytes.LastIndexByte(word, ' '); j >= 0 {
+		word = word[j+1:]
+	}
+	if len(word) == 0 || bytes.IndexByte([]byte(":,(=-'\"`>"), word[len(word)-1]) >= 0 {
+		return false
+	}
+	return !leadsOn[string(bytes.ToLower(word))]
+}
+
+// leadsOn are words after which the name of an exception belongs to the sentence.
+var leadsOn = map[string]bool{
+	"with": true, "by": true, "of": true, "to": true, "from": true, "an": true, "a": true, "got": true, "raised": true,
+	"error": true, "exception": true, "as": true, "and": true, "or": true, "is": true, "the": true, "caught": true,
+	"because": true, "on": true, "ignoring": true, "encountered": true, "raises": true, "following": true,
 }
 
 // lastLevelWord finds the last place where the word states a level. In lower case it must not follow a letter: "Error

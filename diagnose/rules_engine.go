@@ -132,7 +132,7 @@ var kernelRules = []rule{
 	{code: CUDAToolkitTooOld, tier: root, lits: "ptxas fatal|unsupported gpu architecture|is not defined for option 'gpu-name'|nvcc fatal|unsupported .version|ptxas error|requires cuda toolkit|cuda toolkit version|requires cuda 12.|requires cuda >= 12|requires cuda >= 13|requires nvcc", not: "ptxas fatal   : memory allocation|lto|warning : ", source: "https://github.com/triton-lang/triton/issues/8539"},
 	{code: BF16Unsupported, tier: root, lits: "bfloat16 is only supported on gpus|bfloat16 is not supported|bf16 is not supported|bf16 is only supported|type bf16 not supported", source: srcVLLM},
 	{code: QuantUnsupportedGPU, tier: root, lits: "is not supported for the current gpu|type fp8e4nv not supported|type fp8e4b8 not supported|no fp8 moe backend|no mxfp4 moe backend|no nvfp4 moe backend|no nvfp4 gemm|no int8 moe backend|is only supported on gpus with compute capability|_scaled_mm is only supported|no compiled cutlass_scaled_mm|no compiled get_cutlass|no compiled scaled_fp4|no compiled nvfp4|marlin requires|fp8 is not supported|fp8 is only supported|fp8 quantization is not supported|fp4 is not supported|fp8 kv cache is not|minimum capability: |not supported on this gpu|w8a8 is not supported|does not support fp8|mxfp4 quantized|mxfp4 is only|not support mxfp4|failed to find a kernel that can implement|dynamic per-token quantization requires|requires sm90|requires sm100|requires sm89|requires hopper|requires blackwell|int8 not supported on sm|fp8 not supported on sm|fp4 not supported on sm|kernel does not support current device", not: "bfloat16 is only|flashattention", source: srcVLLM, refine: quantOnGPU},
-	{code: FlashAttnNeedsAmpere, tier: root, lits: "flashattention only supports ampere|only supports ampere gpus or newer|flash attention only supports|fa2 is only supported|flashattention-2 only supports|flashattention 2 only|flashattention v3|fa3 is only supported", and: "ampere|capability|hopper|only supported|not supported|unsupported", not: "falling back", source: "https://github.com/vllm-project/vllm/issues/43577"},
+	{code: FlashAttnNeedsAmpere, tier: root, lits: "flashattention only supports|only supports ampere gpus or newer|flash attention only supports|fa2 is only supported|flashattention-2 only supports|flashattention 2 only|flashattention v3|fa3 is only supported", and: "gpus or newer|ampere|capability|hopper|only supported|not supported|unsupported", not: "falling back", source: "https://github.com/vllm-project/vllm/issues/43577"},
 	{code: FlashinferFailed, tier: root, lits: "withpagedkvcache failed|withraggedkvcache failed|batchprefillwith|batchdecodewith|flashinfer error", and: "failed with error|kvcache failed|flashinfer error", not: "importerror|cannot import name|no module named", source: "https://github.com/flashinfer-ai/flashinfer"},
 	{code: FlashinferFailed, tier: soft, lits: "ninja build failed", source: "https://github.com/flashinfer-ai/flashinfer"},
 	{code: FlashinferFailed, tier: soft, lits: "error building extension|ninja: build stopped", before: "flashinfer"},
@@ -255,11 +255,24 @@ var serveRules = []rule{
 	{code: EngineHangTimeout, tier: root, lits: "rpc call to |self.watchdog_timeout|no heartbeat|missing heartbeat|engine iteration timed out|is not responding to heartbeat|did not respond to heartbeat|watchdog timeout|execute_model timed out|detokenizer heartbeat", and: "timed out|timeout|heartbeat", not: "nccl|collective|no heartbeat received for 0", serves: true, source: "https://github.com/vllm-project/vllm/issues/35496"},
 	{code: WorkerSegfault, tier: root, lits: "segmentation fault|signal sigsegv|exit code 139|exit status 139|exited with code 139|exit code -11|exitcode: -11|exitcode=-11|died with <signals.sigsegv|signal 11 (sigsegv|(signal 11)", not: "potential root causes|or other unexpected", serves: true, source: "https://github.com/vllm-project/vllm/issues/17770"},
 	{code: StoppedFromOutside, tier: wrapper, quiet: true, lits: "trigger received signal=sig|cancelled at|due to time limit|received signal 15|received sigterm|received sigint|sigterm received|signal: terminated|received exit signal|caught signal terminated|due to preemption|stop container |due to user request|stopping container|handling signal: term|shutdown signal received|received signal: term|got signal sigterm|received stop request|api server: shutdown triggered|finished server process|[shutdown] enginecore: start mode|starting resource teardown", not: "prompt:|core dumped", source: srcVLLM},
+	{code: StoppedFromOutside, tier: wrapper, quiet: true, lits: "keyboardinterrupt: terminated|shutting down fastapi http server|application shutdown complete", refine: shutDown, source: srcVLLM},
 	{code: StoppedFromOutside, tier: wrapper, lits: "keyboardinterrupt", refine: interrupted},
 	{code: ProxyTimeout524, tier: soft, quiet: true, lits: "error code: 524|524 a timeout|http 524|status 524|error 524|524: a timeout|proxy 524|524 timeout|status code 524|returned 524|with a `524`|524 server error|code 524|error: 524|status=524|a timeout occurred", serves: true, source: "https://docs.runpod.io/pods/configuration/expose-ports"},
 	{code: ProxyTimeout524, tier: soft, quiet: true, lits: "cloudflare|proxy.runpod.net|status_code|statuscode|http error|httperror|timeout occurred", re: regexp.MustCompile(`\b524\b`), serves: true},
 	{code: ProxyBadGateway502, tier: soft, quiet: true, lits: "cloudflare|proxy.runpod.net|status_code|statuscode|http error|httperror", re: regexp.MustCompile(`\b502\b`)},
 	{code: ProxyBadGateway502, tier: soft, quiet: true, lits: "502 bad gateway|502 server error|http 502|error code: 502|proxy 502|status 502|status code 502|bad gateway|returned 502|proxy url 502|error 502|error: 502|code 502", source: "https://docs.runpod.io/pods/troubleshooting/troubleshooting-502-errors"},
+}
+
+// shutDown believes an orderly end of a server that served, unless an error stands right before it.
+func shutDown(h *hit) (Code, tier) {
+	a := h.r.now
+	if containsString(h.near, "keyboardinterrupt: terminated") { // what vLLM's handler of SIGTERM raises
+		return StoppedFromOutside, wrapper
+	}
+	if !a.ready || a.death != nil || a.traceback > h.line-40 && a.traceback > a.readyAt.line {
+		return "", 0
+	}
+	return StoppedFromOutside, wrapper
 }
 
 // interrupted believes Ctrl-C only of a server that served: people also press it when a start hangs.

@@ -180,7 +180,7 @@ func moduleMissing(h *hit) (Code, tier) {
 	case "mistral_common":
 		return TokenizerLoadFailed, root
 	case "libtpu", "amdsmi", "torch_xla", "habana_frameworks", "intel_extension_for_pytorch", "torch_npu", "setuptools_scm":
-		if top != "setuptools_scm" {
+		if top != "setuptools_scm" && hasAny(h.near, "not available because|is not available|failed to import") {
 			return "", 0 // platform probes of vLLM, always printed
 		}
 	case "outlines", "pydantic", "triton", "compressed_tensors", "xgrammar", "openai", "huggingface_hub", "llguidance", "lmformatenforcer", "pyairports", "torchao", "kernels", "starlette", "fastapi":
@@ -192,6 +192,16 @@ func moduleMissing(h *hit) (Code, tier) {
 }
 
 func packageMissing(h *hit) (Code, tier) {
+	if hasAny(h.near, "error while finding module spec") {
+		switch {
+		case hasAny(h.near, "no module named 'vllm')|no module named 'sglang')"):
+			return MissingPythonModule, root
+		case hasAny(h.near, "no module named 'vllm.|no module named 'sglang.|partially initialized module"):
+			return ModuleMissingPartialInstall, root
+		case hasAny(h.near, "importerror: "):
+			return "", 0 // the import error inside says more
+		}
+	}
 	if hasAny(h.near, "for vllm|for sglang|modulespec") && !hasAny(h.near, "not found in your environment") {
 		if hasAny(h.near, "no module named 'vllm')|no module named 'sglang')") {
 			return MissingPythonModule, root
