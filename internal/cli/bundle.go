@@ -88,7 +88,7 @@ func (w *World) bundle(ctx context.Context, name, out string, asJSON bool) error
 		return err
 	}
 	if out == "" {
-		out = t.State.Name + ".bundle.json"
+		out = filepath.Base(filepath.Clean("/"+t.State.Name)) + ".bundle.json" // a name is not a way out of this directory
 	}
 	if !filepath.IsAbs(out) {
 		out = filepath.Join(w.Dir, out)

@@ -43,7 +43,7 @@ type Bench struct {
 	At           time.Time  `json:"at"`
 	PromptTokens int        `json:"prompt_tokens"` // asked for; each level says what was counted
 	MaxTokens    int        `json:"max_tokens"`
-	FixedLength  bool       `json:"fixed_length"` // the engine takes ignore_eos: every answer has max_tokens tokens
+	FixedLength  bool       `json:"fixed_length"` // every answer has max_tokens tokens, since the engine takes ignore_eos
 	PricePerHour *money.USD `json:"price_per_hour"`
 	Levels       []Level    `json:"levels"`
 }
@@ -99,6 +99,8 @@ func RunBench(ctx context.Context, e Endpoint, o BenchOptions) (Bench, error) {
 			return b, ctx.Err()
 		}
 		b.Levels = append(b.Levels, l)
+		// An engine may take ignore_eos and stop all the same.
+		b.FixedLength = b.FixedLength && l.OutputTokens == l.Requests*o.MaxTokens
 	}
 	return b, nil
 }

@@ -34,6 +34,14 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// The engine of this test takes ignore_eos and stops early all the same: its answers are not of one length.
+func TestBenchLengthIsWhatWasSeen(t *testing.T) {
+	b, err := RunBench(t.Context(), (&engine{}).serve(t), BenchOptions{Concurrency: []int{1}, Requests: 2, Time: time.Minute, Limit: time.Minute, MaxTokens: 4000})
+	if err != nil || b.FixedLength || b.Levels[0].Requests != 2 {
+		t.Errorf("%+v, %v", b, err)
+	}
+}
+
 func TestBenchIsBounded(t *testing.T) {
 	ep := (&engine{}).serve(t)
 	var looks atomic.Int64
