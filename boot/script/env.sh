@@ -158,6 +158,7 @@ make_lock() {
 install_env() {
   phase env start
   if [ -e "$JR_ENV/$JR_DONE" ] && "$JR_ENV/bin/python" -c 'import sys' >/dev/null 2>&1; then
+    touch "$JR_ENV/$JR_DONE" 2>/dev/null # when it was last used: see the provider of this machine
     phase env ok cached 1 key "$JR_ENV_KEY"
     return 0
   fi

@@ -116,6 +116,9 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 	if err := p.prepare(dir, r); err != nil {
 		return launch.Instance{}, fail("create", launch.FailNoCapacity, err)
 	}
+	if done := p.tidyEnvs(ctx); done != "" {
+		_ = os.WriteFile(filepath.Join(dir, "log"), []byte(done+"\n"), 0o600) // the first line of the launch's log
+	}
 	if err := p.start(dir, r, argv, s.Env); err != nil {
 		_ = os.RemoveAll(dir)
 		return launch.Instance{}, fail("create", launch.FailRejected, err)
