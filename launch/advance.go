@@ -37,12 +37,12 @@ func (m *saga) advanceAttempt(a *Attempt) {
 		if m.due(a.Intended.Add(m.s.Timing.OpenFor)) {
 			m.settle(a, Never)
 		}
+	case Intended, Saving, Deleting, Removed, Refused, Never:
 	}
 	if a.Busy != "" {
 		return
 	}
 	switch a.Phase {
-	case Booting, Ready:
 	case Proving:
 		if m.due(a.NextAt) {
 			a.Busy = "prove"
@@ -53,6 +53,7 @@ func (m *saga) advanceAttempt(a *Attempt) {
 		m.do(SaveLogs{a.ID, a.PodID})
 	case Deleting:
 		m.remove(a)
+	case Intended, Unanswered, Open, Booting, Ready, Removed, Refused, Never:
 	}
 	if (a.Phase == Booting || a.Phase == Proving || a.Phase == Ready) && !a.Following && m.due(a.FollowAt) {
 		a.Following = true
@@ -223,6 +224,7 @@ func (s State) Due() time.Time {
 			if a.Busy == "" {
 				add(a.NextAt)
 			}
+		case Intended, Removed, Refused, Never:
 		}
 	}
 	if s.sweeping() && !s.Polling {

@@ -306,6 +306,7 @@ func (m *saga) stillThere(a *Attempt, in Instance) {
 		if a.Created.IsZero() {
 			a.Created = in.Created
 		}
+	case Intended, Unanswered, Open, Saving, Deleting:
 	}
 }
 
@@ -337,6 +338,7 @@ func (m *saga) missing(a *Attempt, present map[string]bool) {
 			a.Was, a.Phase, a.Asked, a.Denials, a.Tries, a.NextAt = a.Phase, Deleting, true, 0, 0, m.now
 			a.Busy = ""
 		}
+	case Intended, Open, Saving, Deleting, Removed, Refused, Never:
 	}
 }
 

@@ -103,7 +103,7 @@ func TestBudgetIsReservedAtTheCommit(t *testing.T) {
 	s = task()
 	s, _ = run(s, Resume{At: at(0)}, planned(1, "a", "gpu1"), CreateFailed{At: at(2), Attempt: "a", Kind: FailTemporary})
 	for sec := 3.0; sec < 140; sec += 10 {
-		s, es = run(s, Listed{At: at(sec)})
+		s, _ = run(s, Listed{At: at(sec)})
 	}
 	if s.Attempts[0].Phase != Open {
 		t.Fatalf("phase %s after two minutes of looking", s.Attempts[0].Phase)

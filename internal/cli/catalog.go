@@ -272,7 +272,7 @@ func writeWhole(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(t.Name())
+	defer func() { _ = os.Remove(t.Name()) }()
 	_, err = t.Write(data)
 	if err2 := errors.Join(t.Chmod(0o644), t.Close()); err == nil {
 		err = err2

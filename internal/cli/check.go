@@ -206,6 +206,7 @@ func (w *World) answerVerdict(v solve.Verdict, asJSON bool) error {
 		return exitStatus(problem.ExitNoStack)
 	case solve.Unknown:
 		return exitStatus(problem.ExitUndecided)
+	case solve.Works:
 	}
 	return nil
 }

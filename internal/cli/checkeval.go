@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,7 @@ func checkEval(w *World, s *catalog.Snapshot, path string, asJSON bool) error {
 	out.SetEscapeHTML(false)
 	for n := 1; ; n++ {
 		line, bad := readCaseLine(in)
-		if bad == io.EOF {
+		if errors.Is(bad, io.EOF) {
 			break
 		}
 		if bad == nil && len(bytes.TrimSpace(line)) == 0 {

@@ -158,7 +158,7 @@ type exitCode struct {
 func noCommand(c *cobra.Command, word string) error {
 	p := problem.New(problem.ExitUsage, "usage", "there is no command %q", word)
 	for _, s := range c.SuggestionsFor(word) {
-		p.Try("did you mean", c.CommandPath()+" "+s)
+		p = p.Try("did you mean", c.CommandPath()+" "+s)
 	}
 	return p.Try("all commands", c.CommandPath()+" --help")
 }

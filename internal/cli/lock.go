@@ -96,8 +96,10 @@ func (w *World) writeLock(ctx context.Context, path string, r solve.Request, pla
 // lockWheels finds the file and hash of every pinned requirement on the indexes it comes from.
 func (w *World) lockWheels(ctx context.Context, plan solve.Stack) (out []lockedWheel, missing []string) {
 	out = []lockedWheel{}
-	minor := 12
-	fmt.Sscanf(plan.Engine.Python, "3.%d", &minor)
+	var minor int
+	if _, err := fmt.Sscanf(plan.Engine.Python, "3.%d", &minor); err != nil {
+		minor = 12
+	}
 	for _, req := range plan.Requirements {
 		name, v, pinned := strings.Cut(req, "==")
 		if !pinned {
@@ -180,7 +182,7 @@ func (w *World) resolveAll(ctx context.Context, plan solve.Stack) string {
 	if err != nil {
 		return ""
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	in, over := filepath.Join(dir, "in.txt"), filepath.Join(dir, "over.txt")
 	if os.WriteFile(in, []byte(strings.Join(spec.Env.Requirements, "\n")+"\n"), 0o600) != nil || os.WriteFile(over, []byte(strings.Join(spec.Env.Overrides, "\n")+"\n"), 0o600) != nil {
 		return ""

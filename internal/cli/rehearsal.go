@@ -39,7 +39,7 @@ func (w *World) rehearsal(ctx context.Context, start bool) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", problem.New(problem.ExitUsage, "journal", "the rehearsal has no place in %s", dir).Wrap(err)
 	}
-	return w.startSim(dir, state)
+	return w.startSim(ctx, dir, state)
 }
 
 func readHello(path string) (h simHello, ok bool) {
@@ -63,7 +63,7 @@ func answers(ctx context.Context, url string) bool {
 }
 
 // startSim starts the simulator and waits for its first line.
-func (w *World) startSim(dir, state string) (string, error) {
+func (w *World) startSim(ctx context.Context, dir, state string) (string, error) {
 	fail := func(err error) (string, error) {
 		return "", problem.New(problem.ExitCapacity, "no_rehearsal", "the rehearsal's simulator does not start").Wrap(err).
 			Try("see what it says", "justright sim --exec scripted")
@@ -77,7 +77,7 @@ func (w *World) startSim(dir, state string) (string, error) {
 		return fail(err)
 	}
 	defer func() { _ = log.Close() }()
-	c := exec.Command(self, "sim", "--exec", "scripted", "--exit-when-idle", "60s", "--state", state)
+	c := exec.CommandContext(context.WithoutCancel(ctx), self, "sim", "--exec", "scripted", "--exit-when-idle", "60s", "--state", state)
 	c.Dir, c.Env, c.Stderr = dir, w.Environ(), log
 	detach(c)
 	out, err := c.StdoutPipe()

@@ -30,16 +30,16 @@ const (
 )
 
 type upFlags struct {
-	pins                     pinFlags
-	on, name, cloud, volume  string
-	budget, maxPrice         string
-	ttl, idle                time.Duration
-	dataCenters              []string
-	context, concurrency     int
-	yes, unguarded, online   bool
-	verbose, again, noAttach bool
-	anyway                   bool
-	attempts                 int
+	pins                    pinFlags
+	on, name, cloud, volume string
+	budget, maxPrice        string
+	ttl, idle               time.Duration
+	dataCenters             []string
+	context, concurrency    int
+	yes, unguarded, online  bool
+	verbose                 bool
+	anyway                  bool
+	attempts                int
 }
 
 func newUpCommand(w *World) *cobra.Command {

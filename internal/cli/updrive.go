@@ -15,7 +15,6 @@ import (
 
 	"justright/boot"
 	"justright/catalog"
-	"justright/internal/provider/runpod"
 	"justright/internal/runner"
 	"justright/internal/store"
 	"justright/internal/ui/jsonl"
@@ -360,9 +359,6 @@ func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, a
 		say("         %d more: justright plan %s --all", n, model)
 	}
 }
-
-// inRunPod reports whether this process runs in a pod, whose own key is no account key.
-func (w *World) inRunPod() bool { return runpod.InsidePod(w.Env) }
 
 // readLock takes a lock file's plan as the only wish; false when the argument is no file.
 func (w *World) readLock(ref string, x *wish) (bool, error) {

@@ -35,7 +35,6 @@ type schedule struct {
 	asleep   time.Duration // nobody was awake
 	dead     time.Duration // nobody was awake and a machine of ours, not armed, was billing
 	maxRate  money.USD
-	notes    []string
 }
 
 const chaosBudget = money.Dollar / 20

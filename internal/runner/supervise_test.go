@@ -97,7 +97,7 @@ func readyTask(i int, now time.Time) (launch.State, launch.Instance) {
 func TestTenThousandMachinesCostOneListARound(t *testing.T) {
 	for _, n := range []int{100, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
-			time.Sleep(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+			time.Sleep(time.Until(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			h, j := &herd{pods: map[string]launch.Instance{}}, store.NewMemory()
@@ -130,7 +130,9 @@ func TestTenThousandMachinesCostOneListARound(t *testing.T) {
 				t.Errorf("%d calls in %d rounds", calls, rounds)
 			}
 			cancel()
-			<-done
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("ended by %v", err)
+			}
 		})
 	}
 }
@@ -138,7 +140,7 @@ func TestTenThousandMachinesCostOneListARound(t *testing.T) {
 // What has ended is settled, what is past its cap is ended, what is wanted gone goes, and nothing else is touched.
 func TestSupervisorAttends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+		time.Sleep(time.Until(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)))
 		h, j := &herd{pods: map[string]launch.Instance{}}, store.NewMemory()
 		for i := range 5 {
 			s, in := readyTask(i, time.Now())

@@ -43,7 +43,7 @@ type world struct {
 // newWorld starts at the bubble's time. Everything in it is decided by the seed.
 func newWorld(seed uint64, journal store.Store, faults ...runpodsim.Fault) *world {
 	// A bubble begins in the year 2000; RunPod's logs are asked for from 2020 on.
-	time.Sleep(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+	time.Sleep(time.Until(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)))
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pods := &podModel{guarded: true, boot: 40 * time.Second}
 	sim := runpodsim.New(runpodsim.Options{

@@ -136,7 +136,7 @@ func (c *call) createCluster() (answer, *apiError) {
 	if len(dcs) == 0 {
 		dcs = s.dcIDs()
 	}
-	var last *apiError = badRequest(noCapacity)
+	last := badRequest(noCapacity)
 	for _, dc := range dcs {
 		if s.roomFor(dc, b.Compute) < b.Compute.Pods {
 			continue

@@ -1,6 +1,7 @@
 package runpodsim
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sort"
@@ -477,7 +478,7 @@ func (c *Container) Fail(text string) {
 // Call sends a request to the simulator's own API with the pod's key, as the guard inside the pod would. It is for
 // models; a real process uses HTTP.
 func (c *Container) Call(method, path string) int {
-	r, err := http.NewRequest(method, "http://sim.invalid"+path, nil)
+	r, err := http.NewRequestWithContext(context.Background(), method, "http://sim.invalid"+path, nil)
 	if err != nil {
 		return 0
 	}

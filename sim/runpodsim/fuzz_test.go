@@ -41,7 +41,7 @@ func FuzzGraphQL(f *testing.F) {
 		if err != nil {
 			return
 		}
-		req, _ := http.NewRequest("POST", "http://sim.test/graphql", strings.NewReader(string(body)))
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://sim.test/graphql", strings.NewReader(string(body)))
 		req.Header.Set("Authorization", "Bearer k")
 		req.Header.Set("User-Agent", "fuzz")
 		resp, err := s.Transport().RoundTrip(req)

@@ -42,10 +42,9 @@ func parseGraphQL(src string, vars map[string]any, name string) (doc gqlDoc, err
 	}()
 	p := &gqlParser{src: src, vars: vars, frags: map[string][]gqlField{}}
 	// Fragments may stand behind their use: read them first.
-	ops := p.document(true)
+	p.document(true)
 	p.pos = 0
-	ops = p.document(false)
-	for _, o := range ops {
+	for _, o := range p.document(false) {
 		if name == "" || o.name == name {
 			return o.doc, nil
 		}
@@ -310,10 +309,10 @@ func (p *gqlParser) escape(b *strings.Builder) {
 
 func (p *gqlParser) skip() {
 	for p.pos < len(p.src) {
-		switch c := p.src[p.pos]; {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',':
+		switch p.src[p.pos] {
+		case ' ', '\t', '\n', '\r', ',':
 			p.pos++
-		case c == '#':
+		case '#':
 			for p.pos < len(p.src) && p.src[p.pos] != '\n' {
 				p.pos++
 			}

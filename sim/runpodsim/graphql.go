@@ -2,6 +2,7 @@ package runpodsim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,7 +76,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 
 func gqlFailure(err error) map[string]any {
 	code := "INTERNAL_SERVER_ERROR"
-	if e, ok := err.(*gqlError); ok {
+	if e, ok := errors.AsType[*gqlError](err); ok {
 		code = e.code
 	}
 	return map[string]any{"errors": []any{map[string]any{"message": err.Error(), "extensions": map[string]any{"code": code}}}, "data": nil}

@@ -165,8 +165,7 @@ func (s *Server) streamLogs(w http.ResponseWriter, r *http.Request, p *pod, q lo
 	s.unlock()
 	beat := make(chan struct{}, 1)
 	var stopBeat func()
-	var plan func()
-	plan = func() {
+	plan := func() {
 		stopBeat = s.clock.AfterFunc(heartbeat, func() {
 			select {
 			case beat <- struct{}{}:

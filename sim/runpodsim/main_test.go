@@ -3,7 +3,6 @@ package runpodsim_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -80,7 +79,7 @@ func (w *world) call(method, path, body string) (int, map[string]any) {
 
 func (w *world) raw(method, path, body string) (int, http.Header, []byte) {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.url+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -162,5 +161,5 @@ func gpu(id string) map[string]any { return map[string]any{"id": id, "count": 1}
 
 func pretty(v any) string {
 	b, _ := json.MarshalIndent(v, "", " ")
-	return fmt.Sprintf("%s", b)
+	return string(b)
 }

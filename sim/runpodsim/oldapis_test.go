@@ -117,7 +117,7 @@ func TestV1(t *testing.T) {
 func TestBareAgent(t *testing.T) {
 	w := serve(t, runpodsim.Options{})
 	for path, body := range map[string]string{"/v2/pods": l4 + "}", "/v1/pods": "{}", "/graphql": `{"query":"{myself{id}}"}`} {
-		req, _ := http.NewRequest("POST", w.url+path, strings.NewReader(body))
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", w.url+path, strings.NewReader(body))
 		req.Header.Set("User-Agent", "Python-urllib/3.12")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {

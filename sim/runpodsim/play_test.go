@@ -25,7 +25,7 @@ func timeless(t testing.TB, o runpodsim.Options) (*runpodsim.Server, *runpodsim.
 	client := &http.Client{Transport: s.Transport()}
 	return s, clock, func(method, path, body string) (int, map[string]any) {
 		t.Helper()
-		req, err := http.NewRequest(method, "http://sim.test"+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://sim.test"+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

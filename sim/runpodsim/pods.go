@@ -155,6 +155,7 @@ func (s *Server) reprice(p *pod) {
 		if p.persistent != nil {
 			r.disk = perHour(volumeStoppedMonth, p.persistent.Size)
 		}
+	case terminated:
 	}
 	p.meter.set(s.now(), r)
 }

@@ -504,7 +504,7 @@ func TestProxyLimit(t *testing.T) {
 	for path, want := range map[string]string{"/late": "524 error code: 524", "/stream": "200 first last"} {
 		got := make(chan string, 1)
 		go func() {
-			req, _ := http.NewRequest("GET", "http://"+id+"-8000.proxy.runpod.net"+path, nil)
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+id+"-8000.proxy.runpod.net"+path, nil)
 			resp, err := s.Transport().RoundTrip(req)
 			if err != nil {
 				got <- err.Error()

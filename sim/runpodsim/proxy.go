@@ -126,7 +126,7 @@ func gatewayError(w http.ResponseWriter, status int) {
 // port it was asked to publish, if it is a process of this very pod that listens there.
 func (s *Server) forward(w http.ResponseWriter, req *http.Request, pod string, port, local int) {
 	target := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", itoa(local))}
-	if !listening(local) {
+	if !listening(req.Context(), local) {
 		o, can := s.opts.Runner.(interface {
 			Owns(pod string, port int) bool
 		})
@@ -156,8 +156,9 @@ func (s *Server) forward(w http.ResponseWriter, req *http.Request, pod string, p
 }
 
 // listening tells whether somebody accepts connections on a local port.
-func listening(port int) bool {
-	c, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", itoa(port)), time.Second)
+func listening(ctx context.Context, port int) bool {
+	d := net.Dialer{Timeout: time.Second}
+	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", itoa(port)))
 	if err != nil {
 		return false
 	}

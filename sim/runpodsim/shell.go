@@ -2,6 +2,7 @@ package runpodsim
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -174,7 +175,7 @@ func (sh *Shell) openPorts(c *Container) (map[string]int, error) {
 	out := map[string]int{}
 	for _, n := range c.Ports {
 		for range 100 {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 			if err != nil {
 				return nil, err
 			}

@@ -178,7 +178,7 @@ func TestDeclaredPort(t *testing.T) {
 	}
 	stranger := serve(t, runpodsim.Options{})
 	taken := stranger.url[strings.LastIndex(stranger.url, ":")+1:]
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

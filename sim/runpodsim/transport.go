@@ -35,7 +35,7 @@ func (t directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				if v != http.ErrAbortHandler {
+				if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 					panic(v)
 				}
 				w.finish(errCut)
@@ -62,7 +62,7 @@ func (t directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: w.sent, ContentLength: -1, Request: r,
 		Body: &directBody{w: w, stop: stop, cancel: cancel},
 	}
-	if w.end == io.EOF {
+	if errors.Is(w.end, io.EOF) {
 		resp.ContentLength = int64(w.buf.Len())
 	}
 	// A reader that waits must hear of its context's end.
@@ -140,7 +140,7 @@ func (w *directWriter) finish(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.end == nil {
-		if w.status == 0 && err == io.EOF {
+		if w.status == 0 && errors.Is(err, io.EOF) {
 			w.writeHeader(http.StatusOK)
 		}
 		w.end = err

@@ -38,7 +38,7 @@ func (s Start) serve(ctx context.Context, out io.Writer, key string) int {
 	if host == "0.0.0.0" || host == "::" {
 		host = "127.0.0.1" // the pods of a simulator share one machine: nobody outside may reach them but through the proxy
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(s.Port)))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, fmt.Sprint(s.Port)))
 	if err != nil {
 		_, _ = fmt.Fprintln(out, "OSError: [Errno 98] Address already in use")
 		return 1

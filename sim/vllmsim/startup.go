@@ -76,12 +76,12 @@ func Begin(c Command, h Host, now time.Time) Start {
 		if why == "" {
 			why = fmt.Sprintf("huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': '%s'. Use `repo_type` argument if needed.", c.Model)
 		}
-		return s.trace(1, why)
+		return s.trace(why)
 	}
 	if err := json.Unmarshal(h.Config, &cfg); err != nil {
-		return s.trace(1, fmt.Sprintf("OSError: It looks like the config file at '%s/config.json' is not a valid JSON file.", c.Model))
+		return s.trace(fmt.Sprintf("OSError: It looks like the config file at '%s/config.json' is not a valid JSON file.", c.Model))
 	}
-	if bad := s.judgeModel(c, h, cfg); bad {
+	if bad := s.judgeModel(h, cfg); bad {
 		return s
 	}
 	arch := "unknown"
@@ -120,7 +120,7 @@ func embeds(arch, runner string) bool {
 }
 
 // judgeModel fails as the release does for a type or a class that it does not know.
-func (s *Start) judgeModel(c Command, h Host, cfg config) bool {
+func (s *Start) judgeModel(h Host, cfg config) bool {
 	if h.KnowsType != nil && cfg.ModelType != "" && !h.KnowsType(cfg.ModelType) {
 		s.validation("The checkpoint you are trying to load has model type `" + cfg.ModelType + "` but Transformers does not recognize this architecture. " +
 			"This could be because of an issue with the checkpoint, or because your version of Transformers is out of date.")
@@ -303,7 +303,7 @@ func (s *Start) core(weight int, where, text string) {
 }
 
 // trace ends the API server with a Python traceback.
-func (s *Start) trace(code int, lines ...string) Start {
+func (s *Start) trace(lines ...string) Start {
 	p := fmt.Sprintf("(APIServer pid=%d) ", s.pid)
 	s.plain(2, p+"Traceback (most recent call last):")
 	s.plain(0, p+"  File \"/usr/local/lib/python3.12/dist-packages/vllm/engine/arg_utils.py\", line 1128, in create_model_config")
@@ -311,13 +311,13 @@ func (s *Start) trace(code int, lines ...string) Start {
 	for _, l := range lines {
 		s.plain(0, p+l)
 	}
-	s.Exit = code
+	s.Exit = 1
 	return *s
 }
 
 // validation is trace in the form of pydantic.
 func (s *Start) validation(text string) {
-	s.trace(1, "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig", "  Value error, "+text+" [type=value_error, input_value=ArgsKwargs((), {}), input_type=ArgsKwargs]")
+	s.trace("pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig", "  Value error, "+text+" [type=value_error, input_value=ArgsKwargs((), {}), input_type=ArgsKwargs]")
 }
 
 // died ends the engine core: the cause first, then the empty wrapper that real logs end with.
@@ -329,5 +329,5 @@ func (s *Start) died(cause string) {
 	s.plain(0, p+"ERROR "+at+" [core.py:708]   File \"/usr/local/lib/python3.12/dist-packages/vllm/v1/engine/core.py\", line 699, in run_engine_core")
 	s.plain(0, p+"ERROR "+at+" [core.py:708]     engine_core = EngineCoreProc(*args, **kwargs)")
 	s.plain(0, p+"ERROR "+at+" [core.py:708] "+cause)
-	s.trace(1, "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+	s.trace("RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}")
 }

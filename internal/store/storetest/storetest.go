@@ -74,12 +74,13 @@ func wantErr(t *testing.T, what string, err, want error) {
 	}
 }
 
-func begin(t *testing.T, s store.Store, id, name string) store.Lease {
+// begin starts launch 1, named x, and takes its lease.
+func begin(t *testing.T, s store.Store) store.Lease {
 	t.Helper()
-	if err := s.Begin(t.Context(), state(id, name)); err != nil {
+	if err := s.Begin(t.Context(), state("1", "x")); err != nil {
 		t.Fatal(err)
 	}
-	l, err := s.Acquire(t.Context(), id, here, t0.Add(time.Minute), t0, nil)
+	l, err := s.Acquire(t.Context(), "1", here, t0.Add(time.Minute), t0, nil)
 	return must(t, l, err)
 }
 
@@ -94,7 +95,7 @@ func owner(t *testing.T, s store.Store) {
 }
 
 func names(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	wantErr(t, "a second live x", s.Begin(t.Context(), state("2", "x")), store.ErrExists)
 	over := state("1", "x")
 	over.Wanted = launch.WantGone
@@ -112,7 +113,7 @@ func names(t *testing.T, s store.Store) {
 }
 
 func steps(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	st := state("1", "x")
 	st.Tried = []string{"a"}
 	ids, err := s.Commit(t.Context(), store.Step{Lease: l, Version: 1, State: st, Effects: []launch.Effect{launch.FindPlan{}, launch.Poll{}}, At: t0})
@@ -136,7 +137,7 @@ func steps(t *testing.T, s store.Store) {
 }
 
 func down(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	if err := s.WantGone(t.Context(), "1", "down"); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func down(t *testing.T, s store.Store) {
 }
 
 func oneCreate(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	step := store.Step{Lease: l, Version: 1, State: state("1", "x"), Effects: []launch.Effect{launch.Create{Attempt: "a"}}, At: t0}
 	_, err := s.Commit(t.Context(), step)
 	must(t, 0, err)
@@ -176,7 +177,7 @@ func oneCreate(t *testing.T, s store.Store) {
 
 func leases(t *testing.T, s store.Store) {
 	ctx := t.Context()
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	_, err := s.Acquire(ctx, "1", gone, t0.Add(time.Minute), t0, nil)
 	wantErr(t, "a lease somebody holds", err, store.ErrHeld)
 	var held *store.HeldError
@@ -219,7 +220,7 @@ func leases(t *testing.T, s store.Store) {
 }
 
 func race(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	const n = 8
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -244,7 +245,7 @@ func race(t *testing.T, s store.Store) {
 }
 
 func effects(t *testing.T, s store.Store) {
-	l := begin(t, s, "1", "x")
+	l := begin(t, s)
 	ids, err := s.Commit(t.Context(), store.Step{Lease: l, Version: 1, State: state("1", "x"),
 		Effects: []launch.Effect{launch.Create{Attempt: "a"}, launch.Delete{Attempt: "b", PodID: "p"}}, At: t0})
 	must(t, ids, err)

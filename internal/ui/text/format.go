@@ -115,6 +115,6 @@ func (s *Sink) paint(code, t string) string {
 
 func (s *Sink) bold(t string) string   { return s.paint("1", t) }
 func (s *Sink) dim(t string) string    { return s.paint("2", t) }
-func (s *Sink) red(t string) string    { return s.paint("31", t) }
+func (s *Sink) cross() string          { return s.paint("31", "✗") }
 func (s *Sink) green(t string) string  { return s.paint("32", t) }
 func (s *Sink) yellow(t string) string { return s.paint("33", t) }

@@ -163,7 +163,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		}
 	case e.Finding != nil:
 		s.running = nil
-		s.line("%s %s", s.red("✗"), s.bold(Clean(e.Finding.Cause)+"  ("+Clean(e.Finding.Stage)+")"))
+		s.line("%s %s", s.cross(), s.bold(Clean(e.Finding.Cause)+"  ("+Clean(e.Finding.Stage)+")"))
 		for _, l := range e.Finding.Evidence {
 			s.line("    | %s", Clean(l))
 		}
@@ -184,7 +184,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		m := s.green("✓")
 		switch {
 		case !e.Check.Passed:
-			m = s.red("✗")
+			m = s.cross()
 		case !e.Check.Applies:
 			m = "-"
 		}
@@ -197,7 +197,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		s.line("%s", t)
 	case e.Problem != nil:
 		s.running = nil
-		s.line("%s %s", s.red("✗"), Clean(e.Problem.Summary))
+		s.line("%s %s", s.cross(), Clean(e.Problem.Summary))
 		if e.Problem.Cause != "" {
 			s.line("    %s", Clean(e.Problem.Cause))
 		}
@@ -231,7 +231,7 @@ func (s *Sink) phase(p *report.Phase, at time.Time) {
 		s.drop(p.Name)
 		m := s.green("✓")
 		if p.Status != "ok" {
-			m = s.red("✗")
+			m = s.cross()
 		}
 		s.step(m, p.Name, detail, s.since(at))
 	}

@@ -197,7 +197,7 @@ func fetch(ctx context.Context, hub, model, token string) (body []byte, status i
 	if err != nil {
 		return nil, 0
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to the end
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return nil, resp.StatusCode
 	}

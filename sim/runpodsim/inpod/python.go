@@ -28,8 +28,8 @@ func (c *Call) python(ctx context.Context) int {
 		}
 		return c.engine(ctx, "api_server.py", rest)
 	case len(a) >= 2 && a[0] == "-c":
-		if code, done := c.question(a[1]); done {
-			return code
+		if c.question(a[1]) {
+			return 0
 		}
 		if len(a) >= 3 && strings.Contains(a[1], bootMark) {
 			if code, done := c.boot(ctx, a[2], a[3:]); done {
@@ -48,9 +48,9 @@ func (c *Call) python(ctx context.Context) int {
 }
 
 // question answers short programs that only ask who the interpreter is.
-func (c *Call) question(code string) (exit int, done bool) {
+func (c *Call) question(code string) (answered bool) {
 	if len(code) > 400 || strings.Contains(code, bootMark) {
-		return 0, false
+		return false
 	}
 	self := filepath.Join(c.Pod.Bin, c.Name)
 	if venv := c.Env("VIRTUAL_ENV"); venv != "" && strings.HasPrefix(c.Name, "python") && c.Name == "python" {
@@ -60,16 +60,16 @@ func (c *Call) question(code string) (exit int, done bool) {
 		if m[1] == c.Pod.Python {
 			c.say("%s", self)
 		}
-		return 0, true
+		return true
 	}
 	switch {
 	case strings.Contains(code, "print(sys.executable)") && strings.Contains(code, "sys.version_info"):
 		c.say("%s", self)
-		return 0, true
+		return true
 	case strings.TrimSpace(code) == "import sys":
-		return 0, true
+		return true
 	}
-	return 0, false
+	return false
 }
 
 // pip installs by name, like uv; anything else is refused, so that nothing is fetched by accident.

@@ -39,7 +39,7 @@ func (c *Call) runpodctl(ctx context.Context) int {
 		c.err("Error: %v", err)
 		return 1
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is read
+	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		c.err("Error: api answered %s", resp.Status)
 		return 1

@@ -89,7 +89,7 @@ func (c *Call) compile(args []string) int {
 			c.err("error: %v", err)
 			return 2
 		}
-		defer f.Close() //nolint:errcheck // written and flushed below
+		defer f.Close()
 		out = f
 	}
 	w := bufio.NewWriter(out)

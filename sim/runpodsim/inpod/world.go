@@ -59,7 +59,7 @@ func (c *Call) startEngine(argv []string) int {
 		c.say("%s: No such file or directory", argv[0])
 		return 127
 	}
-	cmd := exec.Command(program, argv[1:]...)
+	cmd := exec.CommandContext(context.Background(), program, argv[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, c.Stdout, c.Stdout
 	sigs := make(chan os.Signal, 2)
 	signal.Notify(sigs, syscall.SIGTERM, os.Interrupt)
@@ -163,7 +163,7 @@ func (c *Call) curl(ctx context.Context) int {
 	if err != nil {
 		return 7
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to the end
+	defer resp.Body.Close()
 	if include {
 		_, _ = fmt.Fprintf(c.Stdout, "HTTP/1.1 %s\r\n", resp.Status)
 		_ = resp.Header.Write(c.Stdout)
@@ -286,7 +286,7 @@ func (c *Call) download(ctx context.Context, hub, model, revision, into string) 
 }
 
 func save(path string, resp *http.Response) (int64, error) {
-	defer resp.Body.Close() //nolint:errcheck // read to the end
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("%s: %s", path, resp.Status)
 	}
