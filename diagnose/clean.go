@@ -196,7 +196,7 @@ func levelAt(raw, lower []byte, col int) logLevel {
 			}
 		}
 	}
-	if i := bytes.LastIndex(lower[:col], []byte("received request ")); i >= 0 && countLogHeads(lower[i:col], "error ") == 0 {
+	if i := bytes.LastIndex(lower[:col], []byte("received request ")); i >= 0 && countLogHeads(lower[i:col], "error ") == 0 && lastBreak(lower[i:col]) < 0 {
 		return levelQuiet // what a user wrote
 	}
 	if head != levelNone && heads <= 1 && len(lower) < 1500 && (nearest == head && !hasAny(lower[at:col], lastWords) || nearest != head && !otherRecord(raw, lower, at, col)) {
@@ -254,7 +254,7 @@ var leadsOn = map[string]bool{
 func lastLevelWord(raw, lower []byte, word string, level logLevel) int {
 	for end := len(lower); ; {
 		i := bytes.LastIndex(lower[:end], []byte(word))
-		if i < 0 || wordStart(lower, i, word) && (level != levelQuiet || raw[i] < 'a' || !afterLetter(lower, i)) {
+		if i < 0 || wordStart(lower, i, word) && (level != levelQuiet && word[len(word)-1] != ' ' || raw[i] < 'a' || !afterLetter(lower, i)) {
 			return i
 		}
 		end = i + len(word) - 1

@@ -19,7 +19,7 @@ var importRules = []rule{
 	{code: NVJitLinkMismatch, tier: root, quiet: true, lits: "undefined symbol: __nvjitlink|libnvjitlink.so", and: "undefined symbol|not defined in file", source: srcTorch},
 	{code: TorchABIMismatch, tier: root, lits: "undefined symbol: _z|tried to instantiate class|undefined symbol: aoti_|undefined symbol: torch|undefined symbol: c10|undefined symbol: at::|undefined symbol: _py|undefined symbol: cublas|undefined symbol: nccl", source: "https://github.com/vllm-project/vllm/issues/13608", refine: undefinedSymbol},
 	{code: TorchABIMismatch, tier: hint, quiet: true, lits: "undefined symbol: _z|undefined symbol: aoti_", not: "flash_attn_2|torchvision|xformers", source: "https://github.com/vllm-project/vllm/issues/17399"},
-	{code: TorchABIMismatch, tier: soft, lits: "'_opnamespace' '_c", and: "has no attribute"},
+	{code: TorchABIMismatch, tier: soft, lits: "'_opnamespace' '_c", and: "has no attribut"},
 	{code: GlibcTooOld, tier: root, lits: "version `glibc|version 'glibc|version `cxxabi|version `gcc_", and: "not found", source: "https://github.com/vllm-project/vllm/issues/22798"},
 	{code: GlibcTooOld, tier: hint, quiet: true, lits: "version `glibc|version 'glibc|version `cxxabi", and: "not found"},
 	{code: NumpyABI, tier: root, lits: "numpy.dtype size changed|numpy.core.multiarray failed to import|numba needs numpy|numpy.core._multiarray_umath|numpy.ufunc size changed|binary incompatibility, expected 96|np.float_` was removed|`np.unicode_` was removed|_array_api not found", source: "https://numpy.org/doc/stable/numpy_2_0_migration_guide.html", refine: numpyTier},
@@ -142,6 +142,9 @@ func moduleMissing(h *hit) (Code, tier) {
 		return "", 0
 	}
 	name := strings.Trim(string(m[1]), ".")
+	if hasAny(h.near, "failed to read commit hash|failed to import from custom_ar|import error msg") {
+		return "", 0 // said in passing
+	}
 	if name == "common_ops" { // sgl-kernel's last try; the first one says why
 		return "", 0
 	}
@@ -306,6 +309,7 @@ var weightRules = []rule{
 	{code: WeightsNameMismatch, tier: root, lits: "keyerror: '|keyerror: \"", re: weightName, source: srcVLLM},
 	{code: WeightsNameMismatch, tier: root, lits: "there is no module or parameter named|not initialized from checkpoint|error(s) in loading state_dict|attempted to load weight|loaded_weight.shape|loaded_weight.size()|cannot find parameter|tried to load weights of size|size mismatch for |unexpected key(s) in state_dict|missing key(s) in state_dict|unexpected weight name|unexpected weight:|no parameter named|weight shape mismatch", source: srcVLLM},
 	{code: WeightsNameMismatch, tier: soft, lits: "keyerror: '|keyerror: \"", before: "load_weights|params_dict[|weight_loader", not: "config_mapping"},
+	{code: WeightsNameMismatch, tier: soft, lits: ".qweight'|.weight'|.weight_scale'|.weight_packed'|.qzeros'", re: regexp.MustCompile(`\] '(?:[\w-]+\.){2,}\w+'(?:\s|$)`), source: "https://github.com/vllm-project/vllm/issues/11122"},
 	{code: WeightsNameMismatch, tier: soft, lits: "must match the size of tensor|must match the existing size|no module or parameter named|has no attribute 'weight_loader'", before: "load_weights|weight_loader|load_model|no module or"},
 	{code: QuantConfigMissing, tier: root, lits: "cannot find the config file for|scales must be calibrated|quantize_config.json|no quantization config found|could not find quantization config|hf_quant_config.json", re: regexp.MustCompile(`cannot find the config file for|scales must be calibrated|(?:no such file|not found|cannot find|missing|could not find).{0,80}(?:quantize_config|hf_quant_config)\.json|no quantization config found|could not find quantization config`), source: "https://github.com/vllm-project/vllm/issues/16208"},
 	{code: UnknownQuantization, tier: root, lits: "unknown quantization method|invalid quantization method|unknown quantization type|unsupported quantization method|unknown quant_method|quantization method not supported|unsupported quantization:|unrecognized quantization", source: srcVLLM},
