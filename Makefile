@@ -31,6 +31,9 @@ golden: ## rewrite golden files; read the diff as a user would
 bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literals
 	GOMAXPROCS=1 go run ./internal/tools/benchdiagnose
 
+bench-plan: build ## plan and matrix beside llmfit, env-doctor and thetaserve in one run (PyPI is reached; Python 3.13)
+	go run ./internal/tools/benchplan
+
 conformance: ## hold every REST v2 answer of the simulator against RunPod's document: SPEC=FILE-or-URL
 	go test ./sim/runpodsim -count=1 -run Conformance -v -args -spec "$(SPEC)"
 
@@ -49,4 +52,4 @@ demo: ## the main job with a real engine and a real small model, with its screen
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up
+.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan
