@@ -23,7 +23,7 @@ type NamedModel struct {
 var sameShape = map[string]string{
 	"deepseek-coder-v2-lite": "deepseek-ai/DeepSeek-V2-Lite", "deepseek-v2-lite": "deepseek-ai/DeepSeek-V2-Lite",
 	"deepseek-coder-v2-instruct": "deepseek-ai/DeepSeek-Coder-V2-Instruct", "deepseek-v2-chat": "deepseek-ai/DeepSeek-Coder-V2-Instruct",
-	"deepseek-v3-0324": "deepseek-ai/DeepSeek-V3", "deepseek-r1-0528": "deepseek-ai/DeepSeek-R1", "kimi-k2-thinking": "moonshotai/Kimi-K2-Instruct",
+	"deepseek-v3-0324": "deepseek-ai/DeepSeek-V3", "deepseek-r1-0528": "deepseek-ai/DeepSeek-R1",
 }
 
 // Shape is the part of a config that decides division and cache, for well-known models whose config is not embedded
@@ -136,6 +136,7 @@ var shapes = []namedShape{
 	{"qwen3*-30b-a3b*2507", Shape{48, 2048, 6144, 32, 4, 128, 151936, 262144, 128, 768, false}}, {"qwen3-coder-30b-a3b", Shape{48, 2048, 5472, 32, 4, 128, 151936, 262144, 128, 768, false}}, {"qwen3*-30b-a3b", Shape{48, 2048, 6144, 32, 4, 128, 151936, 40960, 128, 768, false}},
 	{"qwen3*-235b-a22b*2507", Shape{94, 4096, 12288, 64, 4, 128, 151936, 262144, 128, 1536, false}}, {"qwen3*-235b-a22b", Shape{94, 4096, 12288, 64, 4, 128, 151936, 40960, 128, 1536, false}}, {"qwen3-coder-480b", Shape{62, 6144, 8192, 96, 8, 128, 151936, 262144, 160, 2560, false}},
 	{"qwen3.5-35b-a3b", Shape{40, 2048, 0, 16, 2, 256, 248320, 262144, 256, 512, false}}, {"qwen3.6-35b-a3b", Shape{40, 2048, 0, 16, 2, 256, 248320, 262144, 256, 512, false}},
+	{"qwen3-next-80b-a3b", Shape{48, 2048, 5120, 16, 2, 256, 151936, 262144, 512, 512, false}},
 	{"qwen3.8-flash-next", Shape{Experts: 128, ExpertIntermediate: 320}}, // its FP8 issue, vllm 54178, states the experts' width
 	{"qwen3.5-397b-a17b", Shape{60, 4096, 0, 32, 2, 256, 248320, 262144, 512, 1024, false}},
 	{"llama-7b", Shape{32, 4096, 11008, 32, 32, 128, 32000, 2048, 0, 0, false}}, {"llama-13b", Shape{40, 5120, 13824, 40, 40, 128, 32000, 2048, 0, 0, false}},
@@ -254,7 +255,7 @@ func quantOfName(norm string) (method string, bits float64) {
 	}{
 		{"nvfp4", "nvfp4", 4}, {"mxfp4", "mxfp4", 4}, {"fp4", "nvfp4", 4}, {"gguf", "gguf", 4.8}, {"bnb-4bit", "bitsandbytes", 4}, {"bnb", "bitsandbytes", 4},
 		{"squeezellm", "squeezellm", 4}, {"awq", "awq", 4}, {"gptq-int8", "gptq", 8}, {"gptq-8bit", "gptq", 8}, {"gptq-int3", "gptq", 3}, {"gptq", "gptq", 4}, {"autoround", "auto-round", 4}, {"auto-round", "auto-round", 4}, {"aqlm", "aqlm", 2},
-		{"w8a8", "compressed-tensors-int8", 8}, {"quantized.w8a8", "compressed-tensors-int8", 8}, {"w4a16", "compressed-tensors", 4}, {"w8a16", "compressed-tensors", 8}, {"fp8-dynamic", "compressed-tensors-fp8", 8}, {"fp8", "fp8", 8},
+		{"w8a8", "compressed-tensors-int8", 8}, {"quantized.w8a8", "compressed-tensors-int8", 8}, {"fp8-w8a16", "compressed-tensors-fp8", 8}, {"w4a16", "compressed-tensors", 4}, {"w8a16", "compressed-tensors", 8}, {"fp8-dynamic", "compressed-tensors-fp8", 8}, {"fp8", "fp8", 8},
 		{"int4", "int4", 4}, {"4bit", "int4", 4}, {"4-bit", "int4", 4}, {"int8", "int8", 8}, {"8bit", "int8", 8}, {"exl2", "exl2", 4},
 	} {
 		if strings.Contains(norm, q.word) {

@@ -67,6 +67,8 @@ func (s *subject) resolveCard() {
 		}
 		if n := float64(s.c.NominalGiB); n > 0 && s.c.VRAMBytes == 0 && (gib(g.bytes) < 0.85*n || gib(g.bytes) > 1.02*n) {
 			g.bytes = int64(n * 0.985 * (1 << 30)) // another variant of the card
+		} else if n == 0 && s.c.VRAMBytes == 0 && s.c.Closed && g.known && float64(g.card.MemoryGiB) > 1.15*gib(g.bytes) {
+			g.bytes = visibleBytes(g.card) // which variant is not said: the larger one
 		}
 	}
 }

@@ -3,7 +3,6 @@ package solve
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"justright/catalog"
@@ -173,6 +172,10 @@ func ruleTorchCapability(s *subject) []finding {
 		return nil
 	}
 	const source = "https://github.com/pytorch/pytorch/issues/157517"
+	if c.Major >= 10 && s.official && s.exact && s.torch.CUDA.IsZero() && s.version.Public().Compare(version.MustParsePEP440("0.10.0")) == 0 {
+		return []finding{s.capabilityFinding(fmt.Sprintf("the torch inside the image of 0.10.0 holds no code for %s", s.cardName()),
+			reported("vllm/0.10.0/image-torch", "torch in the image v0.10.0 lists sm_50 to sm_90 only; v0.9.2 and 0.10.1 hold code for Blackwell", "https://github.com/vllm-project/vllm/issues/21633, https://github.com/vllm-project/vllm/issues/14452", "2025-07-28"))}
+	}
 	switch {
 	case c.Major >= 10 && best.Compare(version.CUDA{Major: 12, Minor: 8}) < 0:
 		f := s.capabilityFinding(fmt.Sprintf("torch built with CUDA %s, as %s has it, holds no code for %s; Blackwell needs CUDA 12.8", best, s.label(), s.cardName()),
@@ -240,6 +243,12 @@ func ruleAttention(s *subject) []finding {
 				reported("vllm/v1/8.0", "the V1 engine ran on FlashAttention 2, which needs compute capability 8.0; lower ones fell back to V0 while there was one", "https://github.com/vllm-project/vllm/issues/13398", "2025-02-17"))
 		case old && s.backendIs("FLASH_ATTN"):
 			add("FlashAttention needs compute capability 8.0", reported("vllm/fa2/8.0", "FlashAttention 2 needs compute capability 8.0", "https://github.com/Dao-AILab/flash-attention#nvidia-cuda-support", "2026-11-25"))
+		case old && s.backendIs("FLASHINFER") && !s.before("0.4.3") && s.before("0.11.0"):
+			add("the FlashInfer backend of these releases calls FlashAttention for the prompt, which needs compute capability 8.0",
+				reported("vllm/flashinfer/8.0", "with VLLM_ATTENTION_BACKEND=FLASHINFER cards below compute capability 8.0 fail with FlashAttention's demand for Ampere, reported from 0.5.5 to 0.10.0", "https://github.com/vllm-project/vllm/issues/8189, https://github.com/vllm-project/vllm/issues/8091", "2025-08-16"))
+		case s.backendIs("FLASHINFER") && s.headDim() > 256:
+			add(fmt.Sprintf("FlashInfer has no kernel for attention heads of %d", s.headDim()),
+				reported("vllm/flashinfer/heads", "vLLM's FlashInfer backend takes attention heads of 64, 128 and 256", "https://github.com/vllm-project/vllm/issues/40677", "2026-04-23"))
 		case old && s.exact && !s.before("0.10.0") && s.before("0.10.2") && v1 != "0":
 			add(fmt.Sprintf("%s does not serve cards below compute capability 8.0: its V1 engine calls FlashAttention 2", s.label()),
 				reported("vllm/0.10/turing", "vLLM 0.10.0 fails on T4 and RTX 2080 Ti with FlashAttention's demand for Ampere; 0.9.2 runs", "https://github.com/vllm-project/vllm/issues/8189, https://github.com/OpenPipe/ART/issues/322", "2025-08-16"))
@@ -280,120 +289,4 @@ func (s *subject) sinksMissing() bool {
 	}
 	made := familyInImage(s.image) != "" && (s.day == "" || s.day < "2025-09-13") // the day of 0.10.2
 	return made || s.release != nil && s.before("0.10.2") && !s.before("0.10.1")
-}
-
-// tensorParallel is the stated tensor parallel size; 0 when not stated.
-func (s *subject) tensorParallel() int {
-	n, _ := s.flags.Int("tensor-parallel-size")
-	return n
-}
-
-// ruleDivisible: what must divide by the tensor parallel size.
-func ruleDivisible(s *subject) []finding {
-	tp := s.tensorParallel()
-	if tp < 2 {
-		return nil
-	}
-	heads, kv, inter, expert := s.widths()
-	fact := func(what string, n int) catalog.Fact {
-		if s.profile != nil {
-			for _, f := range s.profile.Sources {
-				return catalog.Fact{ID: f.ID + "/" + catalog.FactID(strings.ReplaceAll(what, " ", "-")), Statement: fmt.Sprintf("the model has %d %s", n, what), Source: f.Source, Date: f.Date, Standing: f.Standing}
-			}
-		}
-		return reported("model/"+s.modelLabel()+"/"+strings.ReplaceAll(what, " ", "-"), fmt.Sprintf("%s has %d %s", s.modelLabel(), n, what), catalog.FamilySource, catalog.ModelsDate)
-	}
-	at := ""
-	for _, f := range s.flags.List {
-		if f.Name == "tensor-parallel-size" {
-			at = strings.TrimSpace(f.Given + " " + f.Value)
-		}
-	}
-	refuse := func(what string, n int, reason string) []finding {
-		f := finding{code: CodeTP, at: at, reason: reason, facts: []catalog.Fact{fact(what, n), s.says("tp", "tensor parallel size is %d", tp)}}
-		if heads > 0 {
-			var ok []string
-			for _, t := range []int{1, 2, 4, 8, 16} {
-				if t < tp && heads%t == 0 && (expert == 0 || !s.blockFP8() || expert/t%128 == 0) {
-					ok = append(ok, strconv.Itoa(t))
-				}
-			}
-			if len(ok) > 0 {
-				f.hints = []problem.Hint{{Text: "sizes that divide: " + strings.Join(ok, ", ")}}
-			}
-		}
-		return []finding{f}
-	}
-	if heads > 0 && heads%tp != 0 {
-		return refuse("attention heads", heads, fmt.Sprintf("%d attention heads do not divide by the tensor parallel size %d", heads, tp))
-	}
-	if kv > 0 && (kv >= tp && kv%tp != 0 || kv < tp && tp%kv != 0) {
-		return refuse("KV heads", kv, fmt.Sprintf("%d KV heads and the tensor parallel size %d do not divide one another", kv, tp))
-	}
-	if w := s.sharedExpert(); w > 0 && s.blockFP8() && (w/tp)%128 != 0 {
-		return refuse("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
-	}
-	if s.blockFP8() && !s.flags.Has("enable-expert-parallel") && (s.engine == catalog.SGLang || s.before("0.20.0") || expert == 0) {
-		if expert > 0 && (expert/tp)%128 != 0 {
-			return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", expert, tp, expert/tp))
-		}
-		if expert == 0 && inter > 0 && (inter/tp)%128 != 0 {
-			return refuse("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", inter, tp, inter/tp))
-		}
-	}
-	return nil
-}
-
-func (s *subject) modelLabel() string {
-	switch {
-	case s.c.ModelName != "":
-		return s.c.ModelName
-	case s.profile != nil:
-		return s.profile.ID
-	case s.architecture != "":
-		return s.architecture
-	}
-	return "the model"
-}
-
-// widths of the model: from its profile, else from the table of well-known shapes.
-func (s *subject) widths() (heads, kv, inter, expert int) {
-	if p := s.profile; p != nil && p.Heads > 0 {
-		heads, kv, inter = p.Heads, p.KVHeads, p.Intermediate
-		if p.MoE != nil {
-			expert = p.MoE.Intermediate
-		}
-		if p.MLA != nil {
-			kv = 0 // one latent vector, kept by every rank
-		}
-		return heads, kv, inter, expert
-	}
-	if sh := s.named.Shape; sh != nil {
-		return sh.Heads, sh.KVHeads, sh.Intermediate, sh.ExpertIntermediate
-	}
-	return 0, 0, 0, 0
-}
-
-// sharedExpert is the width of the expert that every token passes, which is split like a plain layer; 0 when there is
-// none or it is not known.
-func (s *subject) sharedExpert() int {
-	if p := s.profile; p != nil && p.MoE != nil {
-		return p.MoE.SharedIntermediate
-	}
-	if s.modelType == "qwen3_5_moe" && s.named.Shape != nil {
-		return s.named.Shape.ExpertIntermediate // of one routed expert, in all of them
-	}
-	return 0
-}
-
-// blockFP8 reports whether the weights are FP8 in blocks of 128x128.
-func (s *subject) blockFP8() bool {
-	if p := s.profile; p != nil && p.Quant != nil {
-		return p.Quant.Method == "fp8" && len(p.Quant.BlockShape) > 0 && p.Quant.BlockShape[0] == 128
-	}
-	if s.named.Quant != "fp8" {
-		return false
-	}
-	owner := strings.ToLower(s.named.Name)
-	return strings.HasPrefix(owner, "qwen") || strings.HasPrefix(owner, "zai-org/") || strings.HasPrefix(owner, "minimax") || strings.HasPrefix(owner, "deepseek") || strings.HasPrefix(owner, "moonshotai/")
 }

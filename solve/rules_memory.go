@@ -217,7 +217,7 @@ func (s *subject) weightsFact(p model.Profile, perRank int64, ranks int) catalog
 }
 
 func (s *subject) memoryFact() catalog.Fact {
-	if s.gpu.full != nil && s.c.VRAMBytes == 0 {
+	if s.gpu.full != nil && s.gpu.bytes == s.gpu.full.MemoryBytes {
 		return s.gpu.full.Fact()
 	}
 	return s.says("vram", "a card has %.1f GiB", gib(s.gpu.bytes))

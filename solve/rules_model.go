@@ -63,7 +63,7 @@ func ruleArchitecture(s *subject) []finding {
 			reason: fmt.Sprintf("%s went after %s, and the branch of that day is all but %s", s.architecture, last, next.Version),
 			hints:  []problem.Hint{{Text: "take " + s.engine + "==" + last.String()}}})
 	}
-	if has != catalog.Absent || s.transformersBackend(a) || s.dev && next != nil && a.Registered.At(next.Version) == catalog.Present {
+	if has != catalog.Absent || s.transformersBackend(a) || s.newerTransformers(a) || s.dev && next != nil && a.Registered.At(next.Version) == catalog.Present {
 		return out
 	}
 	first, last := a.Registered.First(), a.Registered.Last()
@@ -152,6 +152,19 @@ func (s *subject) firstUsable(a catalog.Architecture) (version.PEP440, bool) {
 // transformersBackend reports whether a release that lacks the class serves it through transformers' own modeling code.
 func (s *subject) transformersBackend(a catalog.Architecture) bool {
 	return a.OnBackend.At(s.version.Public()) == catalog.Present
+}
+
+// newerTransformers: a stated transformers knows the class, and the release hands classes it lacks to transformers' own
+// code: plain text models from 0.8.0 on.
+func (s *subject) newerTransformers(a catalog.Architecture) bool {
+	mt, ok := s.j.modelType(a.ModelType)
+	if !ok || mt.First.IsZero() || !s.transformers.Stated() || s.before("0.8.0") || !strings.HasSuffix(a.Name, "ForCausalLM") {
+		return false
+	}
+	if v := s.transformers.Exact; !v.IsZero() {
+		return mt.KnownTo(v.Public()) != catalog.Absent && v.Public().Compare(s.release.TransformersOnReleaseDay) > 0
+	}
+	return s.transformers.Bound.Set().SubsetOf(version.AtLeast(mt.First))
 }
 
 // typeUnknown: the transformers in use does not know the model type. A stated transformers speaks first; where only the
@@ -339,7 +352,7 @@ func (s *subject) unsolvable() (finding, bool) {
 		return finding{}, false
 	}
 	mt, ok := s.j.modelType(s.modelType)
-	if !ok {
+	if !ok || mt.First.IsZero() { // no transformers has it: the model or the engine brings it
 		return finding{}, false
 	}
 	newest := s.j.s.NewestTransformers(s.release.Transformers, "")

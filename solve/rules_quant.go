@@ -161,6 +161,7 @@ func (s *subject) quantFinding(m string, fact catalog.Fact, first, last string) 
 // quantFloor is the lowest compute capability a method runs on in a range of releases.
 type quantFloor struct {
 	method      string
+	modelType   string // instead of a method: what one family needs however it is stored
 	below       string // releases before this one; "" all
 	from        string
 	moeOnly     bool
@@ -172,6 +173,7 @@ type quantFloor struct {
 
 var quantFloors = []quantFloor{
 	{method: "mxfp4", min: version.Capability{Major: 8}, statement: "MXFP4 weights need compute capability 8.0: there is no Marlin kernel for them on Turing", source: "https://github.com/vllm-project/vllm/issues/22288"},
+	{modelType: "qwen4_exp", min: version.Capability{Major: 8, Minor: 9}, statement: "Qwen3.8-Flash-Next falls to a Triton kernel that needs fp8e4nv: its experts are too narrow for Marlin's unless --moe-backend marlin and its fixes are taken", source: "https://github.com/vllm-project/vllm/issues/54318, https://github.com/vllm-project/vllm/issues/54219", unlessFlags: []string{"marlin"}},
 	{method: "fp8", below: "0.5.1", min: version.Capability{Major: 8, Minor: 9}, statement: "FP8 weights needed compute capability 8.9 before the Marlin kernel came in 0.5.1", source: "https://github.com/vllm-project/vllm/pull/5975"},
 	{method: "fp8", below: "0.9.0", moeOnly: true, min: version.Capability{Major: 8, Minor: 9}, statement: "experts in FP8 needed compute capability 8.9 before 0.9.0: the Triton kernel has no fp8e4nv below it", source: "https://github.com/vllm-project/vllm/issues/18182", unlessFlags: []string{"marlin"}},
 	{method: "fp8", below: "0.14.0", min: version.Capability{Major: 8}, statement: "FP8 weights run weight-only through Marlin from compute capability 8.0 (7.5 from 0.14.0)", source: "vllm wheels: quantization/fp8.py get_min_capability"},
@@ -212,7 +214,7 @@ func ruleQuantGPU(s *subject) []finding {
 	if f, ok := s.cacheFP8(); ok && !s.fork {
 		return []finding{f}
 	}
-	if m == "" {
+	if m == "" && s.modelType == "" {
 		return nil
 	}
 	if s.engine == catalog.SGLang && m == "fp8" && s.isMoE() && c.Compare(capOf(8, 9)) < 0 && s.release != nil {
@@ -223,11 +225,11 @@ func ruleQuantGPU(s *subject) []finding {
 		return nil
 	}
 	for _, q := range quantFloors {
-		if q.method != m || c.Compare(q.min) >= 0 || q.moeOnly && !s.isMoE() {
+		if q.modelType == "" && q.method != m || q.modelType != "" && q.modelType != s.modelType || c.Compare(q.min) >= 0 || q.moeOnly && !s.isMoE() {
 			continue
 		}
-		if s.fork && (q.below != "" || q.from != "") {
-			continue // somebody's own build: only what holds for every release holds for it
+		if s.fork && (q.below != "" || q.from != "" || familyInImage(s.image) == "") {
+			continue // somebody's own build may have kernels of its own; one for a model has what every release has
 		}
 		if q.below != "" && (s.release == nil || !s.before(q.below)) || q.from != "" && (s.release == nil || s.before(q.from)) {
 			continue
@@ -235,8 +237,8 @@ func ruleQuantGPU(s *subject) []finding {
 		if v, _ := s.flags.Get("moe-backend"); len(q.unlessFlags) > 0 && strings.EqualFold(v, q.unlessFlags[0]) {
 			continue
 		}
-		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m, "_", "-"), q.min, s.cardName()),
-			facts: []catalog.Fact{reported("vllm/quantization/"+m+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
+		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m+q.modelType, "_", "-"), q.min, s.cardName()),
+			facts: []catalog.Fact{reported("vllm/quantization/"+m+q.modelType+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
 	}
 	if f, ok := s.nvfp4Experts(m); ok {
 		return []finding{f}
