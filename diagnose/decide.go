@@ -349,6 +349,22 @@ func (r *Reader) stageOf(f *finding) Stage {
 		if f.phase == PhaseInstall || hasAny(lowerInto(nil, []byte(f.text)), "pip-build-env") {
 			return StageInstall
 		}
+	case PortInUse:
+		if hasAny(lowerInto(nil, []byte(f.text)), "collective_rpc|tcpstore|rendezvous|distnetworkerror|zmqerror|nccl") {
+			return StageDistributed
+		}
+	case TPQuantGroupIndivisible:
+		if hasAny(lowerInto(nil, []byte(f.text)), "exceeds dimension size|b_scales") {
+			return StageWeights // found only when the shards are cut
+		}
+	case TransformersAPIMismatch:
+		if hasAny(lowerInto(nil, []byte(f.text)), "tokenization_|tokenizersbackend") {
+			return StageModelResolve
+		}
+	case XformersMismatch:
+		if hasAny(lowerInto(nil, []byte(f.text)), "operator found|build with cuda") {
+			return StageKernel
+		}
 	case NCCLError, SHMTooSmall, CUDAKernelFault, NVMLError:
 		if f.after {
 			return StageRuntime

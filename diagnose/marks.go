@@ -74,6 +74,7 @@ var phaseMarks = []phaseMark{
 	{lits: "site-packages/sglang/|/sglang/srt/|dist-packages/sglang/|python/sglang/", act: noter("sglang_frame")},
 	{lits: "arg_utils.py|server_args.py|vllm/config|configs/", act: noter("config_frame")},
 	{lits: "/dev/shm", act: noter("shm")},
+	{lits: "multiproc_executor.py:|(enginecore|[core.py:|vllm/v1/", act: noter("v1")},
 }
 
 func noter(name string) func(*Reader, *hit) { return func(r *Reader, h *hit) { r.note(name, h) } }

@@ -50,22 +50,53 @@ func (r *Reader) remedy(f *finding) *Remedy {
 	case TorchArchMismatch, NoKernelImage:
 		if r.facts.oldCard() {
 			out.Kind, out.Text = OtherGPUCapability, "The card is older than anything this build supports: a newer GPU."
+		} else if f.code == NoKernelImage && r.recentEngine(low) {
+			out.Kind, out.Text = NewerEngine, "A kernel of this release holds no code for this card, which is newer: a later release or a build for it, else another GPU."
+		}
+	case NCCLError:
+		switch {
+		case strings.Contains(low, "out of memory"):
+			out.Kind, out.Text = LowerMemoryUtilization, "NCCL found no memory left on the card: lower --gpu-memory-utilization (SGLang: --mem-fraction-static)."
+		case strings.Contains(low, "invalid argument"), strings.Contains(low, "version mismatch"):
+			out.Kind, out.Text = PinDependency, "NCCL was called in a way this release of it does not know: install the nvidia-nccl that torch pins."
+		case strings.Contains(low, "unhandled system error"), strings.Contains(low, "ncclsystemerror"):
+			out.Kind, out.Text = UserAction, "NCCL failed in the system below it: give the container more shared memory (--shm-size, --ipc=host), and name the network interface (NCCL_SOCKET_IFNAME)."
 		}
 	case QuantUnsupportedGPU:
 		if strings.Contains(low, "fp8e4nv") {
 			out.Kind, out.Text = ChangeFlag, "A kernel asks this card for fp8: --kv-cache-dtype auto, or another checkpoint; else a GPU of capability 8.9 or more."
 		}
 	case UnknownModelType:
-		if m := modelTypeName.FindStringSubmatch(low); m != nil {
+		if m := modelTypeName.FindStringSubmatch(low); m != nil && typeRemedy(m[1]) != NewerTransformers {
+			if out.Kind = typeRemedy(m[1]); out.Kind == ModelBug {
+				out.Text = fmt.Sprintf("No release of Transformers knows the model type %s: it needs its vendor's own package; take another checkpoint.", m[1])
+			} else {
+				out.Text = fmt.Sprintf("The engine's newer releases bring the configuration of %s themselves: a newer engine.", m[1])
+			}
+		} else if m != nil {
 			out.Text = fmt.Sprintf("This Transformers does not know the model type %s: a newer engine, which brings its own, else a newer Transformers.", m[1])
 		}
 	case UnrecognizedArguments:
 		if flags := unknownFlags(f.text); len(flags) > 0 {
 			out.Text = "This release does not know " + strings.Join(flags, " ") + ": leave it out or rename it, or take the release that has it."
+			if r.engine == "sglang" || strings.Contains(low, "sglang") {
+				break
+			}
+			kind, since, renamed := flagRemedy(flags)
+			out.Kind = kind
+			if since != "" {
+				out.Text = "This release does not know " + strings.Join(flags, " ") + ": vLLM has it since " + since + "; leave it out, or take that release."
+			} else if renamed != "" {
+				out.Text = "This release does not know " + strings.Join(flags, " ") + " any more: " + renamed + " took over."
+			}
 		}
 	case MissingPythonModule:
 		if m := moduleName.FindStringSubmatch(low); m != nil {
 			out.Text = "The Python package " + topModule(m[1]) + " is missing: install it, or take an image that has it."
+		}
+	case ExecNotFound:
+		if !engineProgram.MatchString(low) {
+			out.Kind, out.Text = UserAction, "The start command names a program the image does not have: correct the command; an image with an entrypoint of its own takes only the flags."
 		}
 	case ContainerCUDARequirement:
 		if c := wantedCUDA(low); !c.IsZero() {
@@ -76,13 +107,20 @@ func (r *Reader) remedy(f *finding) *Remedy {
 	return out
 }
 
+// recentEngine reports whether the log is of a release that supports every card from Volta on, so that a kernel it
+// lacks is one for a newer card: V1's process names, or the error type that torch has since 2.8.
+func (r *Reader) recentEngine(low string) bool {
+	return strings.Contains(low, "acceleratorerror") || r.context["v1"] > 0
+}
+
 var (
 	feasibleLength = regexp.MustCompile(`estimated maximum model length is (\d+)`)
 	cacheTokens    = regexp.MustCompile(`stored in kv cache \((\d+)\)`)
 	derivedMax     = regexp.MustCompile(`(?:max_position_embeddings|derived context_length|derived max_model_len)[ =(]+(\d+)`)
 	neighbour      = regexp.MustCompile(`process \d+ has (\d+(?:\.\d+)?) gib memory in use`)
-	modelTypeName  = regexp.MustCompile("model type [`'\"]?([\\w.-]+)")
+	modelTypeName  = regexp.MustCompile("(?:model type |keyerror: )[`'\"]?([\\w.-]+)")
 	cudaWanted     = regexp.MustCompile(`cuda>=(\d+\.\d+)`)
+	engineProgram  = regexp.MustCompile(`["' /](?:vllm|sglang|python3?)["']?: |exec: (?:vllm|sglang|python3?):|^(?:vllm|sglang|python3?): |command not found: (?:vllm|sglang|python3?)|/python3?[\d.]*: bad interpreter`)
 	flagName       = regexp.MustCompile(`(^|\s)(--?[A-Za-z][\w-]*)`)
 	foundDriver    = regexp.MustCompile(`found version (\d+)`)
 	typedBytes     = regexp.MustCompile(`tried to allocate (\d+(?:\.\d+)?) (gib|mib)`)
@@ -207,7 +245,8 @@ func (r *Reader) lesson(f *finding, res Result) *catalog.Lesson {
 	case TrustRemoteCodeRequired:
 		l.Model, l.AddFlags = r.opts.Model, []string{"--trust-remote-code"}
 	case NoKernelImage, TorchArchMismatch, GPUTooOld, QuantUnsupportedGPU, FlashAttnNeedsAmpere, TritonOutOfResources, CUDAToolkitTooOld:
-		// An older release has no more kernels than this one.
+		// An older release has no more kernels than this one, and it is the chip that decides, whatever else may help.
+		l.Remedy = string(OtherGPUCapability)
 		l.Model, l.Engine, l.GPU, l.Forbid = r.opts.Model, upTo(engine), r.opts.GPU, true
 	case InvalidArgumentValue:
 		l.Model, l.Engine, l.DropFlags = r.opts.Model, engine, refusedParser(low)
