@@ -49,7 +49,10 @@ e2e: ## the real engine on this machine: install, serve, prove, fail and fall ba
 demo: ## the main job with a real engine and a real small model, with its screens; ends with "demo ok"
 	go run ./internal/tools/e2e -demo
 
+bench-boot: ## the real engine to its first token: up beside pip and a compiled start, on a quiet machine (a quarter of an hour, 25 GB)
+	go run ./internal/tools/benchboot
+
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan
+.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-boot

