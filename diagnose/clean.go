@@ -180,13 +180,12 @@ var levelWords = []struct {
 // start has that level throughout; an issue mirror, whose line breaks became blanks, holds many, and there the
 // nearest one before col counts.
 func levelAt(raw, lower []byte, col int) logLevel {
-	head, heads := levelNone, 0
+	head := levelNone
 	nearest, at := levelNone, -1
 	if col > len(lower) {
 		col = len(lower)
 	}
 	for _, w := range levelWords {
-		heads += countLogHeads(lower, w.word)
 		if i := lastLevelWord(raw, lower[:col], w.word, w.level); i > at {
 			nearest, at = w.level, i
 		}
@@ -199,7 +198,7 @@ func levelAt(raw, lower []byte, col int) logLevel {
 	if i := bytes.LastIndex(lower[:col], []byte("received request ")); i >= 0 && countLogHeads(lower[i:col], "error ") == 0 && lastBreak(lower[i:col]) < 0 {
 		return levelQuiet // what a user wrote
 	}
-	if head != levelNone && heads <= 1 && len(lower) < 1500 && (nearest == head && !hasAny(lower[at:col], lastWords) || nearest != head && !otherRecord(raw, lower, at, col)) {
+	if head != levelNone && len(lower) < 1500 && logHeads(lower) <= 1 && (nearest == head && !hasAny(lower[at:col], lastWords) || nearest != head && !otherRecord(raw, lower, at, col)) {
 		return head
 	}
 	if at >= 0 && nearest == levelQuiet {
@@ -317,6 +316,15 @@ func hasDigit(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// logHeads counts the records within one line.
+func logHeads(lower []byte) int {
+	n := 0
+	for _, w := range levelWords {
+		n += countLogHeads(lower, w.word)
+	}
+	return n
 }
 
 // countLogHeads counts records of a level within one line: "info 05-12".

@@ -56,25 +56,25 @@ var phaseMarks = []phaseMark{
 	{lits: "valueerror: |runtimeerror: |assertionerror|typeerror: |attributeerror: |notimplementederror|keyerror: |importerror: |oserror: |indexerror: |modulenotfounderror: |nameerror: |exception: |zerodivisionerror|unboundlocalerror|validationerror: ", act: oddError},
 
 	// Context that is no progress.
-	{lits: "traceback (most recent call last)", act: func(r *Reader, h *hit) { r.now.traceback = h.line }},
+	{lits: "traceback (most recent call last)", blind: true, act: func(r *Reader, h *hit) { r.now.traceback = h.line }},
 	{lits: "supervisord started|info spawned: '|gateway.main|logger\": \"gateway", act: func(r *Reader, _ *hit) { r.foreign = true }},
-	{lits: "sglang/srt|sgl_kernel|sglang.launch_server|sglang::", act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
-	{lits: "vllm/entrypoints|vllm/engine|vllm/v1/|vllm/executor|vllm/worker|vllm serve |(enginecore|(apiserver|(vllmworker", act: func(r *Reader, _ *hit) { r.nameEngine("vllm") }},
-	{lits: "create_weights|load_model(|in load_model|load_weights(|in load_weights|get_model(|initialize_model(|process_weights_after_loading|_load_model|in _initialize_model", act: noter("load")},
-	{lits: "profile_run|determine_num_available_blocks|determine_available_memory|_dummy_run|_dummy_sampler_run|autotune|autotuning|profile_max_num_token|_run_ffn_warmup|kernel_warmup", act: noter("profile")},
-	{lits: "capture_model|capture_graph|cuda_graph_runner|cudagraphwrapper|cuda_graph.py|cudagraph_utils|capturing", act: noter("capture")},
-	{lits: "_allocate_kv_cache|initialize_kv_cache|initialize_cache|init_memory_pool|allocate_gpu_cache|_init_kv_cache", act: noter("cache")},
-	{lits: "forward_extend|forward_decode|execute_model|sample_tokens|event_loop|forward_batch|logits_processor|process_input|step_async|run_busy_loop|run_batch", act: noter("run")},
-	{lits: "torch_compile_cache", act: noter("compile_cache")},
-	{lits: "config_mapping[", act: noter("config_mapping")},
-	{lits: "nvcc fatal|bin/nvcc |building extension|building 'vllm|building wheel|ninja: entering|[build_ext]|cmake/ninja|ptxas info", act: noter("build")},
-	{lits: "subprocess-exited-with-error|failed to build|building wheel", act: noter("wheel")},
-	{lits: "torch/_inductor|torch/_dynamo|/triton/", act: noter("inductor")},
-	{lits: "flash_attn/|flash_attn_interface|vllm_flash_attn|flash_attn_2_cuda", act: noter("flash_attn")},
-	{lits: "site-packages/sglang/|/sglang/srt/|dist-packages/sglang/|python/sglang/", act: noter("sglang_frame")},
-	{lits: "arg_utils.py|server_args.py|vllm/config|configs/", act: noter("config_frame")},
-	{lits: "/dev/shm", act: noter("shm")},
-	{lits: "multiproc_executor.py:|(enginecore|[core.py:|vllm/v1/", act: noter("v1")},
+	{lits: "sglang/srt|sgl_kernel|sglang.launch_server|sglang::", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
+	{lits: "vllm/entrypoints|vllm/engine|vllm/executor|vllm/worker|vllm serve |(apiserver|(vllmworker", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("vllm") }},
+	{lits: "vllm/v1/|(enginecore|multiproc_executor.py:|[core.py:", blind: true, act: func(r *Reader, h *hit) { r.nameEngine("vllm"); r.note("v1", h) }},
+	{lits: "create_weights|load_model(|in load_model|load_weights(|in load_weights|get_model(|initialize_model(|process_weights_after_loading|_load_model|in _initialize_model", blind: true, act: noter("load")},
+	{lits: "profile_run|determine_num_available_blocks|determine_available_memory|_dummy_run|_dummy_sampler_run|autotune|autotuning|profile_max_num_token|_run_ffn_warmup|kernel_warmup", blind: true, act: noter("profile")},
+	{lits: "capture_model|capture_graph|cuda_graph_runner|cudagraphwrapper|cuda_graph.py|cudagraph_utils|capturing", blind: true, act: noter("capture")},
+	{lits: "_allocate_kv_cache|initialize_kv_cache|initialize_cache|init_memory_pool|allocate_gpu_cache|_init_kv_cache", blind: true, act: noter("cache")},
+	{lits: "forward_extend|forward_decode|execute_model|sample_tokens|event_loop|forward_batch|logits_processor|process_input|step_async|run_busy_loop|run_batch", blind: true, act: noter("run")},
+	{lits: "torch_compile_cache", blind: true, act: noter("compile_cache")},
+	{lits: "config_mapping[", blind: true, act: noter("config_mapping")},
+	{lits: "nvcc fatal|bin/nvcc |building extension|building 'vllm|building wheel|ninja: entering|[build_ext]|cmake/ninja|ptxas info", blind: true, act: noter("build")},
+	{lits: "subprocess-exited-with-error|failed to build|building wheel", blind: true, act: noter("wheel")},
+	{lits: "torch/_inductor|torch/_dynamo|/triton/", blind: true, act: noter("inductor")},
+	{lits: "flash_attn/|flash_attn_interface|vllm_flash_attn|flash_attn_2_cuda", blind: true, act: noter("flash_attn")},
+	{lits: "site-packages/sglang/|/sglang/srt/|dist-packages/sglang/|python/sglang/", blind: true, act: noter("sglang_frame")},
+	{lits: "arg_utils.py|server_args.py|vllm/config|configs/", blind: true, act: noter("config_frame")},
+	{lits: "/dev/shm", blind: true, act: noter("shm")},
 }
 
 func noter(name string) func(*Reader, *hit) { return func(r *Reader, h *hit) { r.note(name, h) } }
@@ -112,7 +112,10 @@ func marksSGLang(r *Reader, _ *hit) { r.engine = "sglang" }
 var versionText = regexp.MustCompile(`(?:version|engine \(v|version:) ?(\d+\.\d+[0-9a-z.+]*)`)
 
 func (r *Reader) readVersion(h *hit) {
-	if m := versionText.FindSubmatch(h.near); m != nil && r.version == "" {
+	if r.version != "" {
+		return
+	}
+	if m := versionText.FindSubmatch(h.near); m != nil {
 		r.version = string(m[1])
 	}
 }

@@ -285,7 +285,7 @@ func (r *Reader) search() {
 func (r *Reader) take(h *hit, lit int32) {
 	for _, u := range r.rules.uses[lit] {
 		if u.mark != nil {
-			if u.mark.act != nil || u.mark.and != "" || u.mark.not != "" {
+			if u.mark.act != nil && !u.mark.blind || u.mark.and != "" || u.mark.not != "" {
 				h.fill()
 			}
 			if (u.mark.and == "" || hasAny(h.near, u.mark.and)) && (u.mark.not == "" || !hasAny(h.near, u.mark.not)) {

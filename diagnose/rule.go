@@ -42,6 +42,7 @@ type phaseMark struct {
 	and   string
 	not   string
 	act   func(*Reader, *hit) // what else it tells; may be nil
+	blind bool                // act looks at no text, only at the place
 }
 
 // hit is one literal found in one line, with what a rule may look at.
