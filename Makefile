@@ -31,6 +31,9 @@ golden: ## rewrite golden files; read the diff as a user would
 bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literals
 	GOMAXPROCS=1 go run ./internal/tools/benchdiagnose
 
+bench-fleet: ## one process supervising 100, 1,000 and 10,000 simulated pods: API calls, CPU, memory
+	go build -o bin/benchfleet ./internal/tools/benchfleet && bin/benchfleet
+
 bench-plan: build ## plan and matrix beside llmfit, env-doctor and thetaserve in one run (PyPI is reached; Python 3.13)
 	go run ./internal/tools/benchplan
 
@@ -55,4 +58,4 @@ bench-boot: ## the real engine to its first token: up beside pip and a compiled 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-boot
+.PHONY: e2e demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot
