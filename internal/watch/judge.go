@@ -57,10 +57,21 @@ func (w *Watch) judge(now time.Time) []Event {
 		}
 	}
 	if res.Outcome != diagnose.Failure {
-		w.suspect = time.Time{}
+		w.suspect, w.died = time.Time{}, time.Time{}
 		return nil
 	}
-	if now.Sub(w.suspect) < w.settle(res) {
+	// The moment counts from the death: what looked like a failure long before may have been a warning, and the line
+	// behind this one may name the cause.
+	since := w.suspect
+	if w.reader.Dead() {
+		if w.died.IsZero() {
+			w.died = now
+		}
+		if w.died.After(since) {
+			since = w.died
+		}
+	}
+	if now.Sub(since) < w.settle(res) {
 		return nil
 	}
 	return w.failWith(now, res)

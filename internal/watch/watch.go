@@ -143,6 +143,7 @@ type Watch struct {
 	restarts             int
 	findings             int
 	suspect              time.Time // since when the log reads like a failure
+	died                 time.Time // since when it says that the engine has ended
 	uptime               time.Duration
 	uptimeAt             time.Time
 	named                diagnose.Code // the cause our own script named

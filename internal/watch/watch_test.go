@@ -236,3 +236,21 @@ func TestProcessorInsteadOfGPU(t *testing.T) {
 		t.Fatal("a machine without GPU was asked for")
 	}
 }
+
+// TestTheMomentCountsFromTheDeath: a warning that is a cause only when nothing else is stands for ten seconds; then the
+// engine dies, and names its cause a line later. The log is vLLM 0.9.1's (CPU build) on Debian 12, shortened.
+func TestTheMomentCountsFromTheDeath(t *testing.T) {
+	w := New(Options{Started: start})
+	events := tape(w, "1 justright phase=engine status=start t=1\n"+
+		"12 WARNING 11-25 19:20:12 [_logger.py:72] Failed to import from vllm._C with ImportError(\"/lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /e/vllm/_C.abi3.so)\")\n"+
+		"22 INFO 11-25 19:20:22 [api_server.py:1287] vLLM API server version 0.9.1\n"+
+		"22 Traceback (most recent call last):\n"+
+		"22   File \"/e/vllm/engine/arg_utils.py\", line 910, in create_model_config\n"+
+		"22 pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig\n"+
+		"23   Value error, The checkpoint you are trying to load has model type `gpt_oss` but Transformers does not recognize this architecture. This could be because of an issue with the checkpoint, or because your version of Transformers is out of date.\n"+
+		"27 .\n")
+	f, n := last[Failed](events)
+	if n != 1 || f.Result.Cause != diagnose.UnknownModelType {
+		t.Errorf("failed %d times, %s", n, f.Result.Cause)
+	}
+}
