@@ -15,7 +15,7 @@ const (
 // addPrecision chooses what the CPU build computes in. Its bfloat16 kernels differ from processor to processor, and one of
 // them was seen to answer wrongly where float32 was right (docs/decisions/0007), so float32 is taken where the machine
 // surely has the memory: twice the weights, the engine's own processes and its cache, within three quarters of what is
-// free. A quantised checkpoint keeps the type its kernels were written for.
+// free, or weights so few that doubling them is next to nothing. A quantised checkpoint keeps the type its kernels were written for.
 func (s *search) addPrecision(st *Stack, have Flags, add func(string, ...string)) {
 	if _, ok := have.Get("dtype"); ok {
 		return
@@ -46,7 +46,7 @@ func (s *search) precision(weights int64) (name, why string) {
 		return bfloat16Name, "the size of the weights is not known, and float32 needs twice of it"
 	case free == 0:
 		return bfloat16Name, "this machine's memory is not known, and float32 needs twice the weights"
-	case need > free/4*3:
+	case need > free/4*3 && wide/2 > free/16: // what is little beside the rest of the engine decides nothing
 		return bfloat16Name, fmt.Sprintf("float32 would need %.1f GiB, more than three quarters of the %.1f GiB that are free", gib(need), gib(free))
 	}
 	return float32Name, fmt.Sprintf("it needs %.1f GiB of the %.1f GiB that are free, and bfloat16 was seen to answer wrongly on one processor", gib(need), gib(free))

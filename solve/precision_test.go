@@ -28,7 +28,8 @@ func TestPrecisionOnCPU(t *testing.T) {
 		{name: "a small model", weights: 270 << 20, free: 16 << 30, want: "float32"},
 		{name: "twice the weights are too many", weights: 5 << 30, free: 16 << 30, want: "bfloat16", warned: true},
 		{name: "the same, written in float32 already", weights: 5 << 30, free: 16 << 30, dtype: "float32", want: "float32"},
-		{name: "others use the memory", weights: 270 << 20, free: 6 << 30, want: "bfloat16", warned: true},
+		{name: "others use the memory", weights: 1 << 30, free: 6 << 30, want: "bfloat16", warned: true},
+		{name: "they do, and the weights are next to nothing", weights: 270 << 20, free: 6 << 30, want: "float32"},
 		{name: "quantised", weights: 270 << 20, free: 16 << 30, quant: &model.Quant{Method: "awq", Bits: 4}, want: "bfloat16", warned: true},
 		{name: "the user's word", weights: 270 << 20, free: 16 << 30, flags: []string{"--dtype=bfloat16"}, want: ""},
 	} {
