@@ -51,7 +51,13 @@ func basic(rule rule) rule {
 // says nothing.
 func (s *subject) ownBuild() bool {
 	t := strings.ToLower(s.c.Engine.Text + " " + s.c.Image + " " + s.image.Text)
-	return s.fork || s.arm && s.hasImage && !s.official || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || strings.HasPrefix(s.version.Local(), "g")
+	return s.fork || s.arm && s.hasImage && !s.official || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || localBuild(s.version.Local()) || localBuild(s.stated.Local())
+}
+
+// localBuild reports whether a version's local part names a commit or a vendor ("g1a2b3c", "faa43dbf.nv26.01") rather
+// than one of upstream's CUDA builds.
+func localBuild(local string) bool {
+	return local != "" && !strings.HasPrefix(local, "cu") && !strings.HasPrefix(local, "cpu") && !strings.HasPrefix(local, "precompiled")
 }
 
 // ruleCapability: the machine code inside the build.
@@ -257,8 +263,8 @@ func ruleAttention(s *subject) []finding {
 				reported("vllm/triton-attention/64k", "the Triton attention kernel asks for 80 KiB of shared memory at head size 256 and 96 KiB at 512; compute capability 7.x has 64 KiB", "https://github.com/vllm-project/vllm/issues/36802, https://github.com/vllm-project/vllm/issues/57712", "2026-09-19"))
 		}
 		if s.modelType == "gpt_oss" && s.sinksMissing() {
-			add("gpt-oss needs attention sinks, which this build has in FlashAttention 3 (9.0) and the TRT-LLM kernels (10.0) unless Triton is chosen",
-				reported("vllm/sinks/0.10.1", "the gpt-oss image and 0.10.1 choose FlashAttention on cards below 9.0 and on 12.x, whose version 2 has no sinks; VLLM_ATTENTION_BACKEND=TRITON_ATTN_VLLM_V1 avoids it; 0.10.2 chooses Triton itself", "https://github.com/vllm-project/vllm/issues/22331", "2025-08-06"))
+			add("gpt-oss needs attention sinks, which this image has in FlashAttention 3 (9.0) and the TRT-LLM kernels (10.0) unless Triton is chosen",
+				reported("vllm/sinks/image", "the first gpt-oss image chooses FlashAttention on cards below 9.0 and on 12.x, whose version 2 has no sinks; VLLM_ATTENTION_BACKEND=TRITON_ATTN_VLLM_V1 avoids it", "https://github.com/vllm-project/vllm/issues/22331", "2025-08-06"))
 		} else if s.modelType == "gpt_oss" && (s.backendIs("FLASHINFER") && c.Major != 10 || s.backendIs("XFORMERS") || s.backendIs("FLASH_ATTN") && c.Major != 9) {
 			add("gpt-oss needs attention sinks, which the forced backend does not have on this card",
 				reported("vllm/sinks", "attention sinks run on FlashAttention 3 (9.0), TRT-LLM kernels (10.0) and Triton; FlashAttention 2 and xformers have none", "https://github.com/vllm-project/vllm/issues/28589", "2025-11-12"))
@@ -278,7 +284,7 @@ func ruleAttention(s *subject) []finding {
 	return out
 }
 
-// sinksMissing: the first builds with gpt-oss, on a card for which they choose an attention without sinks.
+// sinksMissing: the first image with gpt-oss, on a card for which they choose an attention without sinks.
 func (s *subject) sinksMissing() bool {
 	c := s.gpu.capability
 	if c.Major == 9 || c.Major == 10 || c.Compare(capOf(8, 0)) < 0 {
@@ -287,6 +293,5 @@ func (s *subject) sinksMissing() bool {
 	if v := s.flags.Env["VLLM_ATTENTION_BACKEND"]; v != "" && !s.backendIs("FLASH_ATTN") && !s.backendIs("FLASH_ATTN_VLLM_V1") {
 		return false
 	}
-	made := familyInImage(s.image) != "" && (s.day == "" || s.day < "2025-09-13") // the day of 0.10.2
-	return made || s.release != nil && s.before("0.10.2") && !s.before("0.10.1")
+	return familyInImage(s.image) != "" && s.day < "2025-08-18" // the day of 0.10.1, which chooses Triton itself
 }

@@ -193,7 +193,7 @@ func ruleTorch(s *subject) []finding {
 	switch {
 	case !pin.IsZero() && !s.torch.Admits(pin) && !(s.torch.Exact.IsZero() && s.torch.Range) && !sameMinor(s.torch.Exact, pin):
 		return refuse(fmt.Sprintf("%s is built for torch %s; with %s its extension does not load", s.label(), pin, s.torch.Text))
-	case pin.IsZero() && s.isVLLM() && s.before("0.2.6") && s.since("0.2.2") && s.torch.Exact.Compare(version.MustParsePEP440("2.1.0")) < 0:
+	case pin.IsZero() && s.isVLLM() && s.before("0.2.6") && s.since("0.2.2") && !s.torch.Exact.IsZero() && !sameMinor(s.torch.Exact, version.MustParsePEP440("2.1.0")):
 		return refuse(fmt.Sprintf("%s is built for torch 2.1; with %s its extension does not load", s.label(), s.torch.Text))
 	}
 	return nil

@@ -42,6 +42,9 @@ func ruleArchitecture(s *subject) []finding {
 	if f, ok := s.typeUnknown(); ok {
 		out = append(out, f)
 	}
+	if f, ok := s.tooNewAGeneration(); ok {
+		return append(out, f)
+	}
 	if s.release == nil || s.architecture == "" || s.fork {
 		return out
 	}
@@ -98,6 +101,29 @@ func ruleArchitecture(s *subject) []finding {
 		f.hints = append(f.hints, problem.Hint{Text: "take vllm==" + since.String() + " or newer"})
 	}
 	return append(out, f)
+}
+
+// generations are models whose class a release registers while its code turns that generation away.
+var generations = []struct{ name, first, statement, source string }{
+	{"minicpm-v-4.5", "0.10.2", "vLLM's MiniCPMV takes version 4.5 from 0.10.2 on, and says which it takes", "https://github.com/OpenSQZ/MiniCPM-V-CookBook/issues/36, https://github.com/vllm-project/vllm/pull/23586"},
+	{"minicpm-v-4", "0.10.1", "vLLM's MiniCPMV takes version 4.0 from 0.10.1 on, and says which it takes", "https://github.com/OpenSQZ/MiniCPM-V-CookBook/issues/11, https://github.com/vllm-project/vllm/pull/22166"},
+	{"minicpm-v-2.6", "0.5.4", "vLLM's MiniCPMV takes version 2.6 from 0.5.4 on", "https://github.com/vllm-project/vllm/releases/tag/v0.5.4"},
+}
+
+// tooNewAGeneration: the class is known, this generation of it is not.
+func (s *subject) tooNewAGeneration() (finding, bool) {
+	name := strings.ToLower(strings.ReplaceAll(s.c.ModelName, "_", "."))
+	for _, g := range generations {
+		if !strings.Contains(name, g.name) {
+			continue
+		}
+		if !s.isVLLM() || s.release == nil || s.fork || s.dev || !s.before(g.first) {
+			return finding{}, false
+		}
+		return finding{code: CodeEngineUnknown, at: s.atEngine(), reason: fmt.Sprintf("%s turns %s away; %s is the first that takes it", s.label(), s.c.ModelName, g.first),
+			facts: []catalog.Fact{reported("vllm/generation/"+g.name, g.statement, g.source, "2025-09-09")}, hints: []problem.Hint{{Text: "take vllm==" + g.first + " or newer"}}}, true
+	}
+	return finding{}, false
 }
 
 // sglangArchitecture: the class among SGLang's own. From 0.4.6 on it falls back to transformers' code for plain text

@@ -237,8 +237,12 @@ func ruleQuantGPU(s *subject) []finding {
 		if v, _ := s.flags.Get("moe-backend"); len(q.unlessFlags) > 0 && strings.EqualFold(v, q.unlessFlags[0]) {
 			continue
 		}
-		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(m+q.modelType, "_", "-"), q.min, s.cardName()),
-			facts: []catalog.Fact{reported("vllm/quantization/"+m+q.modelType+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
+		what := m
+		if q.modelType != "" {
+			what = q.modelType
+		}
+		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(what, "_", "-"), q.min, s.cardName()),
+			facts: []catalog.Fact{reported("vllm/quantization/"+what+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
 	}
 	if f, ok := s.nvfp4Experts(m); ok {
 		return []finding{f}
