@@ -3,6 +3,7 @@ package launch
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"justright/money"
@@ -48,7 +49,8 @@ func (m *saga) planned(e Planned) {
 		a.EndBy = m.now.Add(s.TTL)
 	}
 	s.Attempts = append(s.Attempts, a)
-	m.tell(&a, "creating", a.Summary)
+	card, _, _ := strings.Cut(a.Summary, " · ") // the whole stands in the plan's own line
+	m.tell(&a, "creating", card)
 	m.do(Create{a.ID})
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"justright/diagnose"
 	"justright/problem"
 )
 
@@ -31,6 +32,13 @@ func (m *saga) proved(e Proved) {
 // fault that the next plan lacks; two that answer wrongly share it, and a third would be paid for nothing.
 func (m *saga) unprovenBefore(a *Attempt) bool {
 	return slices.ContainsFunc(m.s.Attempts, func(o Attempt) bool { return o.ID != a.ID && !o.Duplicate && o.Cause == CauseNotProven })
+}
+
+// lastAfterUnproven reports whether the one plan that a failed proof is worth has failed too, by more than its host or the
+// moment: what followed would be a walk through releases.
+func (m *saga) lastAfterUnproven(a *Attempt, cause string) bool {
+	step := diagnose.NextStep(diagnose.Code(cause))
+	return m.unprovenBefore(a) && step != diagnose.RetrySame && step != diagnose.NextHost
 }
 
 // remove asks for the removal of a machine and then for the proof of it. A delete that keeps failing may have
@@ -191,15 +199,5 @@ func (m *saga) settle(a *Attempt, p Phase) {
 		m.stopPlanning(Stop{"failed", problem.ExitLimit, a.Cause, a.Detail})
 	case a.Fatal:
 		m.stopPlanning(Stop{"failed", exitOf(a.Cause), a.Cause, a.Detail})
-	}
-}
-
-// exitOf is the exit status of a cause that no plan can cure.
-func exitOf(cause string) problem.Exit {
-	switch cause {
-	case "gated_repo", "hf_unauthorized":
-		return problem.ExitCredentials
-	default:
-		return problem.ExitNotProven
 	}
 }

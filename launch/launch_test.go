@@ -415,3 +415,26 @@ func TestASecondUnprovenPlanIsTheLast(t *testing.T) {
 		t.Errorf("verdict %+v, planning goes on: %v", s.Verdict, !s.NoNext)
 	}
 }
+
+// TestAFailedProofIsNoWalk: the one plan after a failed proof is the last also when it does not even come up.
+func TestAFailedProofIsNoWalk(t *testing.T) {
+	s, _ := run(task(), planned(1, "a", "a"), Created{at(2), "a", instance("p", "a")}, GuardSaid{at(3), "a", "armed", ""}, EngineReady{at(4), "a"},
+		Proved{At: at(5), Attempt: "a", Detail: "chat: nonsense"}, LogsSaved{at(6), "a"}, DeleteAnswered{At: at(7), Attempt: "a"}, Denied{at(100), "a"}, Denied{at(200), "a"},
+		planned(201, "b", "b"), Created{at(202), "b", instance("q", "b")}, Failed{At: at(203), Attempt: "b", Cause: "arch_not_supported"})
+	if b := s.Attempts[1]; !b.Fatal {
+		t.Errorf("a third plan would follow %+v", b)
+	}
+}
+
+// TestExitOfACause: what a person has to mend on the machine or on the net is no unproven engine.
+func TestExitOfACause(t *testing.T) {
+	for cause, want := range map[string]problem.Exit{"disk_full": 5, "exec_not_found": 5, "pip_download_timeout": 5, "hf_unreachable": 5, "host_oom_killed": 5,
+		"port_in_use": 5, "gated_repo": 4, "arch_not_supported": 6, "cuda_oom_load": 6, "not_proven": 6} {
+		if got := exitOf(cause); got != want {
+			t.Errorf("%s: exit %d, want %d", cause, got, want)
+		}
+		if same := want == problem.ExitCapacity; SameHere(cause) != same {
+			t.Errorf("%s: met again on the same machine: %v", cause, !same)
+		}
+	}
+}

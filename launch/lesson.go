@@ -131,6 +131,9 @@ func carries(argv, flags []string) bool {
 
 // NextWords says to a person what happens after a failure.
 func NextWords(step diagnose.Step, fatal bool, l *catalog.Lesson) string {
+	if fatal && (step == diagnose.NextHost || step == diagnose.RetrySame || step == diagnose.NextPlan) {
+		return "stop: another plan would meet it too"
+	}
 	if fatal {
 		return "stop: no other plan can cure this"
 	}

@@ -134,7 +134,7 @@ func (m *saga) said(e Event) {
 			}
 			a.Taught = e.Lesson != nil
 			m.onceMore(a, e)
-			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause))
+			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause) || m.lastAfterUnproven(a, e.Cause))
 		}
 	case Unfollowed:
 		if a := m.attempt(e.Attempt); a != nil {

@@ -18,6 +18,7 @@ import (
 
 	"justright/catalog"
 	"justright/internal/runner"
+	"justright/internal/store"
 	"justright/launch"
 	"justright/problem"
 )
@@ -66,9 +67,12 @@ func Main(ctx context.Context, w World) int {
 	}
 	var p *problem.Problem
 	if !errors.As(err, &p) {
-		if ctx.Err() != nil {
+		switch dir, derr := w.stateDir(); {
+		case ctx.Err() != nil:
 			p = problem.New(problem.ExitInterrupted, "interrupted", "interrupted").Wrap(err)
-		} else {
+		case derr == nil && store.Full(err):
+			p = journalFull(dir, err)
+		default:
 			p = problem.From(err)
 		}
 	}

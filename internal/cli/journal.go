@@ -53,11 +53,20 @@ func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
 		return nil, err
 	}
 	s, err := store.OpenSQLite(ctx, dir)
+	if free, known := freeDisk(dir); err != nil && (store.Full(err) || known && free < 1<<20) {
+		return nil, journalFull(dir, err)
+	}
 	if err != nil {
 		return nil, problem.New(problem.ExitUsage, "journal", "the journal in %s cannot be opened", dir).Wrap(err).
 			Try("use another directory", "export JUSTRIGHT_STATE_DIR=DIR")
 	}
 	return s, nil
+}
+
+// journalFull is a journal that cannot be written any more.
+func journalFull(dir string, err error) *problem.Problem {
+	return problem.New(problem.ExitCapacity, "disk_full", "the disk of the journal in %s is full", dir).Wrap(err).
+		Try("make room, or use another directory", "export JUSTRIGHT_STATE_DIR=DIR")
 }
 
 // holder is this process as the holder of a lease.

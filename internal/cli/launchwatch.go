@@ -55,8 +55,10 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 		if f, ok := ev.(launch.Failed); ok {
 			if d, ok := e.(watch.Failed); ok {
 				f.Lesson = launch.LessonOf(s.attempt, d.Result)
-				// What another host would cure, nothing cures where there is one.
-				f.Fatal = f.Fatal || s.oneHost && (d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame)
+				// What another host would cure, nothing cures where there is one, and what this one lacks is no lesson about others.
+				if s.oneHost && (d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame || launch.SameHere(f.Cause)) {
+					f.Fatal, f.Lesson = true, nil
+				}
 			}
 			if f.Lesson != nil {
 				f.Lesson = dateLesson(*f.Lesson, f.At)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"justright/catalog"
@@ -36,6 +37,20 @@ type target struct {
 
 // rents reports whether machines of this target are another's and bill, if only on paper.
 func (t target) rents() bool { return t.local == nil }
+
+// lacks refuses a start on this machine when it has not the programs for one.
+func (t target) lacks(ctx context.Context) error {
+	if t.local == nil {
+		return nil
+	}
+	missing := t.local.Lacks(ctx)
+	if len(missing) == 0 {
+		return nil
+	}
+	return problem.New(problem.ExitCapacity, "tool_missing", "this machine lacks what a start needs: %s", strings.Join(missing, ", ")).
+		Because("not found on PATH; nothing was started").
+		Try("install them, or mend PATH, and look again", "justright doctor --on local")
+}
 
 // fingerprint tells keys apart without showing them.
 func fingerprint(key string) string {

@@ -282,6 +282,9 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	if err != nil {
 		return err
 	}
+	if err := t.lacks(ctx); err != nil {
+		return err
+	}
 	sink := w.newSinks(r.asJSON, r.verbose)
 	defer sink.close()
 	if err := w.pinVolume(ctx, t, p, sink); err != nil {

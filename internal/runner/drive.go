@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"justright/diagnose"
 	"justright/internal/store"
 	"justright/launch"
 	"justright/problem"
@@ -309,6 +310,13 @@ func Problem(s launch.State) *problem.Problem {
 	p := problem.New(s.End.Exit, problem.Code(s.End.Code), "%s", what)
 	if s.End.Reason != "" {
 		p = p.Because("%s", s.End.Reason)
+	}
+	switch diagnose.Code(s.End.Code) {
+	case diagnose.DiskFull:
+		p = p.Try("make room, or keep environments and weights elsewhere", "export JUSTRIGHT_CACHE_DIR=DIR")
+	case diagnose.ExecNotFound, diagnose.PythonVersionUnsupported, diagnose.PythonVenvMissing, diagnose.PortInUse, diagnose.HostOOMKilled:
+		p = p.Try("see what is lacking", "justright doctor --on "+s.Target)
+	default:
 	}
 	for _, a := range s.Unsettled() {
 		switch {

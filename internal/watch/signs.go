@@ -39,6 +39,9 @@ func failed(e Failed, attempt string) launch.Event {
 	detail := ""
 	if best := cause(e.Result); best != nil {
 		detail = best.Text
+		if l, ok := boot.ParseLine(detail); ok && l.Text != "" {
+			detail = l.Text // our own script's words, without their form
+		}
 	}
 	return launch.Failed{
 		At: launch.At(e.At), Attempt: attempt, Cause: string(e.Result.Cause), Detail: detail, Fatal: e.Fatal, Lesson: e.Result.Lesson,

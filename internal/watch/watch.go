@@ -259,7 +259,7 @@ func (w *Watch) ours(l boot.Line, at time.Time) []Event {
 		delete(w.bars, l.Phase)
 		switch {
 		case l.Status == boot.StatusFail:
-			w.named, w.detail = diagnose.Code(l.Cause), l.Text
+			w.named, w.detail = causeOf(l.Cause), l.Text
 			w.suspect = at.Add(-w.o.Settle) // the script has waited already
 		case l.Phase == boot.PhaseReady && !w.ready:
 			w.ready = true
@@ -269,6 +269,20 @@ func (w *Watch) ours(l boot.Line, at time.Time) []Event {
 	case boot.KindNote: // for people
 	}
 	return nil
+}
+
+// causeOf is the cause that our script's word for a failure means.
+func causeOf(word string) diagnose.Code {
+	switch word {
+	case "index_unreachable":
+		return diagnose.PipDownloadTimeout
+	case "download_stalled":
+		return diagnose.HFUnreachable
+	case "missing_weights":
+		return diagnose.WeightsMissing
+	default:
+		return diagnose.Code(word)
+	}
 }
 
 // progress tells a new phase of the engine and the bars it draws.
