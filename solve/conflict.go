@@ -98,6 +98,12 @@ func (s *search) conflict(places []place) Conflict {
 			c.Hints = append(c.Hints, l.hint)
 		}
 	}
+	if c.Code == CodeEngineUnknown && len(kept) == 0 {
+		if _, known := s.j.class(s.r.Model.Architecture); !known {
+			c.Reason = fmt.Sprintf("no release that was read knows %s", s.r.Model.Architecture)
+			c.Hints = append(c.Hints, unheardHints()...)
+		}
+	}
 	if c.Reason == "" {
 		c.Reason = "what is asked for cannot be had together"
 	}

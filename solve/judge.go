@@ -30,6 +30,8 @@ const (
 	CodeQuantEngine         = "quantization_unsupported_by_engine"
 	CodeQuantGPU            = "quantization_unsupported_on_gpu"
 	CodeDType               = "dtype_unsupported_on_gpu"
+	CodeContext             = "context_exceeds_model"
+	CodeCardDriver          = "driver_too_old_for_gpu"
 	CodeTP                  = "tp_not_divisible"
 	CodeWeights             = "weights_do_not_fit"
 	CodeKV                  = "kv_cache_does_not_fit"
@@ -54,7 +56,7 @@ type finding struct {
 // order of codes: what no other host can mend comes first, then what stops the start earliest.
 var order = []string{
 	CodeRemoved, CodeTransformersUnknown, CodeEngineUnknown, CodeTransformersBound, CodeLesson, CodeVariantMissing, CodePython, CodeGlibc,
-	CodeTorchABI, CodeFlagRemoved, CodeFlagUnknown, CodeImageGate, CodeCompatShadow, CodeForwardCompat, CodeDriverMajor, CodeDriverTooOld,
+	CodeTorchABI, CodeFlagRemoved, CodeFlagUnknown, CodeContext, CodeCardDriver, CodeImageGate, CodeCompatShadow, CodeForwardCompat, CodeDriverMajor, CodeDriverTooOld,
 	CodeQuantEngine, CodeDType, CodeQuantGPU, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
 }
 
@@ -62,14 +64,14 @@ type rule func(*subject) []finding
 
 // rules, cheapest first.
 var rules = []rule{
-	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers,
-	ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
+	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers, ruleStatedParts,
+	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 }
 
 // machineRules are those that a card, its number or its host decide; the others do not change with the machine.
 var machineRules = []rule{
-	ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantGPU,
+	ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
 }
 
@@ -113,6 +115,9 @@ func (s *subject) verdict() Verdict {
 	}
 	if s.c.Closed {
 		s.miss = append(s.miss, s.notStated()...)
+	}
+	if m := s.unreadImage(); m != "" {
+		s.miss = append(s.miss, m)
 	}
 	if len(s.miss) > 0 {
 		return Verdict{Outcome: Unknown, Code: "facts_missing", Reason: "not known: " + strings.Join(s.miss, "; ")}.whole()
@@ -201,5 +206,6 @@ func (s *subject) works() Verdict {
 	if len(needs) > 0 {
 		v.Reason += "; it needs " + strings.Join(needs, " and ")
 	}
+	v.Reason += " (" + s.judged() + ")"
 	return v
 }

@@ -1,6 +1,9 @@
 package solve
 
 import (
+	"encoding/json"
+	"strings"
+
 	"justright/catalog"
 	"justright/version"
 )
@@ -23,6 +26,16 @@ type MatrixCell struct {
 	Code      string         `json:"code"`
 	Reason    string         `json:"reason"`
 	Facts     []catalog.Fact `json:"facts"`
+}
+
+// MarshalJSON writes a cell that nothing works in as one whose install and build are null.
+func (c MatrixCell) MarshalJSON() ([]byte, error) {
+	type plain MatrixCell
+	return json.Marshal(struct {
+		plain
+		Install   *string `json:"install"`
+		WheelCUDA *string `json:"wheel_cuda"`
+	}{plain(c), orNull(c.Install), orNull(c.WheelCUDA)})
 }
 
 // MatrixHosts are the CUDA versions that drivers in use offer.
@@ -80,11 +93,22 @@ func (s *search) fillRow(row *MatrixRow, c engineChoice, p place, n int) {
 			cell.refuse(bad.code, bad.reason, bad.facts)
 			continue
 		}
+		if len(c.base.miss) > 0 {
+			cell.doubt(c.base.miss)
+			continue
+		}
 		if cell.Verdict != Works {
 			cell.Verdict, cell.Install, cell.WheelCUDA = Works, c.install, c.variant.CUDA.String()
 			cell.Code, cell.Reason, cell.Facts = "works", "", []catalog.Fact{}
 		}
 		cell.Image = cell.Image || c.install == "image"
+	}
+}
+
+// doubt says that the facts do not decide, where nothing is known to speak against it.
+func (c *MatrixCell) doubt(miss []string) {
+	if c.Verdict != Works && c.Verdict != Unknown {
+		c.Verdict, c.Code, c.Reason, c.Facts = Unknown, "facts_missing", "not known: "+strings.Join(miss, "; "), []catalog.Fact{}
 	}
 }
 
@@ -100,7 +124,7 @@ func (row *MatrixRow) hopeless() bool {
 
 // refuse keeps the first reason: wheels are tried first, and their reason is the engine's own.
 func (c *MatrixCell) refuse(code, reason string, facts []catalog.Fact) {
-	if c.Verdict == Works || c.Code != "" {
+	if c.Verdict != Refused || c.Code != "" {
 		return
 	}
 	c.Code, c.Reason, c.Facts = code, reason, facts

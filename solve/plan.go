@@ -210,15 +210,14 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 		st.Guarded = true
 	default:
 		st.Guarded = true
-		img, ok := s.baseImage(c, p.low)
-		if !ok || s.gate(img).Compare(p.host) > 0 && !p.host.IsZero() || p.low.IsZero() {
-			img, ok = s.baseImage(c, p.host)
-		}
+		img, ok := s.imageFor(p, c)
 		if !ok {
-			st.Unknowns = append(st.Unknowns, "a base image that these hosts admit")
-			break
+			break // nothingToStartFrom has refused it
 		}
 		st.Image = img.Ref
+		if s.r.Pins.Image != "" && !s.j.image(img.Ref, "").ok {
+			st.Unknowns = append(st.Unknowns, fmt.Sprintf("whether the image %s exists, what is inside and which CUDA it asks its host for", img.Ref))
+		}
 		raise(s.gate(img))
 		if !img.Python.IsZero() && s.r.Pins.Python == "" {
 			st.Engine.Python = img.Python.String()
@@ -238,6 +237,37 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 	if d, ok := catalog.DriverOf(floor); ok && d.Compare(st.Host.MinDriver) > 0 && floor.Minor > 0 {
 		st.Host.MinDriver = d
 	}
+}
+
+// imageFor is the image to install into on a machine: one that all its hosts admit, else one that the best of them do.
+func (s *search) imageFor(p place, c engineChoice) (catalog.Image, bool) {
+	img, ok := s.baseImage(c, p.low)
+	if !ok || s.gate(img).Compare(p.host) > 0 && !p.host.IsZero() || p.low.IsZero() {
+		img, ok = s.baseImage(c, p.host)
+	}
+	return img, ok
+}
+
+// nothingToStartFrom: a rented machine starts an image, and none that fits the release is admitted by these hosts.
+func (s *search) nothingToStartFrom(p place, c engineChoice) *finding {
+	if c.image != nil || s.r.Target == "local" || strings.HasPrefix(s.r.Target, "ssh") {
+		return nil
+	}
+	if _, ok := s.imageFor(p, c); ok {
+		return nil
+	}
+	host := "these hosts"
+	if !p.host.IsZero() {
+		host = "hosts with CUDA " + p.host.String()
+	}
+	var facts []catalog.Fact
+	least := version.CUDA{}
+	for _, img := range s.j.baseImages() {
+		if g := s.gate(img); facts == nil || g.Compare(least) < 0 {
+			least, facts = g, []catalog.Fact{img.GateFact()}
+		}
+	}
+	return &finding{code: CodeImageGate, facts: facts, reason: fmt.Sprintf("no image to install %s %s into is admitted by %s; the lowest gate asks for CUDA %s", c.engine, c.release.Version, host, least)}
 }
 
 // gate is the CUDA floor an image asks its host for.

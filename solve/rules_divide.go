@@ -15,9 +15,18 @@ func (s *subject) tensorParallel() int {
 	return n
 }
 
+// groupSize is the tensor parallel size; without a word about it, all the cards that are asked about share the model.
+func (s *subject) groupSize() int {
+	n := s.tensorParallel()
+	if n == 0 && !s.c.Closed && s.gpu.count > 1 && !s.flags.Has("pipeline-parallel-size") && !s.flags.Has("data-parallel-size") {
+		return s.gpu.count
+	}
+	return n
+}
+
 // ruleDivisible: what must divide by the tensor parallel size.
 func ruleDivisible(s *subject) []finding {
-	tp := s.tensorParallel()
+	tp := s.groupSize()
 	if tp < 2 {
 		return nil
 	}

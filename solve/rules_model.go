@@ -41,6 +41,15 @@ func ruleArchitecture(s *subject) []finding {
 	var out []finding
 	if f, ok := s.typeUnknown(); ok {
 		out = append(out, f)
+	} else if f, ok := s.unheardType(); ok {
+		out = append(out, f)
+	}
+	a, known := s.j.class(s.architecture)
+	if !known && !s.heardOf() {
+		if f, ok := s.unheardClass(); ok {
+			out = append(out, f)
+		}
+		return out
 	}
 	if f, ok := s.tooNewAGeneration(); ok {
 		return append(out, f)
@@ -51,11 +60,7 @@ func ruleArchitecture(s *subject) []finding {
 	if s.engine == catalog.SGLang {
 		return append(out, s.sglangArchitecture()...)
 	}
-	if !s.isVLLM() {
-		return out
-	}
-	a, known := s.j.class(s.architecture)
-	if !known {
+	if !s.isVLLM() || !known {
 		return out
 	}
 	has := s.registered(s.architecture)

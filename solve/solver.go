@@ -96,6 +96,7 @@ func (s *search) softwareFits(all []engineChoice) []engineChoice {
 			}
 			continue
 		}
+		c.unknown = append(c.unknown, c.base.miss...)
 		out = append(out, c)
 	}
 	return s.prefer(out, host)
@@ -212,6 +213,9 @@ func (s *search) tryCounts(p place, c engineChoice) (Stack, *finding) {
 			bad = s.onMachine(c, p, n)
 		}
 		if bad == nil {
+			bad = s.nothingToStartFrom(p, c)
+		}
+		if bad == nil {
 			return s.plan(p, c, n), nil
 		}
 		if first == nil || bad.code == CodeWeights && n == counts[len(counts)-1] {
@@ -307,6 +311,9 @@ func (s *search) caseFor(c engineChoice, p *place, n int, host version.CUDA) Cas
 	k.DiskBytes = s.r.Pins.DiskBytes
 	k.Flags = s.withoutDropped(s.r.Pins.Flags, c, p)
 	if p == nil {
+		if _, given := ParseFlags(k.Flags).Get("max-model-len"); !given && s.r.Context > 0 {
+			k.Flags = append(slices.Clone(k.Flags), "--max-model-len", fmt.Sprint(s.r.Context))
+		}
 		k.Pins.Capability, k.Pins.VRAMBytes = s.r.Pins.Capability, 0
 		return k
 	}
