@@ -24,7 +24,7 @@ var phaseMarks = []phaseMark{
 	{lits: "initializing a v1 llm engine|initializing an llm engine|initializing a v0 llm engine|initializing a llm engine", phase: PhaseResolve, act: marksVLLM},
 	{lits: "attention backend|using xformers backend|using pytorch sdpa|using flashinfer for|cannot use flashattention-2 backend", phase: PhaseResolve, not: "--attention-backend|error|unknown|invalid|unsupported|not supported"},
 	{lits: "init torch distributed begin|init torch distributed ends|init nccl begin", phase: PhaseResolve, act: marksSGLang},
-	{lits: "is assigned as dp rank|init_method=tcp|rank 0 in world size|parallel_state.py", phase: PhaseResolve, act: marksVLLM},
+	{lits: "is assigned as dp rank|init_method=tcp|rank 0 in world size|parallel_state.py|is connected to ", and: "init_method|parallel_state|dp rank|rank 0 in world|peer ranks", phase: PhaseResolve, act: marksVLLM},
 	{lits: "downloading shards|downloading weights|[download] fetching|[download]   from|downloading model|fetching model", phase: PhaseDownload, act: opensDownload},
 	{lits: ".safetensors: |.safetensors (…)|pytorch_model.bin: ", phase: PhaseDownload, and: "%|"},
 	{lits: "fetching ", phase: PhaseDownload, and: " files: "},

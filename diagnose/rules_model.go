@@ -22,7 +22,7 @@ var importRules = []rule{
 	{code: TorchABIMismatch, tier: soft, lits: "'_opnamespace' '_c", and: "has no attribut"},
 	{code: GlibcTooOld, tier: root, lits: "version `glibc|version 'glibc|version `cxxabi|version `gcc_", and: "not found", source: "https://github.com/vllm-project/vllm/issues/22798"},
 	{code: GlibcTooOld, tier: hint, quiet: true, lits: "version `glibc|version 'glibc|version `cxxabi", and: "not found"},
-	{code: NumpyABI, tier: root, lits: "numpy.dtype size changed|numpy.core.multiarray failed to import|numba needs numpy|numpy.core._multiarray_umath|numpy.ufunc size changed|binary incompatibility, expected 96|np.float_` was removed|`np.unicode_` was removed|_array_api not found", source: "https://numpy.org/doc/stable/numpy_2_0_migration_guide.html", refine: numpyTier},
+	{code: NumpyABI, tier: root, lits: "numpy.dtype size changed|numpy.core.multiarray failed to import|numba needs numpy|numpy.core._multiarray_umath|numpy.ufunc size changed|binary incompatibility, expected 96|np.float_` was removed|`np.unicode_` was removed|_array_api not found", not: "extension modules", source: "https://numpy.org/doc/stable/numpy_2_0_migration_guide.html", refine: numpyTier},
 	{code: NumpyABI, tier: root, lits: "compiled using numpy 1.x", re: regexp.MustCompile(`importerror: .{0,30}compiled using numpy 1`)},
 	{code: NumpyABI, tier: hint, quiet: true, lits: "compiled using numpy 1.x"},
 	{code: TorchvisionMismatch, tier: root, quiet: true, lits: "operator torchvision::nms does not exist|couldn't load custom c++ ops|module 'torchvision' has no attribute 'extension'|pytorch and torchvision were compiled with different|cannot import name 'interpolationmode' from|torchvision/_c.so: undefined symbol|torchvision/image.so: undefined", not: "failed to load image python extension", source: "https://github.com/huggingface/diffusers/issues/9109"},
@@ -303,8 +303,16 @@ func fullDisk(h *hit) (Code, tier) {
 
 var weightName = regexp.MustCompile(`keyerror: ['"](?:[\w-]+\.)+(?:weight|bias|qweight|qzeros|scales|g_idx|weight_scale\w*|weight_packed|\w*scale\w*|inv_freq|w[123]|kernel|\w+_blocks|\w+_scales|lora_[ab]|\w+)['"]`)
 
+// weightFile keeps weights apart from what processes send each other pickled: there a stray line of output does this.
+func weightFile(h *hit) (Code, tier) {
+	if hasAny(h.near, "unpicklingerror|invalid load key") && (hasAny(h.lower[:h.col], "pickle.loads(") || hasAny(h.history(), "pickle.loads(")) {
+		return "", 0
+	}
+	return SafetensorsCorrupt, root
+}
+
 var weightRules = []rule{
-	{code: SafetensorsCorrupt, tier: root, lits: "error while deserializing header|metadataincompletebuffer|invalidheaderdeserialization|headertoolarge|headertoosmall|invalidheaderlength|invalid load key|failed finding central directory|pytorchstreamreader failed|file not fully covered|unpicklingerror|invalid header or archive is corrupted|unexpected pos |not a safetensors file|incomplete metadata|safetensors file is corrupt", source: "https://github.com/QwenLM/Qwen/issues/462"},
+	{code: SafetensorsCorrupt, tier: root, lits: "error while deserializing header|metadataincompletebuffer|invalidheaderdeserialization|headertoolarge|headertoosmall|invalidheaderlength|invalid load key|failed finding central directory|pytorchstreamreader failed|file not fully covered|unpicklingerror|invalid header or archive is corrupted|unexpected pos |not a safetensors file|incomplete metadata|safetensors file is corrupt", source: "https://github.com/QwenLM/Qwen/issues/462", refine: weightFile},
 	{code: WeightsMissing, tier: root, lits: "cannot find any model weights with|no safetensors weights found|no model weights found|no file named model.safetensors|no file named pytorch_model.bin|error no file named", source: srcVLLM},
 	{code: WeightsNameMismatch, tier: root, lits: "keyerror: '|keyerror: \"", re: weightName, source: srcVLLM},
 	{code: WeightsNameMismatch, tier: root, lits: "there is no module or parameter named|not initialized from checkpoint|error(s) in loading state_dict|attempted to load weight|loaded_weight.shape|loaded_weight.size()|cannot find parameter|tried to load weights of size|size mismatch for |unexpected key(s) in state_dict|missing key(s) in state_dict|unexpected weight name|unexpected weight:|no parameter named|weight shape mismatch", source: srcVLLM},
