@@ -166,6 +166,21 @@ func TestASecondMachineOfOneIntentIsDeleted(t *testing.T) {
 	}
 }
 
+// A second machine may come later than any list that was read. Whoever takes the task up, as down does, looks again.
+func TestASecondMachineOfAnEndedTaskIsSeenByDown(t *testing.T) {
+	s, _ := run(booting(), DownWanted{at(40), "down"}, LogsSaved{at(41), "a"}, DeleteAnswered{At: at(42), Attempt: "a"},
+		Denied{at(43), "a"}, Denied{at(48), "a"}, Listed{at(49), nil})
+	if s.End == nil {
+		t.Fatalf("not ended: %+v", s.Attempts)
+	}
+	s, es := run(s, Resume{At: at(100), Gone: true, Why: "down"})
+	expectKinds(t, es, "poll")
+	s, es = run(s, Listed{at(101), []Instance{instance("q", "a")}})
+	if s.End != nil || len(es) == 0 {
+		t.Errorf("ended %+v though a machine stands", s.End)
+	}
+}
+
 func TestDenialCountsTwiceAndNotTooSoon(t *testing.T) {
 	s, es := run(booting(), Failed{At: at(3), Attempt: "a", Cause: "cuda_oom_load"})
 	expectKinds(t, es, "save-logs")

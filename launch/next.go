@@ -211,7 +211,7 @@ func (m *saga) resume() {
 			a.NextAt, a.FollowAt, a.Tries = m.now, m.now, 0
 		}
 	}
-	s.LastPoll = time.Time{}
+	s.LastPoll, s.LastList = time.Time{}, time.Time{} // whoever takes a task up looks once more before it is over
 }
 
 // wantGone commits to the end of the task. It is never taken back.

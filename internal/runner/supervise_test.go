@@ -124,14 +124,14 @@ func TestTenThousandMachinesCostOneListARound(t *testing.T) {
 			go func() { done <- sup.Supervise(ctx) }()
 			time.Sleep(time.Minute + time.Second)
 			runtime.ReadMemStats(&after)
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("ended by %v", err)
+			}
 			calls := h.calls.Load()
 			t.Logf("%d machines: %d rounds, %d API calls in a minute, %d MB live for journal and machines", n, rounds, calls, before.HeapAlloc>>20)
 			if int(calls) != rounds {
 				t.Errorf("%d calls in %d rounds", calls, rounds)
-			}
-			cancel()
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("ended by %v", err)
 			}
 		})
 	}
