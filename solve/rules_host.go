@@ -122,6 +122,13 @@ func ruleCompat(s *subject) []finding {
 			reported("vllm/compat-first", "images of 0.15 put CUDA's forward-compatibility libraries first on the library path, before the host's driver", source, "2026-01-30")},
 			reason: fmt.Sprintf("%s puts the CUDA %s compatibility libraries before the host's own driver libraries: Error 803", s.label(), cuda),
 			hints:  []problem.Hint{{Text: "take 0.16.0 or newer, or 0.14.1"}}}}
+	case s.gpu.consumer && s.official && !s.driver.IsZero() && !s.hostCUDA.IsZero() && s.hostCUDA.Major == cuda.Major &&
+		s.hostCUDA.Compare(cuda) < 0 && !s.before("0.4.3"):
+		// Images of CUDA 12.4 and older let GeForce in on the branches 470 to 535; newer ones name data-centre brands alone.
+		return []finding{{code: CodeForwardCompat, at: s.image.Text, facts: []catalog.Fact{s.release.Fact(catalog.AspectImage), s.hostFact(),
+			reported("vllm/compat-geforce", "images of 0.4.3 to 0.16 register CUDA's forward-compatibility libraries with ldconfig; these refuse GeForce cards (RTX 4090, driver 535.171.04: 0.4.2 with CUDA 12.1 runs, 0.4.3 with 12.4 does not)", "https://github.com/vllm-project/vllm/issues/5283", "2024-06-06")},
+			reason: fmt.Sprintf("%s brings the CUDA %s compatibility libraries, the host's driver offers %s, and a GeForce card takes no forward compatibility: Error 804", s.label(), cuda, s.hostCUDA),
+			hints:  []problem.Hint{{Text: "take a host whose driver offers CUDA " + cuda.String() + " or newer, or an image built for CUDA " + s.hostCUDA.String() + " or older"}}}}
 	case newer && strings.Contains(strings.ToUpper(s.c.Provider), "GKE"):
 		return []finding{{code: CodeCompatShadow, at: s.image.Text, facts: []catalog.Fact{s.release.Fact(catalog.AspectImage), s.hostFact(),
 			reported("vllm/compat-gke", "GKE mounts the driver under /usr/local/nvidia; images up to 0.16 registered CUDA's compatibility libraries with ldconfig, which then win", "https://github.com/vllm-project/vllm/issues/21979", "2025-07-30")},
