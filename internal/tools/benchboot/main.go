@@ -83,18 +83,21 @@ func run(ctx context.Context, dir string, rounds int, again bool) error {
 			steps = append(steps, kind{"pip again, its cache warm", fresh})
 		}
 	}
-	for _, s := range steps {
-		if err := step(s.name, s.f); err != nil {
-			return err
+	literal, speed := "not run", 0.0
+	for i, s := range steps {
+		if err = step(s.name, s.f); err != nil {
+			break // what was measured is still told
+		}
+		if i == 0 { // ours has told which Python and which packages
+			literal = b.literal(ctx)
+			b.say("the seed's literal line: %s", literal)
 		}
 	}
-	bandwidth, err := b.bandwidth(ctx)
-	if err != nil {
-		b.say("bandwidth: %v", err)
+	if err == nil {
+		speed, err = b.bandwidth(ctx)
 	}
-	literal := b.literal(ctx)
-	table(os.Stdout, all, bandwidth, literal)
-	return nil
+	table(os.Stdout, all, speed, literal)
+	return err
 }
 
 func (b *bench) say(format string, args ...any) {

@@ -56,7 +56,7 @@ func (b *bench) ours(ctx context.Context) (timing, error) {
 	defer func() {
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 		defer cancel()
-		_ = command(down, env, b.program, "down", "--all", "--yes").Run()
+		_ = command(down, env, b.program, "down", "--all").Run()
 	}()
 	var at place
 	for at.log == "" {
