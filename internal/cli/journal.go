@@ -178,6 +178,13 @@ func (w *World) makeTaskKey(task, key string) error {
 	return os.WriteFile(path, []byte(key+"\n"), 0o600)
 }
 
+// dropTaskKey removes the key of a launch that never began.
+func (w *World) dropTaskKey(task string) {
+	if path, err := w.keyFile(task); err == nil {
+		_ = os.Remove(path)
+	}
+}
+
 // ago words a time for a table.
 func ago(now, t time.Time) string {
 	d := now.Sub(t).Round(time.Second)

@@ -3,16 +3,19 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"justright/internal/store"
 	"justright/launch"
@@ -40,6 +43,7 @@ type upFlags struct {
 	verbose                 bool
 	anyway                  bool
 	attempts                int
+	given                   map[string]bool // flags that were set, by name
 }
 
 func newUpCommand(w *World) *cobra.Command {
@@ -59,7 +63,8 @@ leaves it running and says so, twice tears it down and waits for the proof. A ma
 Where. --on runpod (RUNPOD_API_KEY), local (this machine) or rehearsal (a simulator: the same road, nothing rented). Without --on:
 runpod when a key is set, else local when this machine can hold the model.
 
-A second up of a model that runs attaches to it; one that broke off goes on where it died.
+A second up of a model that runs attaches to it, unless its flags ask for something else; one that broke off goes on where it
+died. --name OTHER starts a second one.
 
 Exit status: 0 proven endpoint; 2 usage or unknown model; 3 nothing can serve it; 4 credentials or gated model; 5 no capacity,
 balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed or unguarded; 130 interrupted or detached.`,
@@ -76,6 +81,8 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 				return problem.New(problem.ExitUsage, "usage", "up takes one model or lock file; %d were given", len(args)).
 					Try("for example", "justright up openai/gpt-oss-20b")
 			}
+			f.given = map[string]bool{}
+			c.Flags().Visit(func(x *pflag.Flag) { f.given[x.Name] = true })
 			return w.up(c.Context(), args[0], after, f, asJSON)
 		},
 	}
@@ -101,6 +108,9 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 	return c
 }
 
+// launchNameForm is what a launch may be called: the name stands in the machine's name, in file names and in commands.
+var launchNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$`)
+
 // upRequest is what one up was asked for, read and checked.
 type upRequest struct {
 	upFlags
@@ -125,7 +135,7 @@ func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, a
 		return err
 	}
 	if running != nil {
-		return w.goOn(ctx, journal, *running, r)
+		return w.attach(ctx, journal, *running, r, nil)
 	}
 	t, err := w.chooseTarget(ctx, f.on, func(t target) error {
 		p := w.plannerFor(t, journal, r.wish, "")
@@ -159,6 +169,10 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	}
 	if f.ttl < 0 || f.idle < 0 {
 		return r, problem.New(problem.ExitUsage, "usage", "--ttl and --idle are lengths of time like 3h or 45m")
+	}
+	if f.given["name"] && !launchNameForm.MatchString(f.name) {
+		return r, problem.New(problem.ExitUsage, "usage", "--name %q is no name of a launch", f.name).
+			Because("a name has at most 60 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
 	}
 	switch strings.ToUpper(f.cloud) {
 	case "", "SECURE", "COMMUNITY":
@@ -230,7 +244,7 @@ func (w *World) running(ctx context.Context, journal store.Store, r upRequest) (
 		if r.name != "" && t.State.Name == r.name || r.name == "" && t.State.Model == r.wish.Model.ID {
 			if t.State.Model != r.wish.Model.ID {
 				return nil, problem.New(problem.ExitUsage, "name_taken", "a launch called %s runs %s", r.name, t.State.Model).
-					Try("choose another name", "justright up "+r.wish.Model.ID+" --name OTHER")
+					Try("choose another name", w.again("--name", freeName(all, r.name)))
 			}
 			return &t, nil
 		}
@@ -323,17 +337,46 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	if s.MaxPrice, err = w.agree(ctx, t, p, res, s, r, sink); err != nil {
 		return err
 	}
-	if err := journal.Begin(ctx, s); err != nil {
+	switch first, err := w.begin(ctx, journal, s, p, r); {
+	case err != nil:
 		return err
-	}
-	if err := keepWish(ctx, journal, s.ID, r.wish); err != nil {
-		return err
-	}
-	if err := w.makeTaskKey(s.ID, p.key); err != nil {
-		return err
+	case first != nil: // another process was there first
+		return w.attach(ctx, journal, *first, r, &sink)
 	}
 	w.keepEvent(ctx, journal, s.ID, begin)
-	return w.drive(ctx, journal, t, p, s.ID, sink, clock)
+	return w.accompany(ctx, journal, t, p, s.ID, sink, clock)
+}
+
+// begin records a launch with its wish and its key, which are there before anybody can find it. It returns the launch that
+// another process began first, when this one means the same.
+func (w *World) begin(ctx context.Context, journal *store.SQLite, s launch.State, p *planner, r upRequest) (first *store.Task, err error) {
+	if err := keepWish(ctx, journal, s.ID, r.wish); err != nil {
+		return nil, err
+	}
+	if err := w.makeTaskKey(s.ID, p.key); err != nil {
+		return nil, err
+	}
+	if r.name != "" {
+		err = journal.Begin(ctx, s)
+	} else {
+		err = journal.BeginAlone(ctx, s)
+	}
+	if err == nil {
+		return nil, nil
+	}
+	w.dropTaskKey(s.ID)
+	var runs *store.RunningError
+	switch {
+	case errors.As(err, &runs):
+		t, err := journal.Task(ctx, runs.Task)
+		return &t, err
+	case errors.Is(err, store.ErrExists):
+		if t, err := w.running(ctx, journal, r); t != nil || err != nil {
+			return t, err
+		}
+		return nil, problem.New(problem.ExitUsage, "name_taken", "another launch was called %s just now", s.Name).Try("again", w.again("--name", s.Name+"-2"))
+	}
+	return nil, err
 }
 
 // timingOf is the saga's timing on a target. A process of this machine is denied by this machine: there is no lag to
@@ -459,7 +502,7 @@ func (w *World) ask(question string) (bool, error) {
 	if !w.StdinTTY {
 		return false, problem.New(problem.ExitLimit, "not_confirmed", "this costs money and nobody is at the terminal to say yes").
 			Because("%s", strings.TrimSuffix(strings.TrimSpace(question), " [y/N]")).
-			Try("agree beforehand", "justright up ... --yes")
+			Try("agree beforehand", w.again("--yes"))
 	}
 	fmt.Fprint(w.Stderr, question)
 	line, err := bufio.NewReader(w.Stdin).ReadString('\n')

@@ -63,12 +63,33 @@ func (m *Memory) Owner(context.Context) (string, error) { return m.owner, nil }
 
 // Begin records a new task.
 func (m *Memory) Begin(_ context.Context, st launch.State) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begin(st)
+}
+
+// BeginAlone records a new task of a model that does not run on its target.
+func (m *Memory) BeginAlone(_ context.Context, st launch.State) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range m.order {
+		t, err := m.tasks[id].task()
+		if err != nil {
+			return err
+		}
+		if !m.tasks[id].over && t.Wanted != launch.WantGone && t.State.Model == st.Model && t.State.Target == st.Target {
+			return &RunningError{id}
+		}
+	}
+	return m.begin(st)
+}
+
+// begin is Begin for a holder of the lock.
+func (m *Memory) begin(st launch.State) error {
 	doc, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, t := range m.tasks {
 		if t.name == st.Name && !t.over {
 			return ErrExists

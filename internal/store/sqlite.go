@@ -165,11 +165,34 @@ func overInt(s launch.State) int {
 
 // Begin records a new task.
 func (s *SQLite) Begin(ctx context.Context, st launch.State) error {
+	return s.begin(ctx, st, func(*sql.Tx) error { return nil })
+}
+
+// BeginAlone records a new task of a model that does not run on its target.
+func (s *SQLite) BeginAlone(ctx context.Context, st launch.State) error {
+	return s.begin(ctx, st, func(tx *sql.Tx) error {
+		var id string
+		err := tx.QueryRowContext(ctx, `SELECT id FROM tasks WHERE is_over = 0 AND wanted <> 'gone' AND json_extract(state, '$.model') = ?
+			AND json_extract(state, '$.target') = ? ORDER BY created_at, id LIMIT 1`, st.Model, st.Target).Scan(&id)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return nil
+		case err != nil:
+			return err
+		}
+		return &RunningError{id}
+	})
+}
+
+func (s *SQLite) begin(ctx context.Context, st launch.State, may func(*sql.Tx) error) error {
 	doc, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
+		if err := may(tx); err != nil {
+			return err
+		}
 		var n int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM tasks WHERE name = ? AND is_over = 0", st.Name).Scan(&n); err != nil {
 			return err

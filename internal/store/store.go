@@ -22,6 +22,9 @@ type Store interface {
 
 	// Begin records a new task. ErrExists when a task of that name is not over.
 	Begin(ctx context.Context, s launch.State) error
+	// BeginAlone is Begin unless a task of the same model on the same target is not over and not wanted gone: then it
+	// records nothing and fails with a *RunningError that names it. One transaction: of two at one instant, one begins.
+	BeginAlone(ctx context.Context, s launch.State) error
 	// Task returns one task by id. ErrNotFound.
 	Task(ctx context.Context, id string) (Task, error)
 	// Tasks lists all tasks, oldest first.
@@ -100,6 +103,11 @@ var (
 	ErrMoved    = errors.New("the task has moved on")
 	ErrGone     = errors.New("the task is wanted gone")
 )
+
+// RunningError names the task that runs a model already.
+type RunningError struct{ Task string }
+
+func (e *RunningError) Error() string { return "this model runs already, as task " + e.Task }
 
 // HeldError says who holds a lease.
 type HeldError struct {

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"owner is one 128-bit id", owner},
 		{"a live name is taken once", names},
+		{"a model runs alone on its target", alone},
+		{"of many at one instant one begins", aloneRace},
 		{"a step needs the lease and the version", steps},
 		{"down wins over a create", down},
 		{"one intent, one create", oneCreate},
@@ -110,6 +112,70 @@ func names(t *testing.T, s store.Store) {
 	}
 	_, err = s.Task(t.Context(), "none")
 	wantErr(t, "a task that is not there", err, store.ErrNotFound)
+}
+
+func alone(t *testing.T, s store.Store) {
+	l := begin(t, s)
+	refused := func(what string, st launch.State, by string) {
+		t.Helper()
+		var r *store.RunningError
+		if err := s.BeginAlone(t.Context(), st); !errors.As(err, &r) || r.Task != by {
+			t.Errorf("%s: %v, want it refused for task %s", what, err, by)
+		}
+	}
+	begins := func(what string, st launch.State) {
+		t.Helper()
+		if err := s.BeginAlone(t.Context(), st); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	refused("the same model under another name", state("2", "y"), "1")
+	elsewhere, other := state("3", "z"), state("4", "x4")
+	elsewhere.Target, other.Model = "u", "n/n"
+	begins("the same model on another target", elsewhere)
+	begins("another model", other)
+	other.ID, other.Model = "5", "o/o"
+	wantErr(t, "a name that is taken", s.BeginAlone(t.Context(), other), store.ErrExists)
+	if err := s.Begin(t.Context(), state("6", "second")); err != nil {
+		t.Errorf("a second by its own name: %v", err)
+	}
+	for _, id := range []string{"1", "6"} {
+		if err := s.WantGone(t.Context(), id, "down"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begins("beside one that is being taken down", state("7", "y"))
+	if err := s.WantGone(t.Context(), "7", "down"); err != nil {
+		t.Fatal(err)
+	}
+	over := state("1", "x")
+	over.Wanted = launch.WantGone
+	_, err := s.Commit(t.Context(), store.Step{Lease: l, Version: 1, State: over, At: t0})
+	must(t, 0, err)
+	begins("after the first is over", state("8", "x"))
+}
+
+func aloneRace(t *testing.T, s store.Store) {
+	const n = 8
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = s.BeginAlone(t.Context(), state(fmt.Sprint(i), fmt.Sprint("x", i))) })
+	}
+	all.Wait()
+	won := 0
+	for _, err := range errs {
+		var r *store.RunningError
+		switch {
+		case err == nil:
+			won++
+		case !errors.As(err, &r):
+			t.Error(err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d began, want one", won)
+	}
 }
 
 func steps(t *testing.T, s store.Store) {
