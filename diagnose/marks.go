@@ -25,7 +25,7 @@ var phaseMarks = []phaseMark{
 	{lits: "attention backend|using xformers backend|using pytorch sdpa|using flashinfer for|cannot use flashattention-2 backend", phase: PhaseResolve, not: "--attention-backend|error|unknown|invalid|unsupported|not supported"},
 	{lits: "init torch distributed begin|init torch distributed ends|init nccl begin", phase: PhaseResolve, act: marksSGLang},
 	{lits: "is assigned as dp rank|init_method=tcp|rank 0 in world size|parallel_state.py|is connected to ", and: "init_method|parallel_state|dp rank|rank 0 in world|peer ranks", phase: PhaseResolve, act: marksVLLM},
-	{lits: "downloading shards|downloading weights|[download] fetching|[download]   from|downloading model|fetching model", phase: PhaseDownload, act: opensDownload},
+	{lits: "downloading shards|downloading weights|[download] fetching|[download]   from|downloading model|fetching model", not: "time spent downloading", phase: PhaseDownload, act: opensDownload},
 	{lits: ".safetensors: |.safetensors (…)|pytorch_model.bin: ", phase: PhaseDownload, and: "%|"},
 	{lits: "fetching ", phase: PhaseDownload, and: " files: "},
 	{lits: "% total    % received| --:--:-- ", phase: PhaseDownload, act: opensDownload},
@@ -45,6 +45,7 @@ var phaseMarks = []phaseMark{
 	{lits: "uvicorn running on ", phase: PhaseServe, act: saysStartup},
 	{lits: "\"get /health http/1.1\" 503", act: withdrawsReady},
 	{lits: "\"get /health http/1.1\" 200|\"get /health http/1.0\" 200", act: saysHealthy},
+	{lits: "http/1.1\" 200 ok", and: "(apiserver", act: saysServing}, // vLLM opens its port when its engine stands
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},
@@ -88,7 +89,9 @@ func (r *Reader) mark(h *hit, m *phaseMark) {
 		return
 	}
 	a := r.now
-	a.current = m.phase
+	if a.current = m.phase; m.phase >= PhaseLoad && m.phase < PhaseServe {
+		r.download.open = false // the engine has its weights
+	}
 	a.phase = max(a.phase, m.phase)
 	a.phaseAt[m.phase] = h.line
 	a.mark.set(h.line, h.col, r.buf[h.start:h.end])

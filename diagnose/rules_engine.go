@@ -17,7 +17,7 @@ var memoryRules = []rule{
 	{code: MemoryProfilingChanged, tier: root, lits: "error in memory profiling|initial free memory", and: "current free memory|error in memory profiling", source: srcVLLM},
 	{code: KVPageSizeUnify, tier: root, lits: "page size of the layer is not divisible|cannot unify by adjusting block_size|kv cache specs to one unified type|unify the kv cache|unify kv cache|page size unif|page_size_bytes", re: regexp.MustCompile(`page size of the layer|cannot unify|to one unified type|(?:fail|error|cannot|not ).{0,60}unify.{0,10}kv cache|assertionerror.*page_size_bytes`), source: "https://github.com/vllm-project/vllm/issues/40391"},
 	{code: HostOOMKilled, tier: root, quiet: true, lits: "out of memory: killed process|memory cgroup out of memory|oom-killer|oom_reaper|\"oomkilled\": true|oomkilled=true|oomkilled: true|reason: oomkilled|node running low on memory|outofmemoryerror: task was killed|defaultcpuallocator: |not enough memory: you tried|std::bad_alloc|cannot allocate memory|oom_kill event|oom-kill event|killed by the linux oom", not: "potential root causes|oomkilled\": false|oomkilled=false|kv cache|nvidia", source: srcRay, refine: hostMemory},
-	{code: HostOOMKilled, tier: soft, lits: "\nkilled\n|killed    | killed |\nkilled |oom killed|oomkilled", not: "potential root causes|oomkilled=false|\"oomkilled\": false|srun: |step aborted", refine: bareKilled},
+	{code: HostOOMKilled, tier: soft, quiet: true, lits: "\nkilled\n|killed    | killed |\nkilled |oom killed|oomkilled", not: "potential root causes|oomkilled=false|\"oomkilled\": false|srun: |step aborted", refine: bareKilled},
 	{code: HostOOMKilled, tier: hint, quiet: true, lits: "exit code 137|exit status 137|exited with code 137|exit code: 137|exit code -9|exitcode: -9|exitcode=-9|code 137 (|died with <signals.sigkill|signal 9 (sigkill", refine: killed137},
 }
 
@@ -41,7 +41,14 @@ func bareKilled(h *hit) (Code, tier) {
 	if h.recently("build", 40) || h.r.now.death != nil || h.r.now.stop != nil {
 		return "", 0
 	}
-	if h.rule.lits[0] == '\n' && !hasAny(h.near, "oom killed|oomkilled") { // as a word alone
+	if hasAny(h.near, "oom killed|oomkilled") {
+		if h.level == levelQuiet {
+			return "", 0
+		}
+	} else { // as a word alone
+		if h.level == levelQuiet && !killedLast.Match(h.raw[max(0, h.col-8):]) {
+			return "", 0
+		}
 		if !killedWord.Match(h.raw[max(0, h.col-8):]) || hasAny(h.near, compilers) || len(h.r.now.odd) > 0 && !h.r.now.ready {
 			return "", 0 // SGLang kills itself after an error
 		}
@@ -51,6 +58,9 @@ func bareKilled(h *hit) (Code, tier) {
 
 // killedWord is what bash says of a job that was killed: "Killed", or "line 7: 123 Killed    command".
 var killedWord = regexp.MustCompile(`(?:^|\s)(?:Killed(?:\s|$)|killed {4})`)
+
+// killedLast is the same word where a log ends in it, in the line of its last record.
+var killedLast = regexp.MustCompile("^.{0,20}\\sKilled(?:\\s*$|\\s+[!`#<])")
 
 // compilers are the programs that a build needs most memory for.
 const compilers = "cicc -|cicc  |ptxas |cc1plus|cudafe|nvcc "
