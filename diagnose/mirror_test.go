@@ -52,6 +52,9 @@ func TestNoCauseOfItsOwn(t *testing.T) {
 		"Extension modules: numpy.core._multiarray_umath, numpy.linalg._umath_linalg, numpy.fft._pocketfft_internal",
 		"    result = pickle.loads(returned.stdout)\n_pickle.UnpicklingError: invalid load key, 'W'.",
 		"pydantic_core.ValidationError: 1 validation error for ChatCompletion\nchoices.0.finish_reason\n  Input should be 'stop', 'length' or 'tool_calls' [type=literal_error]",
+		"[serving_chat.py:1001] openai_harmony.HarmonyError: Unexpected token 12606 while expecting start token 200006",
+		"raise APITimeoutError(request=request) from err openai.APITimeoutError: Request timed out. Installed with pip install vllm.",
+		"RuntimeError: view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces).",
 		"AssertionError: res=<Response [503]>\nKilled",
 		"AssertionError: gpu_block_size=64 not divisible by hash_block_size=256.",
 	} {

@@ -126,7 +126,7 @@ var installRules = []rule{
 	{code: BuildHostOOM, tier: root, lits: "\nkilled\n|killed    | killed ", refine: killedWhileBuilding},
 	{code: BuildToolMissing, tier: root, lits: "can't find rust compiler|could not find `protoc`|rust package manager, is not installed|cargo, the rust|cmake must be installed|cannot find cmake|could not find cmake|command 'cmake' failed|rustc is not installed|rust toolchain|unable to find cmake|failed to find cmake|pkg-config: not found|protoc: not found|could not find `cargo|requires rust|pg_config executable not found"},
 	{code: BuildToolMissing, tier: root, lits: "error: command 'gcc' failed|x86_64-linux-gnu-gcc' failed|command 'g++' failed|unable to execute 'gcc'|unable to execute 'x86_64|command 'cc' failed", and: "no such file|failed: no such"},
-	{code: PipDownloadTimeout, tier: root, lits: "read timed out|readtimeouterror|operation timed out|connection timed out|uv_http_timeout|request timed out", and: "pypi|pythonhosted|pip/_vendor|pip._vendor|failed to download|failed to fetch|download.pytorch|wheels.vllm|uv_http_timeout|pip install", not: "huggingface", source: srcPip},
+	{code: PipDownloadTimeout, tier: root, lits: "read timed out|readtimeouterror|operation timed out|connection timed out|uv_http_timeout|request timed out", and: "pypi|pythonhosted|pip/_vendor|pip._vendor|failed to download|failed to fetch|download.pytorch|wheels.vllm|uv_http_timeout|pip install", not: "huggingface|openai.|chat.completion", source: srcPip},
 	{code: PipDownloadTimeout, tier: root, lits: "pip._vendor.urllib3.exceptions.readtimeouterror|pip._vendor.requests.exceptions.connectionerror|pip._vendor.urllib3.exceptions.protocolerror"},
 }
 

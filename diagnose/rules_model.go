@@ -39,7 +39,7 @@ var importRules = []rule{
 	{code: DependencyAPIMismatch, tier: root, lits: "is installed with version", and: "less than the minimum required", not: "flashinfer"},
 	{code: MissingPythonModule, tier: root, lits: "no module named ", source: "https://github.com/vllm-project/vllm/issues/7612", refine: moduleMissing},
 	{code: MissingPythonModule, tier: root, lits: "packages that were not found in your environment|no package metadata was found for|packagenotfounderror: |error while finding module specification", refine: packageMissing},
-	{code: MissingPythonModule, tier: soft, lits: "please install |pip install | to be installed", re: regexp.MustCompile(`(?:importerror|modulenotfounderror|runtimeerror|valueerror|assertionerror): .{0,240}(?:please install|pip install|is not installed|to be installed)`), not: "upgrade transformers|install --upgrade transformers|update transformers|hf_transfer|flashinfer version|out of date|bitsandbytes quantization"},
+	{code: MissingPythonModule, tier: soft, lits: "please install |pip install | to be installed", re: regexp.MustCompile(`(?:importerror|modulenotfounderror|runtimeerror|valueerror|assertionerror): (?:.{0,240}(?:please install|is not installed|to be installed)|[^\x60]{0,240}pip install)`), not: "upgrade transformers|install --upgrade transformers|update transformers|hf_transfer|flashinfer version|out of date|bitsandbytes quantization"},
 	{code: ModuleMissingPartialInstall, tier: root, lits: "partially initialized module '", re: regexp.MustCompile(`partially initialized module '(?:vllm|sglang|sgl_kernel|torch)\b`), source: srcVLLM},
 	{code: ModuleMissingPartialInstall, tier: root, lits: "nameerror: name 'vllm_", re: regexp.MustCompile(`nameerror: name 'vllm_\w*ops' is not defined`), source: "https://github.com/vllm-project/vllm/issues/4083"},
 	{code: ModuleMissingPartialInstall, tier: root, lits: "cannot open shared object file", and: "torch_extensions|/cache/"},
@@ -239,7 +239,7 @@ var modelRules = []rule{
 	{code: TokenizerLoadFailed, tier: root, lits: "mistral_common", and: "error|exception", re: regexp.MustCompile(`(?:error|exception)\b.*mistral_common|mistral_common.*(?:error|exception):`), not: "file \"|pip install|is required for this function"},
 	{code: TransformersAPIMismatch, tier: soft, lits: "typeerror: transformers.|tokenizersbackend.", and: "typeerror|attributeerror"},
 	{code: TokenizerLoadFailed, tier: soft, lits: "failed to load the tokenizer|converting from tiktoken failed|converting from sentencepiece and tiktoken|tiktoken is required|tokenizer is not valid|not a string\n"},
-	{code: HarmonyVocabDownload, tier: root, lits: "harmonyerror|error downloading or loading vocab|failed to download or load vocab|hash mismatch: computed|openaipublic.blob.core.windows.net", and: "vocab|hash mismatch|harmonyerror|openaipublic", source: "https://github.com/openai/harmony/issues/95"},
+	{code: HarmonyVocabDownload, tier: root, lits: "harmonyerror|error downloading or loading vocab|failed to download or load vocab|hash mismatch: computed|openaipublic.blob.core.windows.net", and: "vocab|hash mismatch|openaipublic", source: "https://github.com/openai/harmony/issues/95"},
 	{code: ContextExceedsModel, tier: root, lits: "is greater than the derived", and: "max_model_len|context_length|context length", source: srcVLLM},
 	{code: ContextExceedsModel, tier: root, lits: "user-specified max_model_len|user-specified context_length"},
 }
