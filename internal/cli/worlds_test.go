@@ -95,11 +95,10 @@ func (x *trial) launch(s strategy, journal store.Store) outcome {
 		ID: newSecret()[:16], Name: "w", Model: x.wish.Model.ID, Target: onRunPod, Owner: owner, Budget: defaultBudget, Idle: defaultIdle,
 		Wanted: launch.WantRunning, Timing: launch.DefaultTiming(), Started: time.Now(), AllowUnguarded: s.open,
 	}
-	if res, err := p.result(ctx, nil); err == nil {
-		state.MaxPrice = priceCeiling(distinctPlans(usablePlans(res.Plans, t, s.open), 3), 0)
-	}
-	if s.naive {
-		state.MaxPrice = 0
+	if !s.naive {
+		if res, err := p.result(ctx, nil); err == nil {
+			state.MaxPrice = priceCeiling(distinctPlans(usablePlans(res.Plans, t, s.open), 3), 0)
+		}
 	}
 	if err := journal.Begin(ctx, state); err != nil {
 		x.t.Fatal(err)
@@ -348,7 +347,7 @@ func worldsBase(t *testing.T) World {
 
 // in2026 moves a bubble's clock, which begins in the year 2000, to where logs are asked for.
 func in2026() {
-	time.Sleep(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+	time.Sleep(time.Until(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)))
 }
 
 // TestWorlds: in each world the real road ends in a proven endpoint, or stops where no plan can, in the fewest paid attempts.
