@@ -63,7 +63,9 @@ func (w *Watch) judge(now time.Time) []Event {
 	// The moment counts from the death: what looked like a failure long before may have been a warning, and the line
 	// behind this one may name the cause.
 	since := w.suspect
-	if w.reader.Dead() {
+	if !w.reader.Dead() {
+		w.died = time.Time{} // or started again
+	} else {
 		if w.died.IsZero() {
 			w.died = now
 		}
