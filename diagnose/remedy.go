@@ -54,14 +54,7 @@ func (r *Reader) remedy(f *finding) *Remedy {
 			out.Kind, out.Text = NewerEngine, "A kernel of this release holds no code for this card, which is newer: a later release or a build for it, else another GPU."
 		}
 	case NCCLError:
-		switch {
-		case strings.Contains(low, "out of memory"):
-			out.Kind, out.Text = LowerMemoryUtilization, "NCCL found no memory left on the card: lower --gpu-memory-utilization (SGLang: --mem-fraction-static)."
-		case strings.Contains(low, "invalid argument"), strings.Contains(low, "version mismatch"):
-			out.Kind, out.Text = PinDependency, "NCCL was called in a way this release of it does not know: install the nvidia-nccl that torch pins."
-		case strings.Contains(low, "unhandled system error"), strings.Contains(low, "ncclsystemerror"):
-			out.Kind, out.Text = UserAction, "NCCL failed in the system below it: give the container more shared memory (--shm-size, --ipc=host), and name the network interface (NCCL_SOCKET_IFNAME)."
-		}
+		ncclRemedy(low, out)
 	case QuantUnsupportedGPU:
 		if strings.Contains(low, "fp8e4nv") {
 			out.Kind, out.Text = ChangeFlag, "A kernel asks this card for fp8: --kv-cache-dtype auto, or another checkpoint; else a GPU of capability 8.9 or more."
@@ -77,19 +70,7 @@ func (r *Reader) remedy(f *finding) *Remedy {
 			out.Text = fmt.Sprintf("This Transformers does not know the model type %s: a newer engine, which brings its own, else a newer Transformers.", m[1])
 		}
 	case UnrecognizedArguments:
-		if flags := unknownFlags(f.text); len(flags) > 0 {
-			out.Text = "This release does not know " + strings.Join(flags, " ") + ": leave it out or rename it, or take the release that has it."
-			if r.engine == "sglang" || strings.Contains(low, "sglang") {
-				break
-			}
-			kind, since, renamed := flagRemedy(flags)
-			out.Kind = kind
-			if since != "" {
-				out.Text = "This release does not know " + strings.Join(flags, " ") + ": vLLM has it since " + since + "; leave it out, or take that release."
-			} else if renamed != "" {
-				out.Text = "This release does not know " + strings.Join(flags, " ") + " any more: " + renamed + " took over."
-			}
-		}
+		r.flagsRemedy(f.text, out)
 	case MissingPythonModule:
 		if m := moduleName.FindStringSubmatch(low); m != nil {
 			out.Text = "The Python package " + topModule(m[1]) + " is missing: install it, or take an image that has it."
@@ -105,6 +86,37 @@ func (r *Reader) remedy(f *finding) *Remedy {
 	default: // the usual one
 	}
 	return out
+}
+
+// ncclRemedy reads in NCCL's words what it ran into.
+func ncclRemedy(low string, out *Remedy) {
+	switch {
+	case strings.Contains(low, "out of memory"):
+		out.Kind, out.Text = LowerMemoryUtilization, "NCCL found no memory left on the card: lower --gpu-memory-utilization (SGLang: --mem-fraction-static)."
+	case strings.Contains(low, "invalid argument"), strings.Contains(low, "version mismatch"):
+		out.Kind, out.Text = PinDependency, "NCCL was called in a way this release of it does not know: install the nvidia-nccl that torch pins."
+	case strings.Contains(low, "unhandled system error"), strings.Contains(low, "ncclsystemerror"):
+		out.Kind, out.Text = UserAction, "NCCL failed in the system below it: give the container more shared memory (--shm-size, --ipc=host), and name the network interface (NCCL_SOCKET_IFNAME)."
+	}
+}
+
+// flagsRemedy names the flags a release does not know, and the release that has them.
+func (r *Reader) flagsRemedy(text string, out *Remedy) {
+	flags := unknownFlags(text)
+	if len(flags) == 0 {
+		return
+	}
+	out.Text = "This release does not know " + strings.Join(flags, " ") + ": leave it out or rename it, or take the release that has it."
+	if r.engine == "sglang" || strings.Contains(strings.ToLower(text), "sglang") {
+		return
+	}
+	kind, since, renamed := flagRemedy(flags)
+	out.Kind = kind
+	if since != "" {
+		out.Text = "This release does not know " + strings.Join(flags, " ") + ": vLLM has it since " + since + "; leave it out, or take that release."
+	} else if renamed != "" {
+		out.Text = "This release does not know " + strings.Join(flags, " ") + " any more: " + renamed + " took over."
+	}
 }
 
 // recentEngine reports whether the log is of a release that supports every card from Volta on, so that a kernel it
