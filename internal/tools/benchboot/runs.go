@@ -166,23 +166,14 @@ func (b *bench) pip(ctx context.Context, fresh bool) (timing, error) {
 	if err := engine.Start(); err != nil {
 		return t, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- engine.Wait() }()
-	started := time.Now()
 	dead := make(chan struct{})
-	watch, stop := context.WithCancel(ctx)
 	go func() {
-		select {
-		case err := <-ended:
-			ended <- err
-			close(dead)
-		case <-watch.Done():
-		}
+		_ = engine.Wait() // how it ended its log tells
+		close(dead)
 	}()
-	t.start = started
+	t.start = time.Now()
 	t.follow(ctx, at, filepath.Base(b.model), began, dead)
-	stop()
-	endGroup(engine.Process.Pid, ended)
+	endGroup(engine.Process.Pid, dead)
 	if t.first.IsZero() {
 		raw, _ := os.ReadFile(at.log)
 		return t, fmt.Errorf("no token came: %s", raw[max(0, len(raw)-600):])
@@ -191,10 +182,10 @@ func (b *bench) pip(ctx context.Context, fresh bool) (timing, error) {
 }
 
 // endGroup ends an engine and its workers: in order first, since killed at once it leaves them.
-func endGroup(pid int, ended chan error) {
+func endGroup(pid int, dead <-chan struct{}) {
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	select {
-	case <-ended:
+	case <-dead:
 	case <-time.After(30 * time.Second):
 	}
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
@@ -206,7 +197,7 @@ func freePort(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 }
 
