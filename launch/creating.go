@@ -22,7 +22,7 @@ func (m *saga) planned(e Planned) {
 		m.stopPlanning(m.lastFailure("the only plan left was tried before"))
 		return
 	}
-	if s.MaxPrice > 0 && e.Price > s.MaxPrice {
+	if s.MaxPrice > 0 && e.Price+e.Disk > s.MaxPrice {
 		s.Tried = append(s.Tried, key)
 		return
 	}

@@ -87,7 +87,7 @@ type State struct {
 	Owner  string `json:"owner"`
 
 	Budget         money.USD     `json:"budget"`
-	MaxPrice       money.USD     `json:"max_price"` // the dearest hour that was agreed to; 0 = each plan's own
+	MaxPrice       money.USD     `json:"max_price"` // the dearest hour that was agreed to, disks included; 0 = each plan's own
 	TTL            time.Duration `json:"ttl"`       // 0 = until the budget ends
 	Idle           time.Duration `json:"idle"`
 	AllowUnguarded bool          `json:"allow_unguarded"`

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,17 +22,27 @@ func TestExtend(t *testing.T) {
 		t.Errorf("a launch without --ttl:\n%s", out)
 	}
 	p.answers(0, "down", "endless")
-	p.answers(0, "up", tryModel, "--yes", "--ttl", "1h", "--name", "short")
+	p.answers(0, "up", tryModel, "--yes", "--ttl", "1h", "--budget", "20", "--name", "short")
 	if out := p.answers(problem.ExitLimit, "extend", "short", "--ttl", "1000h"); !strings.Contains(out, "dollar cap") {
 		t.Errorf("beyond the cap:\n%s", out)
 	}
 	p.answers(problem.ExitUsage, "extend", "short")
 	p.answers(problem.ExitUsage, "extend", "nobody", "--ttl", "1h")
-	// The simulator's stand-in engine has no such door, so the guard cannot be moved and nothing is said to have been.
 	before := p.answers(0, "show", "short")
-	p.answers(problem.ExitCapacity, "extend", "short", "--ttl", "65m")
-	if after := p.answers(0, "show", "short"); ends(after) != ends(before) {
-		t.Errorf("the journal's end moved without the guard's: %q, %q", ends(before), ends(after))
+	var doc extendDocument
+	if err := json.Unmarshal([]byte(p.answers(0, "extend", "short", "--ttl", "2h", "--json")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Until(doc.EndBy); d < 119*time.Minute || d > 121*time.Minute {
+		t.Errorf("two hours from now is in %s", d)
+	}
+	after := p.answers(0, "show", "short")
+	if end := doc.EndBy.Format(time.RFC3339); ends(after) != end || ends(before) == end {
+		t.Errorf("show says %q, said %q, want %q", ends(after), ends(before), end)
+	}
+	var ps psDocument
+	if err := json.Unmarshal([]byte(p.answers(0, "ps", "--json")), &ps); err != nil || len(ps.Launches) != 1 || ps.Launches[0].EndsBy == nil || !ps.Launches[0].EndsBy.Equal(doc.EndBy) {
+		t.Errorf("ps: %v, %+v", err, ps.Launches)
 	}
 	p.answers(0, "down", "--all")
 }

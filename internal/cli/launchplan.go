@@ -87,6 +87,11 @@ func (p *planner) offersNow(ctx context.Context) ([]catalog.Offer, error) {
 		return nil, providerProblem(err, "offers of "+p.t.word)
 	}
 	p.offers, p.asked = p.wanted(all), p.w.Now()
+	if len(p.offers) == 0 {
+		if err := p.nothingWanted(all); err != nil {
+			return nil, err
+		}
+	}
 	return p.offers, nil
 }
 
@@ -176,7 +181,7 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 			continue
 		}
 		prop := p.proposal(plan)
-		if s.MaxPrice > 0 && prop.Price > s.MaxPrice {
+		if s.MaxPrice > 0 && prop.Hourly() > s.MaxPrice {
 			dear++
 			continue
 		}
@@ -187,7 +192,7 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 	}
 	pr := problem.New(problem.ExitCapacity, "no_plan_left", "no further plan for %s on %s", p.wish.Model.ID, p.t.word)
 	if dear > 0 {
-		return runner.Proposal{}, pr.Because("%d plans left cost more than the $%s/h that was agreed to", dear, s.MaxPrice.Cents())
+		return runner.Proposal{}, pr.Because("%d plans left cost, their disks included, more than the $%s/h that was agreed to", dear, s.MaxPrice.Cents())
 	}
 	return runner.Proposal{}, pr
 }

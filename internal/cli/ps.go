@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,8 @@ type psLaunch struct {
 	Spent        money.USD  `json:"spent"`
 	Guarded      bool       `json:"guarded"` // its guard has reported
 	Budget       money.USD  `json:"budget"`
-	Driven       bool       `json:"driven"` // a process looks after it now
+	EndsBy       *time.Time `json:"ends_by"` // the first of lifetime and dollar cap; null when there is none
+	Driven       bool       `json:"driven"`  // a process looks after it now
 	Seconds      float64    `json:"seconds"`
 	Note         string     `json:"note,omitempty"`
 }
@@ -164,7 +166,7 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 		}
 		if !a.Duplicate && a.PodID != "" {
 			line.ID, line.BaseURL, line.Guarded = optional(a.PodID), doorOf(a.BaseURL), a.Armed
-			line.Seconds = a.SecondsAt(now)
+			line.Seconds, line.EndsBy = a.SecondsAt(now), endsBy(a)
 		}
 	}
 	if known && (bills || s.Over()) || s.Target == onLocal {
@@ -184,7 +186,7 @@ func (w *World) printPs(doc psDocument) {
 		fmt.Fprintln(w.Stdout, "nothing runs")
 	default:
 		tw := tabwriter.NewWriter(w.Stdout, 2, 4, 2, ' ', 0)
-		fmt.Fprintln(tw, "NAME\tSTATE\tON\tMACHINE\tGUARD\t$/H\tSPENT\tAGE\tMODEL")
+		fmt.Fprintln(tw, "NAME\tSTATE\tON\tMACHINE\tGUARD\t$/H\tSPENT\tAGE\tENDS IN\tMODEL")
 		for _, l := range doc.Launches {
 			price, guard := "?", "no"
 			if l.PricePerHour != nil {
@@ -193,9 +195,12 @@ func (w *World) printPs(doc psDocument) {
 			if l.Guarded {
 				guard = "armed"
 			}
-			now := w.Now()
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.State, l.Target, l.ID, guard, price, l.Spent.Cents(),
-				ago(now, now.Add(-secondsOf(l.Seconds))), l.Model)
+			now, ends := w.Now(), "-"
+			if l.EndsBy != nil {
+				ends = ago(*l.EndsBy, now)
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.State, l.Target, l.ID, guard, price, l.Spent.Cents(),
+				ago(now, now.Add(-secondsOf(l.Seconds))), ends, l.Model)
 		}
 		_ = tw.Flush()
 	}

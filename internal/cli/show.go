@@ -47,8 +47,8 @@ type showAttempt struct {
 	Cost     money.USD `json:"cost"`
 	Seconds  float64   `json:"seconds"`
 	Guard    string    `json:"guard"` // armed, planned, none
-	Cause    string    `json:"cause"`
-	Detail   string    `json:"detail"`
+	Cause    optional  `json:"cause"` // null when it has not ended
+	Detail   optional  `json:"detail"`
 }
 
 type showEffect struct {
@@ -143,7 +143,7 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 	}
 	for _, a := range s.Attempts {
 		sa := showAttempt{ID: a.ID, Machine: a.PodID, Phase: string(a.Phase), Plan: a.Summary, Price: a.Hourly(), Reserved: a.Reserved,
-			Cost: a.CostAt(now), Seconds: a.SecondsAt(now), Guard: "none", Cause: a.Cause, Detail: a.Detail}
+			Cost: a.CostAt(now), Seconds: a.SecondsAt(now), Guard: "none", Cause: optional(a.Cause), Detail: optional(a.Detail)}
 		switch {
 		case a.Armed:
 			sa.Guard = "armed"
@@ -156,12 +156,7 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 		if c.BaseURL != "" {
 			doc.BaseURL = c.BaseURL + "/v1"
 		}
-		for _, end := range []time.Time{c.EndBy, c.CapBy} {
-			if !end.IsZero() && (doc.EndsBy == nil || end.Before(*doc.EndsBy)) {
-				end = end.UTC()
-				doc.EndsBy = &end
-			}
-		}
+		doc.EndsBy = endsBy(*c)
 	}
 	if p, err := journal.Proof(ctx, s.ID); err == nil {
 		doc.Proof = p
@@ -169,6 +164,18 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 		return doc, err
 	}
 	return doc, nil
+}
+
+// endsBy is the first of a machine's lifetime and dollar cap; nil when it has neither.
+func endsBy(a launch.Attempt) *time.Time {
+	var first *time.Time
+	for _, end := range []time.Time{a.EndBy, a.CapBy} {
+		if !end.IsZero() && (first == nil || end.Before(*first)) {
+			end = end.UTC()
+			first = &end
+		}
+	}
+	return first
 }
 
 // envDocument is justright/env/1: what an OpenAI client reads.
@@ -227,12 +234,16 @@ func (w *World) printShow(d showDocument) {
 			line("", "%s", a.Detail)
 		}
 	}
+	widest := 0
+	for _, e := range d.Effects {
+		widest = max(widest, len(e.Kind))
+	}
 	for _, e := range d.Effects {
 		state := e.Outcome
 		if !e.Done {
 			state = "not known to be done"
 		}
-		line("effect", "%s %-10s %.8s %s", e.At.Format(time.RFC3339), e.Kind, e.Attempt, state)
+		line("effect", "%s  %-*s  %-8.8s  %s", e.At.UTC().Format(time.RFC3339), widest, e.Kind, e.Attempt, state)
 	}
 }
 

@@ -398,39 +398,46 @@ func (w *World) timingOf(t target) launch.Timing {
 // agree shows what would be rented and asks. It returns the dearest hour that was agreed to.
 func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Result, s launch.State, r upRequest, sink report.Sink) (money.USD, error) {
 	if res.Conflict != nil || len(res.Plans) == 0 {
-		_, err := p.Next(ctx, s)
 		w.showRefusals(res, s.Model, sink, r.asJSON)
+		if res.Conflict != nil {
+			return 0, w.refusal(ctx, p, *res.Conflict, r)
+		}
+		_, err := p.Next(ctx, s)
 		return 0, err
 	}
 	usable := usablePlans(res.Plans, t, s.AllowUnguarded)
 	shown := distinctPlans(usable, 3)
-	w.showPlans(shown, res, s.Model, sink, r.asJSON)
+	w.showPlans(shown, p, res, s.Model, sink, r.asJSON)
 	if len(usable) == 0 {
 		return 0, problem.New(problem.ExitLimit, "unguarded", "only machines without a guard could serve %s", s.Model).
 			Because("they start with the image's own entrypoint, so nothing inside ends them; only this program would").
-			Try("allow that", "justright up "+s.Model+" --allow-unguarded")
+			Try("allow that", w.again("--allow-unguarded"))
 	}
 	if !t.rents() {
 		return 0, nil
 	}
-	ceiling := priceCeiling(shown, r.maxPrice)
+	usable, err := w.affordable(usable, p, r.maxPrice)
+	if err != nil {
+		return 0, err
+	}
+	ceiling := priceCeiling(distinctPlans(usable, 3), p, r.maxPrice)
 	first := p.proposal(usable[0])
 	if first.Price == 0 {
 		return 0, problem.New(problem.ExitCapacity, "no_price", "the price of %s is not known", first.Summary).
 			Because("nothing is rented without a price")
 	}
-	if err := w.checkBalance(ctx, t, first.Price, s.Budget, sink); err != nil {
+	if err := w.checkBalance(ctx, t, first.Hourly(), s.Budget, sink); err != nil {
 		return 0, err
 	}
 	if r.yes {
 		return ceiling, nil
 	}
-	question := fmt.Sprintf("Rent 1 at $%s/h? It ends itself %s. The next plans, should it fail, cost up to $%s/h.\n"+
+	question := fmt.Sprintf("Rent 1 at $%s/h, its disk included? It ends itself %s. The next plans, should it fail, cost up to $%s/h.\n"+
 		"Until its guard reports (the first minutes), only this program ends it: if this computer dies then, it costs $%s a day until you run justright down. [y/N] ",
-		first.Price.Cents(), endsItself(s), ceiling.Cents(), (first.Price + first.Disk).For(24*time.Hour).Cents())
+		first.Hourly().Cents(), endsItself(s), ceiling.Cents(), first.Hourly().For(24*time.Hour).Cents())
 	if !usable[0].Guarded {
-		question = fmt.Sprintf("Rent 1 at $%s/h? It has no guard: only this program ends it, at $%s; if this computer dies, it costs $%s a day until you run justright down. [y/N] ",
-			first.Price.Cents(), s.Budget.Cents(), (first.Price + first.Disk).For(24*time.Hour).Cents())
+		question = fmt.Sprintf("Rent 1 at $%s/h, its disk included? It has no guard: only this program ends it, at $%s; if this computer dies, it costs $%s a day until you run justright down. [y/N] ",
+			first.Hourly().Cents(), s.Budget.Cents(), first.Hourly().For(24*time.Hour).Cents())
 	}
 	ok, err := w.ask(question)
 	if err != nil {
@@ -442,20 +449,46 @@ func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Resul
 	return ceiling, nil
 }
 
-// priceCeiling is the dearest hour that a yes covers: the limit that was given, else the dearest plan shown, and at least
-// twice the first, since the cure of a failure is often the next larger card.
-func priceCeiling(shown []solve.Stack, limit money.USD) money.USD {
+// affordable keeps the plans within the limit that was given, their disks included, and those whose price is not known.
+func (w *World) affordable(plans []solve.Stack, p *planner, limit money.USD) ([]solve.Stack, error) {
+	if limit == 0 {
+		return plans, nil
+	}
+	var out []solve.Stack
+	least := money.USD(0)
+	for _, plan := range plans {
+		prop := p.proposal(plan)
+		if prop.Hourly() <= limit || prop.Price == 0 {
+			out = append(out, plan)
+		} else if least == 0 || prop.Hourly() < least {
+			least = prop.Hourly()
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	return nil, problem.New(problem.ExitNoStack, "price_above_limit", "no plan for %s costs at most $%s/h", p.wish.Model.ID, limit.Cents()).
+		Because("the cheapest costs $%s/h with its disk", least.Cents()).
+		Try("raise the limit", w.again("--max-price", roundedUp(least)))
+}
+
+// roundedUp is an amount in whole cents, never less than it.
+func roundedUp(a money.USD) string {
+	return ((a + money.Dollar/100 - 1) / (money.Dollar / 100) * (money.Dollar / 100)).Cents()
+}
+
+// priceCeiling is the dearest hour that a yes covers, disks included: the limit that was given, else the dearest plan shown,
+// and at least twice the first, since the cure of a failure is often the next larger card.
+func priceCeiling(shown []solve.Stack, p *planner, limit money.USD) money.USD {
 	if limit > 0 {
 		return limit
 	}
 	ceiling := money.USD(0)
 	for i, plan := range shown {
-		if plan.PricePerHour == nil {
-			continue
-		}
-		ceiling = max(ceiling, *plan.PricePerHour)
+		hourly := p.proposal(plan).Hourly()
+		ceiling = max(ceiling, hourly)
 		if i == 0 {
-			ceiling = 2 * *plan.PricePerHour
+			ceiling = 2 * hourly
 		}
 	}
 	return ceiling

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -219,18 +218,33 @@ func (w *World) checkBalance(ctx context.Context, t target, price, budget money.
 	return nil
 }
 
-// showPlans shows the best plans and the refused candidates.
-func (w *World) showPlans(plans []solve.Stack, res solve.Result, model string, sink report.Sink, asJSON bool) {
+// showPlans shows the best plans, with what an hour of each costs in all, and the refused candidates.
+func (w *World) showPlans(plans []solve.Stack, p *planner, res solve.Result, model string, sink report.Sink, asJSON bool) {
 	if asJSON {
 		w.showRefusals(res, model, sink, true)
 		return
 	}
-	fmt.Fprintln(w.Stderr)
-	numbered := slices.Clone(plans)
-	for i := range numbered {
-		numbered[i].Rank = i + 1
+	rows := [][]string{{"", "plan", "context", "$/h", "ready in"}}
+	if p.t.rents() {
+		rows[0][3] = "$/h with disk"
 	}
-	printPlanTable(w.Stderr, numbered)
+	for i, plan := range plans {
+		prop, price, length := p.proposal(plan), "?", "-"
+		if plan.PricePerHour != nil || !p.t.rents() {
+			price = prop.Hourly().Cents()
+		}
+		if plan.Context > 0 {
+			length = fmt.Sprint(plan.Context)
+		}
+		how := prop.Summary
+		if !plan.Guarded && p.t.rents() {
+			how += ", no guard"
+		}
+		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, fmt.Sprintf("%d-%d min", (plan.Ready.Seconds[0]+30)/60, (plan.Ready.Seconds[1]+59)/60)})
+	}
+	fmt.Fprintln(w.Stderr)
+	printColumns(w.Stderr, rows)
+	fmt.Fprintln(w.Stderr)
 	w.showRefusals(res, model, sink, false)
 	fmt.Fprintln(w.Stderr)
 }

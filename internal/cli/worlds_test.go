@@ -97,7 +97,7 @@ func (x *trial) launch(s strategy, journal store.Store) outcome {
 	}
 	if !s.naive {
 		if res, err := p.result(ctx, nil); err == nil {
-			state.MaxPrice = priceCeiling(distinctPlans(usablePlans(res.Plans, t, s.open), 3), 0)
+			state.MaxPrice = priceCeiling(distinctPlans(usablePlans(res.Plans, t, s.open), 3), p, 0)
 		}
 	}
 	if err := journal.Begin(ctx, state); err != nil {

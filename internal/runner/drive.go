@@ -286,7 +286,7 @@ func (d *driver) emit(e report.Event) {
 func (d *driver) reportPlan(next launch.State, p launch.Planned) {
 	for _, a := range next.Attempts {
 		if a.ID == p.AttemptID {
-			price := p.Price
+			price := p.Price + p.Disk
 			d.emit(report.Event{Plan: &report.Plan{
 				Attempt: a.N, Rank: p.Stack.Rank, Summary: p.Summary, PricePerHour: &price,
 				ReadySeconds: p.Stack.Ready.Seconds, Guarded: p.Stack.Guarded,

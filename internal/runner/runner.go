@@ -52,6 +52,9 @@ type Proposal struct {
 	Boot    time.Duration // how long until it must be ready
 }
 
+// Hourly is what an hour costs in all.
+func (p Proposal) Hourly() money.USD { return p.Price + p.Disk }
+
 // Watcher makes a Watch for each attempt.
 type Watcher interface {
 	Watch(a launch.Attempt, now time.Time) Watch

@@ -84,6 +84,7 @@ type play struct {
 	engine  *vllmsim.Engine
 	active  time.Time
 	mark    string
+	later   string // the moved end of the lifetime; empty: not moved
 	ending  bool
 	hold    time.Duration
 	model   string
@@ -221,7 +222,7 @@ func (b *play) tick() {
 		switch {
 		case b.passed("JUSTRIGHT_CAP_BY"):
 			b.end("cap")
-		case b.passed("JUSTRIGHT_END_BY"):
+		case b.pastLifetime(now):
 			b.end("ttl")
 		case !b.ready && b.passed("JUSTRIGHT_BOOT_BY"):
 			b.end("boot_deadline")
@@ -237,6 +238,14 @@ func (b *play) tick() {
 func (b *play) passed(name string) bool {
 	n, err := strconv.ParseInt(b.c.Env[name], 10, 64)
 	return err == nil && b.c.Now().Unix() >= n
+}
+
+// pastLifetime is passed for the end of the lifetime, which may have been moved through the engine's door.
+func (b *play) pastLifetime(now time.Time) bool {
+	if n, err := strconv.ParseInt(b.later, 10, 64); err == nil && b.c.Env["JUSTRIGHT_END_BY"] != "" {
+		return now.Unix() >= n
+	}
+	return b.passed("JUSTRIGHT_END_BY")
 }
 
 func (b *play) idle(now time.Time) bool {
@@ -324,6 +333,12 @@ func (b *play) finish(phase string) {
 
 func (b *play) serve(o vllmsim.Options) {
 	o.Key, o.KeyEverywhere = b.c.Env["VLLM_API_KEY"], true
+	o.Extend = func(until string) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.later = until
+		return nil
+	}
 	b.engine = serveEngine(b.c, b.Play, b.port, o)
 	b.ready, b.active = true, b.c.Now()
 	b.phase("engine", "ok")

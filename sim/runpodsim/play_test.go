@@ -103,6 +103,27 @@ func TestPlayedGuard(t *testing.T) {
 	}
 }
 
+// TestPlayedLifetimeMoves: the end moves through the engine's door, with the engine's key, and the guard follows it.
+func TestPlayedLifetimeMoves(t *testing.T) {
+	start := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) string { return itoa(start.Add(d).Unix()) }
+	_, clock, call := timeless(t, runpodsim.Options{Seed: 1})
+	_, doc := call("POST", "/v2/pods", bootBody(t, map[string]string{"VLLM_API_KEY": "k", "JUSTRIGHT_END_BY": at(time.Hour)}))
+	id := doc["id"].(string)
+	clock.Advance(50 * time.Minute)
+	if status, _ := call("POST", "/proxy/"+id+"/8000/justright/extend", at(2*time.Hour)); status != http.StatusOK {
+		t.Fatalf("extend: %d", status)
+	}
+	clock.Advance(69 * time.Minute)
+	if status, _ := call("GET", "/v2/pods/"+id, ""); status != http.StatusOK {
+		t.Errorf("a minute before the new end: %d", status)
+	}
+	clock.Advance(2 * time.Minute)
+	if status, _ := call("GET", "/v2/pods/"+id, ""); status != http.StatusNotFound {
+		t.Errorf("a minute after the new end: %d", status)
+	}
+}
+
 // TestPlayedEngine: the played boot serves behind the proxy, with the key of the environment.
 func TestPlayedEngine(t *testing.T) {
 	_, clock, call := timeless(t, runpodsim.Options{Seed: 1})

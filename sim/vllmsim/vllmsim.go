@@ -6,6 +6,7 @@ package vllmsim
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,15 +21,18 @@ type Options struct {
 	Version       string   // "0.33.0"
 	Key           string   // empty: no key
 	KeyEverywhere bool     // a middleware demands the key on every path but /health and /ping
-	MaxModelLen   int      // 0: 131072
-	Embeds        bool     // an embedding model: no text
-	NoChat        bool     // a base model without a chat template
-	ToolParser    string   // --tool-call-parser; empty: tool_choice "auto" is refused
-	AutoTools     bool     // --enable-auto-tool-choice
-	FirstToken    time.Duration
-	PerToken      time.Duration
-	Broken        bool // answers "!!!!": logits that are not numbers
-	Now           func() time.Time
+	// Extend is what the middleware's own path, POST /justright/extend, does with a new end of the machine's lifetime, in
+	// seconds since 1970; nil: there is no such path.
+	Extend      func(until string) error
+	MaxModelLen int    // 0: 131072
+	Embeds      bool   // an embedding model: no text
+	NoChat      bool   // a base model without a chat template
+	ToolParser  string // --tool-call-parser; empty: tool_choice "auto" is refused
+	AutoTools   bool   // --enable-auto-tool-choice
+	FirstToken  time.Duration
+	PerToken    time.Duration
+	Broken      bool // answers "!!!!": logits that are not numbers
+	Now         func() time.Time
 	// Sleep waits; nil: time.Sleep. It returns early when done is closed.
 	Sleep func(d time.Duration, done <-chan struct{})
 }
@@ -100,6 +104,10 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if e.o.Extend != nil && r.URL.Path == "/justright/extend" && r.Method == http.MethodPost {
+		e.extend(w, r)
+		return
+	}
 	e.mu.Lock()
 	dead := e.dead
 	e.mu.Unlock()
@@ -121,6 +129,18 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h(w, r)
 	}
+}
+
+// extend answers as boot's middleware does: with what it took, or 400 and nothing.
+func (e *Engine) extend(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 64))
+	until := strings.TrimSpace(string(body))
+	_, notNumber := strconv.ParseUint(until, 10, 63)
+	if err != nil || notNumber != nil || len(until) >= 12 || e.o.Extend(until) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	_, _ = io.WriteString(w, until)
 }
 
 func (e *Engine) route(path string) (methods string, h http.HandlerFunc) {

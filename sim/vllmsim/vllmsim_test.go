@@ -52,6 +52,27 @@ func TestDoors(t *testing.T) {
 	}
 }
 
+// TestExtend: the middleware's own path takes seconds since 1970 with the key, repeats them, and is there with it alone.
+func TestExtend(t *testing.T) {
+	var took string
+	with := vllmsim.New(vllmsim.Options{Model: "m", Key: "k", KeyEverywhere: true, Extend: func(until string) error { took = until; return nil }})
+	const path = "/justright/extend"
+	for _, c := range []struct {
+		key, body string
+		status    int
+		want      string
+	}{{"", "1800000000", 401, ""}, {"k", "1800000000\n", 200, "1800000000"}, {"k", "soon", 400, ""}, {"k", "", 400, ""}, {"k", "180000000000", 400, ""}} {
+		took = ""
+		status, body := ask(t, with, "POST", path, c.key, c.body)
+		if status != c.status || took != c.want || status == 200 && body != c.want {
+			t.Errorf("%q with key %q: %d %q, taken %q", c.body, c.key, status, body, took)
+		}
+	}
+	if status, _ := ask(t, vllmsim.New(vllmsim.Options{Model: "m", Key: "k"}), "POST", path, "k", "1"); status != http.StatusNotFound {
+		t.Errorf("without the middleware: %d", status)
+	}
+}
+
 // TestAnswers: the forms and the refusals of the API.
 func TestAnswers(t *testing.T) {
 	tools := `"tools":[{"type":"function","function":{"name":"w","parameters":{"type":"object","required":["city"],"properties":{"city":{"type":"string","enum":["Paris"]}}}}}]`

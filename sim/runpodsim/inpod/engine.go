@@ -104,7 +104,26 @@ func (c *Call) engine(ctx context.Context, prog string, args []string) int {
 	h.WeightsBytes = c.weights(cmd.Model, h.Config)
 	stop, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer cancel()
-	return vllmsim.Begin(cmd, h, time.Now()).Run(stop, c.Stdout, c.Env("VLLM_API_KEY"))
+	start := vllmsim.Begin(cmd, h, time.Now())
+	if door := c.door(cmd.Middleware); door != "" {
+		start.Options.Extend = func(until string) error { return os.WriteFile(door+".until", []byte(until+"\n"), 0o600) }
+	}
+	return start.Run(stop, c.Stdout, c.Env("VLLM_API_KEY"))
+}
+
+// door is the file of the middleware that boot's script named to the engine; empty without one. The guard looks beside it.
+func (c *Call) door(middleware []string) string {
+	for _, m := range middleware {
+		module, _, _ := strings.Cut(m, ".")
+		for _, d := range filepath.SplitList(c.Env("PYTHONPATH")) {
+			if f := filepath.Join(d, module+".py"); d != "" && module == "justright_door" {
+				if _, err := os.Stat(f); err == nil {
+					return f
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // wheelCUDA is the CUDA major and minor that the installed build was made with: the torch pin tells, else the release.
