@@ -4,6 +4,8 @@
 package catalog
 
 import (
+	"encoding/json"
+
 	"justright/money"
 	"justright/version"
 )
@@ -82,4 +84,37 @@ type Lesson struct {
 	AddFlags        []string     `json:"add_flags,omitempty"`
 	ExcludeHost     string       `json:"exclude_host,omitempty"` // data center or machine
 	Forbid          bool         `json:"forbid,omitempty"`       // the subject above is not to be tried again
+}
+
+// MarshalJSON writes a day that is not known as null.
+func (f Fact) MarshalJSON() ([]byte, error) {
+	type plain Fact
+	return json.Marshal(struct {
+		plain
+		Date *string `json:"date"`
+	}{plain(f), orNull(f.Date)})
+}
+
+// MarshalJSON writes what is not known of an offer, or does not apply to it, as null.
+func (o Offer) MarshalJSON() ([]byte, error) {
+	type plain Offer
+	var driver *version.Driver
+	if !o.Driver.IsZero() {
+		driver = &o.Driver
+	}
+	return json.Marshal(struct {
+		plain
+		GPU    *string         `json:"gpu"`
+		Cloud  *string         `json:"cloud"`
+		Driver *version.Driver `json:"driver"`
+		Stock  *string         `json:"stock"`
+		Date   *string         `json:"date"`
+	}{plain(o), orNull(o.GPU), orNull(o.Cloud), driver, orNull(o.Stock), orNull(o.Date)})
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

@@ -78,13 +78,16 @@ func (s *search) conflict(places []place) Conflict {
 	c := Conflict{Code: "no_stack", Facts: []catalog.Fact{}, Hints: []problem.Hint{}}
 	pins := s.labels()
 	kept := s.minimise(pins)
+	if len(places) == 0 && len(kept) > 0 {
+		c.Code, c.Reason = "no_offer", "no card that is offered is the one that is asked for"
+	}
 	if len(places) == 0 && len(kept) == 0 {
 		c.Code, c.Reason = "no_offer", "nothing is offered that could be rented"
 		c.Facts = append(c.Facts, catalog.Fact{ID: "offers", Statement: fmt.Sprintf("%s offers no NVIDIA card now", s.r.Target), Source: s.r.Target, Standing: catalog.Stated})
 		return c
 	}
 	worst, ok := s.mainRefusal()
-	if ok {
+	if ok && c.Reason == "" {
 		c.Code, c.Reason = worst.Code, worst.Reason
 		for _, f := range worst.Facts {
 			if f.Standing != catalog.Stated {
@@ -156,6 +159,10 @@ func (s *search) labels() []label {
 	add(p.Transformers != "", "transformers", "transformers is "+p.Transformers, func(r *Request) { r.Pins.Transformers = "" }, "leave transformers open")
 	add(p.Python != "", "python", "Python is "+p.Python, func(r *Request) { r.Pins.Python = "" }, "take another Python")
 	add(p.GPU != "", "gpu", "the card is "+p.GPU, func(r *Request) { r.Pins.GPU = "" }, "take another card")
+	add(!p.Capability.IsZero(), "capability", "the card has compute capability "+p.Capability.String(), func(r *Request) { r.Pins.Capability = version.Capability{} }, "take another card")
+	add(p.VRAMBytes != 0, "vram", fmt.Sprintf("a card has %.1f GiB", gib(p.VRAMBytes)), func(r *Request) { r.Pins.VRAMBytes = 0 }, "leave the card's memory open")
+	add(p.OS != "", "os", "the system is "+p.OS, func(r *Request) { r.Pins.OS = "" }, "leave the system open: an image brings its own C library")
+	add(!p.Glibc.IsZero(), "glibc", "the C library is "+p.Glibc.String(), func(r *Request) { r.Pins.Glibc = version.Glibc{} }, "leave the C library open: an image brings its own")
 	add(p.GPUs != 0, "gpus", fmt.Sprintf("there are %d cards", p.GPUs), func(r *Request) { r.Pins.GPUs = 0 }, "leave the number of cards open")
 	add(!p.HostCUDA.IsZero(), "host-cuda", "the host's driver offers CUDA "+p.HostCUDA.String(), func(r *Request) { r.Pins.HostCUDA = version.CUDA{} }, "take hosts with a newer driver")
 	add(!p.Driver.IsZero(), "driver", "the driver is "+p.Driver.String(), func(r *Request) { r.Pins.Driver = version.Driver{} }, "take hosts with a newer driver")

@@ -28,14 +28,15 @@ type MatrixCell struct {
 	Facts     []catalog.Fact `json:"facts"`
 }
 
-// MarshalJSON writes a cell that nothing works in as one whose install and build are null.
+// MarshalJSON writes a cell that nothing works in as one whose install and build are null, and no reason as null.
 func (c MatrixCell) MarshalJSON() ([]byte, error) {
 	type plain MatrixCell
 	return json.Marshal(struct {
 		plain
 		Install   *string `json:"install"`
 		WheelCUDA *string `json:"wheel_cuda"`
-	}{plain(c), orNull(c.Install), orNull(c.WheelCUDA)})
+		Reason    *string `json:"reason"`
+	}{plain(c), orNull(c.Install), orNull(c.WheelCUDA), orNull(c.Reason)})
 }
 
 // MatrixHosts are the CUDA versions that drivers in use offer.

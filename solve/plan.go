@@ -369,6 +369,9 @@ func cpuTorch(v version.PEP440) string {
 
 func (s *search) setPrice(st *Stack, p place, n int) {
 	if p.offer.PricePerHour == nil {
+		if s.r.MaxPrice != nil && p.offer.Provider != "local" {
+			st.Unknowns = append(st.Unknowns, fmt.Sprintf("price: not known, so that the limit of $%s an hour could not be held against it", s.r.MaxPrice.Cents()))
+		}
 		return
 	}
 	price := *p.offer.PricePerHour * money.USD(max(1, n))

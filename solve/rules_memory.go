@@ -183,7 +183,7 @@ func ruleMemory(s *subject) []finding {
 	if f, ok := s.flags.Get("max-model-len"); ok && code == CodeKV {
 		at = "--max-model-len " + f
 	}
-	f := finding{code: code, at: at, reason: fmt.Sprintf("on %s with %d rank(s): %s", s.cardLabel(), tp*pp, b.Reason),
+	f := finding{code: code, at: at, reason: fmt.Sprintf("on %s with %s: %s", s.cardLabel(), counted(tp*pp, "rank"), b.Reason),
 		facts: []catalog.Fact{s.weightsFact(prof, b.WeightsBytes, tp*pp), s.memoryFact()}}
 	if code == CodeKV && b.MaxContext > 0 {
 		f.hints = append(f.hints, problem.Hint{Text: fmt.Sprintf("--max-model-len %d would do", b.MaxContext)})
@@ -209,7 +209,7 @@ func (s *subject) cardLabel() string {
 }
 
 func (s *subject) weightsFact(p model.Profile, perRank int64, ranks int) catalog.Fact {
-	st := fmt.Sprintf("the weights of %s take %.1f GiB on each of %d rank(s)", s.modelLabel(), gib(perRank), ranks)
+	st := fmt.Sprintf("the weights of %s take %.1f GiB on each of %s", s.modelLabel(), gib(perRank), counted(ranks, "rank"))
 	for _, f := range p.Sources {
 		return catalog.Fact{ID: "memory/weights", Statement: st, Source: f.Source, Date: f.Date, Standing: f.Standing}
 	}
@@ -248,8 +248,16 @@ func (s *subject) largerThanAnyCard(p model.Profile, u memory.Use) []finding {
 			return nil
 		}
 		n := u.TensorParallel * u.PipelineParallel
-		return []finding{{code: CodeWeights, reason: fmt.Sprintf("%.0f GiB of weights on each of %d card(s) are more than the engine may use of any card (%s, %.0f GiB)", gib(b.WeightsBytes), n, c.name, c.gib),
+		return []finding{{code: CodeWeights, reason: fmt.Sprintf("%.0f GiB of weights on each of %s are more than the engine may use of any card (%s, %.0f GiB)", gib(b.WeightsBytes), counted(n, "card"), c.name, c.gib),
 			facts: []catalog.Fact{s.weightsFact(p, b.WeightsBytes, n), reported("gpu/largest", fmt.Sprintf("the largest card on %s was the %s with about %.0f GiB", s.day, c.name, c.gib), catalog.CardSource, "2026-11-25")}}}
 	}
 	return nil
+}
+
+// counted is "1 rank", "2 ranks".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

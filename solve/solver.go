@@ -277,7 +277,7 @@ func (s *search) tooDear(p place, n int) (finding, bool) {
 	if price <= *s.r.MaxPrice {
 		return finding{}, false
 	}
-	return finding{code: "price_above_limit", reason: fmt.Sprintf("%d card(s) cost $%s an hour, more than the limit of $%s", n, price.Cents(), s.r.MaxPrice.Cents()),
+	return finding{code: "price_above_limit", reason: fmt.Sprintf("an hour of %s costs $%s, more than the limit of $%s", counted(n, "card"), price.Cents(), s.r.MaxPrice.Cents()),
 		facts: []catalog.Fact{s.offerFact(p), {ID: "stated/max-price", Statement: "at most $" + s.r.MaxPrice.String() + " an hour", Source: "stated", Standing: catalog.Stated}}}, true
 }
 

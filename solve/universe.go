@@ -179,7 +179,7 @@ func (c *engineChoice) fillImage(j *Judger) bool {
 // prices.
 func (j *Judger) places(r Request) []place {
 	offers := r.Offers
-	if len(offers) == 0 && r.Target != "local" {
+	if offers == nil && r.Target != "local" {
 		for _, g := range j.s.GPUs() {
 			if len(g.RunPodIDs) == 0 || g.Vendor != "nvidia" {
 				continue
@@ -203,7 +203,7 @@ func (j *Judger) places(r Request) []place {
 			}
 			p.gpu = &g
 		}
-		if want != nil && (p.gpu == nil || p.gpu.ID != want.ID) {
+		if want != nil && (p.gpu == nil || p.gpu.ID != want.ID) || !p.isCard(r.Pins) {
 			continue
 		}
 		for _, c := range o.HostCUDA {
@@ -222,11 +222,24 @@ func (j *Judger) places(r Request) []place {
 		}
 		out = append(out, p)
 	}
-	if want != nil && len(out) == 0 && len(r.Offers) == 0 && r.Target != "local" {
-		out = append(out, place{offer: catalog.Offer{Provider: r.Target, GPU: want.ID, ProviderID: want.Name, Source: "catalog"}, gpu: want, host: pinnedHost(r)})
+	if want != nil && len(out) == 0 && r.Offers == nil && r.Target != "local" {
+		p := place{offer: catalog.Offer{Provider: r.Target, GPU: want.ID, ProviderID: want.Name, Source: "catalog"}, gpu: want, host: pinnedHost(r)}
+		if p.isCard(r.Pins) {
+			out = append(out, p)
+		}
 	}
 	sort.SliceStable(out, func(a, b int) bool { return placeLess(out[a], out[b]) })
 	return out
+}
+
+// isCard compares a machine's card with the capability and the memory that are pinned. A name says a little more memory
+// than a driver shows: 24 GB are 22.1 to 23.6 GiB.
+func (p place) isCard(pins Pins) bool {
+	if !pins.Capability.IsZero() && p.capability().Compare(pins.Capability) != 0 {
+		return false
+	}
+	m, want := float64(p.memory()), float64(pins.VRAMBytes)
+	return pins.VRAMBytes == 0 || m >= 0.9*want && m <= 1.02*want
 }
 
 func pinnedHost(r Request) version.CUDA {

@@ -103,6 +103,11 @@ func runCheck(ctx context.Context, w *World, o *checkOptions, args []string, das
 	if ref, err = readLine(&c, ref, after); err != nil {
 		return err
 	}
+	if !strings.HasPrefix(c.Pins.Engine, catalog.SGLang) {
+		if err := badNumbers(c.Flags); err != nil {
+			return err
+		}
+	}
 	if o.context > 0 {
 		c.Flags = append(c.Flags, "--max-model-len", fmt.Sprint(o.context))
 	}
@@ -133,7 +138,7 @@ func readLine(c *solve.Case, ref string, words []string) (string, error) {
 	if !ok {
 		if !strings.HasPrefix(words[0], "-") {
 			return ref, problem.New(problem.ExitUsage, "usage", "%q after -- is neither an engine flag nor a line that starts an engine", words[0]).
-				Try("lines that are read: docker run …, vllm serve …, python -m vllm.entrypoints…, pip install vllm…, python -m sglang.launch_server …", "")
+				Try("lines that are read begin with docker run, vllm serve, python -m vllm.entrypoints.openai.api_server, pip install vllm or python -m sglang.launch_server", "")
 		}
 		c.Flags = words
 		return ref, nil
@@ -215,21 +220,37 @@ func printCheck(w *World, v solve.Verdict) {
 	out := w.Stdout
 	switch v.Outcome {
 	case solve.Refused:
-		fmt.Fprintf(out, "refused  %s\n         %s\n", v.Code, v.Reason)
+		w.labelled(out, "refused", v.Code)
+		w.labelled(out, "", v.Reason)
 	case solve.Unknown:
-		fmt.Fprintf(out, "unknown  %s\n", v.Reason)
+		w.labelled(out, "unknown", v.Reason)
 	default:
-		fmt.Fprintf(out, "works    %s\n", v.Reason)
+		w.labelled(out, "works", v.Reason)
 	}
 	if v.At != "" {
-		fmt.Fprintf(out, "at       %s\n", v.At)
+		w.labelled(out, "at", v.At)
 	}
 	printFacts(w, "because", v.Facts)
 	for _, a := range v.Also {
-		fmt.Fprintf(out, "also     %s: %s\n", a.Code, a.Reason)
+		w.labelled(out, "also", a.Code+": "+a.Reason)
 	}
-	for _, h := range v.Hints {
-		fmt.Fprintf(out, "hint     %s\n", strings.TrimSpace(h.Text+" "+h.Command))
+	w.printHints(v.Hints)
+}
+
+// printHints writes hints; a command stands on a line of its own where it would be broken, to be pasted.
+func (w *World) printHints(hints []problem.Hint) {
+	for _, h := range hints {
+		switch {
+		case h.Command == "":
+			w.labelled(w.Stdout, "hint", h.Text)
+		case h.Text == "":
+			fmt.Fprintf(w.Stdout, "%-8s %s\n", "hint", h.Command)
+		case w.Width > 0 && labelWidth+len(h.Text)+2+len(h.Command) > w.Width:
+			w.labelled(w.Stdout, "hint", h.Text+":")
+			fmt.Fprintf(w.Stdout, "%*s%s\n", labelWidth, "", h.Command)
+		default:
+			w.labelled(w.Stdout, "hint", h.Text+": "+h.Command)
+		}
 	}
 }
 
@@ -239,6 +260,18 @@ func printFacts(w *World, label string, facts []catalog.Fact) {
 		if i > 0 {
 			l = ""
 		}
-		fmt.Fprintf(w.Stdout, "%-8s %s\n         %s, %s, %s\n", l, f.Statement, f.Standing, f.Source, f.Date)
+		w.labelled(w.Stdout, l, f.Statement)
+		w.labelled(w.Stdout, "", factOrigin(f))
 	}
+}
+
+// factOrigin is where a fact comes from: how it is known, where and when. What was stated here has only the first.
+func factOrigin(f catalog.Fact) string {
+	parts := []string{string(f.Standing)}
+	for _, p := range []string{f.Source, f.Date} {
+		if p != "" && p != string(f.Standing) {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -189,6 +189,7 @@ func newRoot(w *World) *cobra.Command {
 that is just right for a model, by reasoning before money is spent; starts it, watches it, proves it with real
 requests, and never leaves a machine billing for nothing.`,
 	}
+	root.Flags().Bool("version", false, "say which build this is")
 	root.PersistentFlags().Bool("json", false, "answer as JSON on stdout")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return noEmptyFlag(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -201,6 +202,9 @@ requests, and never leaves a machine billing for nothing.`,
 	root.SuggestionsMinimumDistance = 2
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {
+		if ask, _ := c.Flags().GetBool("version"); ask {
+			return newVersionCommand(w).RunE(c, nil)
+		}
 		if len(args) == 0 {
 			return c.Help()
 		}

@@ -19,12 +19,13 @@ type diagnosis struct {
 	Schema string `json:"schema"`
 	ID     string `json:"id,omitempty"`
 	diagnose.Result
+	Stage    *diagnose.Stage     `json:"stage"` // null: the log does not tell
 	Evidence []diagnose.Evidence `json:"evidence"`
 	Lesson   *catalog.Lesson     `json:"lesson"`
 }
 
 func asDiagnosis(id string, r diagnose.Result) diagnosis {
-	d := diagnosis{Schema: "justright/diagnosis/1", ID: id, Result: r, Evidence: r.Evidence, Lesson: r.Lesson}
+	d := diagnosis{Schema: "justright/diagnosis/1", ID: id, Result: r, Stage: known(r.Stage), Evidence: r.Evidence, Lesson: r.Lesson}
 	if d.Evidence == nil {
 		d.Evidence = []diagnose.Evidence{}
 	}

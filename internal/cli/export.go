@@ -73,7 +73,9 @@ func (w *World) export(ctx context.Context, o *exportOptions, args []string, das
 	if len(args) != 1 || o.as == "" {
 		return problem.New(problem.ExitUsage, "usage", "export wants one model and a format").Try("for example", "justright export openai/gpt-oss-20b --as compose")
 	}
-	o.all = o.rank > 1
+	if o.rank < 1 {
+		return problem.New(problem.ExitUsage, "usage", "--rank %d: the best plan is 1", o.rank)
+	}
 	r, err := o.request(ctx, w, args[0], flags)
 	if err != nil {
 		return err
@@ -82,6 +84,7 @@ func (w *World) export(ctx context.Context, o *exportOptions, args []string, das
 	if err != nil {
 		return err
 	}
+	o.notePlace(r, res.Plans)
 	if c := res.Conflict; len(res.Plans) == 0 {
 		p := problem.New(problem.ExitNoStack, "no_stack", "nothing can serve %s", r.Model.ID)
 		if c != nil {
@@ -91,7 +94,7 @@ func (w *World) export(ctx context.Context, o *exportOptions, args []string, das
 		return p
 	}
 	if o.rank < 1 || o.rank > len(res.Plans) {
-		return problem.New(problem.ExitUsage, "usage", "--rank %d: there are %d plans", o.rank, len(res.Plans)).Try("see them", "justright plan "+args[0]+" --all")
+		return problem.New(problem.ExitUsage, "usage", "--rank %d: there are %d plans", o.rank, len(res.Plans)).Try("see them", "justright plan "+args[0])
 	}
 	plan, err := w.exportPlan(r, res.Plans[o.rank-1], o, args[0])
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"justright/memory"
 	"justright/model"
 	"justright/problem"
+	"justright/solve"
 	"justright/version"
 )
 
@@ -82,6 +83,12 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	answer, others := chooseFit(p, u)
 	doc := fitAnswer(p, answer.use, answer.Answer)
 	doc.Options = others
+	if doc.WeightsBytes == nil && doc.Fits == nil && u.TensorParallel == 0 && u.PipelineParallel < 2 {
+		doc.GPU.Count = nil // how many would do is not known
+	}
+	if err := w.otherwise(p, o, flags, &doc); err != nil {
+		return err
+	}
 	if o.gpus == 0 && u.TensorParallel == 0 && u.Context == 0 && answer.GPUs > 1 && len(others) == 0 {
 		doc.Options = fewerCards(p, u, answer.GPUs)
 	}
@@ -106,6 +113,36 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	return nil
 }
 
+// otherwise asks the resolver whether anything but memory speaks against the card: what fits may still not run.
+func (w *World) otherwise(p model.Profile, o *fitOptions, flags []string, doc *fitDocument) error {
+	if doc.GPU.MemoryBytes == nil || o.gpu == "" {
+		return nil // the cards that are looked through are judged by their memory
+	}
+	s, err := w.facts()
+	if err != nil {
+		return err
+	}
+	c := solve.Case{Profile: &p, ModelName: p.ID, Pins: solve.Pins{GPU: o.gpu, GPUs: doc.GPU.many(), Flags: flags}}
+	if o.engine != "" {
+		c.Pins.Engine = o.engine
+		if !strings.Contains(o.engine, "==") {
+			c.Pins.Engine = catalog.VLLM + "==" + strings.TrimPrefix(o.engine, "v")
+		}
+	}
+	v := solve.Judge(s, c)
+	if _, known := s.FindGPU(o.gpu); v.Outcome == solve.Works && c.Pins.Engine == "" && known {
+		v = solve.JudgeCard(s, c)
+	}
+	switch v.Code {
+	case solve.CodeWeights, solve.CodeKV, solve.CodeTP, solve.CodeContext, "too_many_gpus", "no_stack", "no_offer":
+		return nil // fit's own account speaks of these
+	}
+	if v.Outcome == solve.Refused {
+		doc.Refused = &fitRefusal{v.Code, v.Reason, v.Facts}
+	}
+	return nil
+}
+
 // use reads the flags into a question to memory.
 func (o *fitOptions) use(flags []string) (memory.Use, error) {
 	u := memory.Use{}
@@ -123,7 +160,7 @@ func (o *fitOptions) use(flags []string) (memory.Use, error) {
 		if !ok {
 			return u, problem.New(problem.ExitUsage, "unknown_gpu", "unknown GPU %q", o.gpu).Because("%s", "neither the name nor a size in it (\"24 GB\") says how much memory it has")
 		}
-		u.GPU = g
+		u.GPU = asCatalog(g)
 	}
 	if o.gpus > 0 {
 		u.TensorParallel = o.gpus
@@ -136,6 +173,19 @@ func (o *fitOptions) use(flags []string) (memory.Use, error) {
 	}
 	u.Concurrency = o.concurrency
 	return u, o.setEngine(&u)
+}
+
+// asCatalog gives a card the memory that the catalog has of it, so that every command counts with the same; a size in
+// the name that says another variant stays.
+func asCatalog(g memory.GPU) memory.GPU {
+	s, err := catalog.Embedded()
+	if err != nil {
+		return g
+	}
+	if c, ok := s.FindGPU(g.Name); ok && c.MemoryBytes > g.TotalBytes*95/100 && c.MemoryBytes < g.TotalBytes*105/100 {
+		g.TotalBytes = c.MemoryBytes
+	}
+	return g
 }
 
 // setEngine reads the release, the newest the catalog knows when none is named.
@@ -211,7 +261,8 @@ func chooseFit(p model.Profile, u memory.Use) (fitChoice, []fitOption) {
 	var best *fitChoice
 	var others []fitOption
 	for _, name := range offeredCards {
-		u.GPU, _ = memory.CardOf(name)
+		g, _ := memory.CardOf(name)
+		u.GPU = asCatalog(g)
 		c, ok := pick(u)
 		c.chosen = true
 		others = append(others, fitOption{name, c.GPUs, c.Answer.Fits, c.Context, c.Answer.MaxContext})
@@ -267,12 +318,27 @@ type fitDocument struct {
 	Unknowns        []string      `json:"unknowns"`
 	Options         []fitOption   `json:"options,omitempty"`
 	FitsWith        []string      `json:"fits_with,omitempty"` // engine flags with which it would
+	Refused         *fitRefusal   `json:"refused,omitempty"`   // why it does not run there although it may fit
+}
+
+// fitRefusal is what the resolver says of the card beside its memory.
+type fitRefusal struct {
+	Code   string         `json:"code"`
+	Reason string         `json:"reason"`
+	Facts  []catalog.Fact `json:"facts"`
 }
 
 type fitGPU struct {
 	Name        string `json:"name"`
-	Count       int    `json:"count"`
+	Count       *int   `json:"count"` // null: not asked, and not known since the weights are not
 	MemoryBytes *int64 `json:"memory_bytes"`
+}
+
+func (g fitGPU) many() int {
+	if g.Count == nil {
+		return 1
+	}
+	return *g.Count
 }
 
 func known[T comparable](v T) *T {
@@ -286,7 +352,7 @@ func known[T comparable](v T) *T {
 func fitAnswer(p model.Profile, u memory.Use, b memory.Breakdown) fitDocument {
 	d := fitDocument{
 		Schema: "justright/fit/1", Model: p.ID, Fits: b.Fits, Reason: b.Reason, Engine: u.Version.String(), Context: known(b.Context), Utilization: known(b.Utilization),
-		GPU:          fitGPU{Name: u.GPU.Name, Count: max(1, u.TensorParallel) * max(1, u.PipelineParallel), MemoryBytes: known(u.GPU.TotalBytes)},
+		GPU:          fitGPU{Name: u.GPU.Name, Count: known(max(1, u.TensorParallel) * max(1, u.PipelineParallel)), MemoryBytes: known(u.GPU.TotalBytes)},
 		WeightsBytes: known(b.WeightsBytes), KVBytesPerToken: known(b.KVBytesPerToken), Terms: b.Terms, Unknowns: append(append([]string{}, p.Unknowns...), b.Unknowns...),
 	}
 	if d.Terms == nil {

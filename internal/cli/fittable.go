@@ -16,8 +16,8 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 		printKnown(w, d)
 	} else {
 		count := ""
-		if d.GPU.Count > 1 {
-			count = fmt.Sprintf("%d x ", d.GPU.Count)
+		if d.GPU.many() > 1 {
+			count = fmt.Sprintf("%d x ", d.GPU.many())
 		}
 		fmt.Fprintf(w, "%s%s (%s)   vLLM %s", count, d.GPU.Name, gib(*d.GPU.MemoryBytes), d.Engine)
 		if c.chosen {
@@ -84,6 +84,9 @@ func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
 		fmt.Fprintf(w, ": %s", d.Reason)
 	}
 	fmt.Fprintln(w)
+	if d.Refused != nil {
+		fmt.Fprintf(w, "warning: it does not run there (%s): %s\n", d.Refused.Code, d.Refused.Reason)
+	}
 	if d.KVTokens == nil || d.Concurrency == nil || d.MaxContext == nil || d.Context == nil {
 		return
 	}
@@ -99,7 +102,7 @@ func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
 		if *d.MaxContext >= 1024 && *d.MaxContext < *d.Context {
 			fmt.Fprintf(w, "hint: a shorter context may do: --context %d\n", *d.MaxContext*9/10/1024*1024)
 		}
-		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.Name, d.GPU.Count*2)
+		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.Name, d.GPU.many()*2)
 	}
 }
 

@@ -36,7 +36,8 @@ i for the official image too, or a letter for the reason; the legend is below. -
 
 --html FILE writes a page that works from a file, each refused cell with its reason. --html - writes it to stdout.
 
-Exit status: 0 the matrix was made, 2 unknown model or wrong usage, 3 no cell works, 4 gated model, 5 hub out of reach.`,
+Exit status: 0 the matrix was made, 2 unknown model or wrong usage, 3 no cell works, 4 gated model, 5 hub out of reach,
+8 the facts decide of no cell that it works.`,
 		Example: "  justright matrix openai/gpt-oss-20b\n  justright matrix Qwen/Qwen3-32B --gpu H100 --gpus 2 --html qwen3.html",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -96,16 +97,21 @@ func runMatrix(ctx context.Context, w *World, o *planOptions, args []string, das
 	case html != "-":
 		printMatrix(w, d, o.all)
 	}
-	if err == nil && !anyWorks(rows) {
+	switch {
+	case err != nil || has(rows, solve.Works):
+	case has(rows, solve.Unknown):
+		return exitStatus(problem.ExitUndecided)
+	default:
 		return exitStatus(problem.ExitNoStack)
 	}
 	return err
 }
 
-func anyWorks(rows []solve.MatrixRow) bool {
+// has reports whether any cell has a verdict.
+func has(rows []solve.MatrixRow, v solve.Outcome) bool {
 	for _, r := range rows {
 		for _, c := range r.Cells {
-			if c.Verdict == solve.Works {
+			if c.Verdict == v {
 				return true
 			}
 		}
@@ -139,7 +145,7 @@ func printMatrix(w *World, d matrixDocument, all bool) {
 	if d.GPU != nil {
 		title += " on " + *d.GPU
 	}
-	fmt.Fprintf(out, "%s: releases against the CUDA version that the host's driver offers\n\n", title)
+	fmt.Fprintf(out, "%s\n\n", w.wrapped(0, 2, title+": releases against the CUDA version that the host's driver offers"))
 	rows := [][]string{{"release", "of"}}
 	for _, h := range d.Hosts {
 		rows[0] = append(rows[0], h.String())
@@ -149,7 +155,7 @@ func printMatrix(w *World, d matrixDocument, all bool) {
 		works := false
 		row := []string{r.Engine + " " + r.Version, r.Released}
 		for _, c := range r.Cells {
-			works = works || c.Verdict == solve.Works
+			works = works || c.Verdict != solve.Refused
 			row = append(row, cellText(c, byCode))
 		}
 		if !works && !all {
@@ -158,13 +164,20 @@ func printMatrix(w *World, d matrixDocument, all bool) {
 		}
 		rows = append(rows, row)
 	}
-	printColumns(out, rows)
+	if w.Width > 0 && tableWidth(rows, 2) > w.Width { // without the days, of which the versions tell
+		for i, r := range rows {
+			rows[i] = append([]string{strings.TrimPrefix(r[0], "vllm ")}, r[2:]...)
+		}
+		spaced(out, rows, 1)
+	} else {
+		printColumns(out, rows)
+	}
 	if hidden > 0 {
 		fmt.Fprintf(out, "  %d releases that work nowhere are left out: --all\n", hidden)
 	}
-	fmt.Fprintln(out, "\n  w wheels of the CUDA build named   +i the official image as well   i the image alone")
+	fmt.Fprintf(out, "\n  %s\n", w.wrapped(2, 2, "w wheels of the CUDA build named, +i the official image as well, i the image alone"))
 	for _, c := range codes {
-		fmt.Fprintf(out, "  %s %s: %s\n", byCode[c], c, exampleOf(d.Rows, c))
+		fmt.Fprintf(out, "  %s %s\n", byCode[c], w.wrapped(4, 4, c+": "+exampleOf(d.Rows, c)))
 	}
 }
 
@@ -208,7 +221,7 @@ func (w *World) writeMatrixPage(path string, d matrixDocument) error {
 			}
 			text := c.Code + ": " + c.Reason
 			for _, f := range c.Facts {
-				text += "\n" + f.Statement + " (" + string(f.Standing) + ", " + f.Source + ", " + f.Date + ")"
+				text += "\n" + f.Statement + " (" + factOrigin(f) + ")"
 			}
 			return text
 		},

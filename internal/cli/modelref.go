@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"justright/internal/hub"
 	"justright/model"
+	"justright/problem"
 )
 
 // resolver makes the model resolver of this world: HF_ENDPOINT, HF_TOKEN (or the token file that the hub's own
@@ -21,6 +23,12 @@ func (w *World) resolver(online bool) *hub.Resolver {
 
 // lookupModel turns MODEL of the command line into its profile; every error is a *problem.Problem.
 func (w *World) lookupModel(ctx context.Context, ref string, online bool) (model.Profile, error) {
+	if e := w.Env("HF_ENDPOINT"); e != "" {
+		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return model.Profile{}, problem.New(problem.ExitUsage, "usage", "HF_ENDPOINT %q is no address of a model hub", e).
+				Try("an address begins with http:// or https://; without one the hub is huggingface.co", "unset HF_ENDPOINT")
+		}
+	}
 	return w.resolver(online).Resolve(ctx, ref)
 }
 

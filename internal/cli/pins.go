@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"justright/catalog"
 	"justright/internal/ociregistry"
+	"justright/memory"
 	"justright/problem"
 	"justright/solve"
 	"justright/version"
@@ -96,6 +98,12 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 			return out, bad("python", err)
 		}
 	}
+	if p.os != "" && out.Glibc.IsZero() {
+		if _, ok := s.GlibcOf(p.os); !ok {
+			return out, problem.New(problem.ExitUsage, "unknown_os", "--os %q is no system of the catalog", p.os).
+				Because("%s", "which C library it has is not known").Try("state the C library instead: --glibc 2.31", "")
+		}
+	}
 	if p.image != "" {
 		if _, err := ociregistry.ParseReference(p.image); err != nil {
 			return out, bad("image", err)
@@ -135,6 +143,17 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 		}
 	}
 	return out, nil
+}
+
+// badNumbers refuses engine flags whose number is none, which no engine would start with. What a shell or a template is
+// still to fill in is left alone.
+func badNumbers(flags []string) error {
+	var u memory.Use
+	bad := slices.DeleteFunc(u.ApplyFlags(flags), func(b string) bool { return strings.ContainsAny(b, "${<") })
+	if len(bad) == 0 {
+		return nil
+	}
+	return problem.New(problem.ExitUsage, "usage", "%s", strings.Join(bad, "; "))
 }
 
 // parseBytes reads "24GiB", "24GB", "24G", "24" (GiB) or bytes above a million.

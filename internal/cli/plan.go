@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"justright/boot"
+	"justright/catalog"
+	"justright/memory"
 	"justright/model"
 	"justright/money"
 	"justright/problem"
@@ -33,6 +37,8 @@ type planModel struct {
 	ModelType    string  `json:"model_type"`
 	Parameters   *int64  `json:"parameters"`
 	WeightsBytes *int64  `json:"weights_bytes"`
+
+	Unknowns []string `json:"unknowns,omitempty"` // what of it is estimated or not known
 }
 
 type planOptions struct {
@@ -102,6 +108,7 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 	if err != nil {
 		return err
 	}
+	o.notePlace(r, res.Plans)
 	if asJSON || o.lock != "" { // people do not read a packed script
 		w.fillStart(r, res.Plans)
 	}
@@ -136,6 +143,14 @@ func (o *planOptions) request(ctx context.Context, w *World, ref string, flags [
 			return solve.Request{}, problem.New(problem.ExitUsage, "usage", "--api-key would put a key into the command line").Because("%s", "the key travels as VLLM_API_KEY in the environment")
 		}
 	}
+	if !strings.HasPrefix(pins.Engine, catalog.SGLang) {
+		if err := badNumbers(flags); err != nil {
+			return solve.Request{}, err
+		}
+	}
+	if err := o.readPlace(); err != nil {
+		return solve.Request{}, err
+	}
 	pins.Flags = flags
 	if o.context < 0 || o.concurrency < 0 {
 		return solve.Request{}, problem.New(problem.ExitUsage, "usage", "--context and --concurrency count things; they are not negative")
@@ -153,6 +168,34 @@ func (o *planOptions) request(ctx context.Context, w *World, ref string, flags [
 		r.MaxPrice = &m
 	}
 	return r, o.offers(ctx, w, &r)
+}
+
+// readPlace checks --cloud and --data-center, which are RunPod's words.
+func (o *planOptions) readPlace() error {
+	o.cloud = strings.ToUpper(o.cloud)
+	if o.cloud != "" && o.cloud != "SECURE" && o.cloud != "COMMUNITY" {
+		return problem.New(problem.ExitUsage, "usage", "--cloud %q is neither SECURE nor COMMUNITY", o.cloud)
+	}
+	for i, d := range o.dataCenters {
+		o.dataCenters[i] = strings.ToUpper(strings.TrimSpace(d))
+		if !dataCenter.MatchString(o.dataCenters[i]) {
+			return problem.New(problem.ExitUsage, "usage", "--data-center %q is no data center like EU-RO-1", d)
+		}
+	}
+	return nil
+}
+
+var dataCenter = regexp.MustCompile(`^[A-Z]{2,4}-[A-Z]{2,3}-[0-9]{1,2}$`)
+
+// notePlace says in each plan that where it is offered was not asked, when a place was asked for.
+func (o *planOptions) notePlace(r solve.Request, plans []solve.Stack) {
+	if r.Offers != nil || o.cloud == "" && len(o.dataCenters) == 0 {
+		return
+	}
+	asked := strings.Join(append(slices.Clone(o.dataCenters), o.cloud), " ")
+	for i := range plans {
+		plans[i].Unknowns = append(plans[i].Unknowns, "place: the provider was not asked, so whether it is offered in "+strings.TrimSpace(asked)+" is not known")
+	}
 }
 
 // offers asks the target what there is. Without a key RunPod's cards come from the catalog, with no prices.
@@ -231,6 +274,9 @@ func planAnswer(r solve.Request, res solve.Result) planDocument {
 	}
 	if v := r.Model.WeightsBytes; v > 0 {
 		d.Model.WeightsBytes = &v
+	} else if v := memory.Estimate(r.Model, memory.Use{TensorParallel: 1}).WeightsBytes; v > 0 {
+		d.Model.WeightsBytes = &v
+		d.Model.Unknowns = append(d.Model.Unknowns, "weights_bytes: computed from the shape in config.json; the files' own size was not read")
 	}
 	return d
 }
@@ -240,24 +286,22 @@ const fewRefused = 4
 
 func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 	out := w.Stdout
-	fmt.Fprintln(out, modelLine(r.Model))
+	fmt.Fprintln(out, w.wrapped(0, 2, modelLine(r.Model)))
 	switch {
-	case r.Target == onRunPod && len(r.Offers) == 0:
+	case r.Target == onRunPod && r.Offers == nil:
 		fmt.Fprintln(out, "on runpod   no key: cards of the catalog, prices not known")
 	default:
 		fmt.Fprintf(out, "on %s\n", r.Target)
 	}
 	fmt.Fprintln(out)
 	if c := res.Conflict; c != nil {
-		fmt.Fprintf(out, "no stack: %s\n", c.Reason)
+		fmt.Fprintf(out, "no stack: %s\n", w.wrapped(10, labelWidth, c.Reason))
 		printFacts(w, "because", c.Facts)
-		for _, h := range c.Hints {
-			fmt.Fprintf(out, "hint     %s\n", strings.TrimSpace(h.Text+" "+h.Command))
-		}
+		w.printHints(c.Hints)
 		fmt.Fprintln(out)
 	}
 	if len(res.Plans) > 0 {
-		printPlanTable(out, res.Plans)
+		w.printPlanTable(res.Plans)
 	}
 	shown := 0
 	for _, f := range res.Refused {
@@ -265,18 +309,47 @@ func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 			break
 		}
 		shown++
-		fmt.Fprintf(out, "refused  %-32s %s\n", candidateName(f.Candidate), f.Reason)
+		w.printRefused(f)
 	}
 	if rest := len(res.Refused) - shown; rest > 0 {
 		fmt.Fprintf(out, "         %d more: justright plan %s --all\n", rest, r.Model.ID)
 	}
-	for i, p := range res.Plans {
-		if i > 2 && !all {
-			break
-		}
+	printUnknowns(w, res.Plans, all)
+}
+
+// printRefused writes a candidate and its reason, beside it where there is room and below it where there is not.
+func (w *World) printRefused(f solve.Refusal) {
+	const name = 32
+	line := fmt.Sprintf("%-8s %-*s ", "refused", name, candidateName(f.Candidate))
+	if n := len([]rune(line)); w.Width == 0 || n+len([]rune(f.Reason)) <= w.Width {
+		fmt.Fprintf(w.Stdout, "%s%s\n", line, f.Reason)
+		return
+	}
+	w.labelled(w.Stdout, "refused", candidateName(f.Candidate))
+	fmt.Fprintf(w.Stdout, "%*s%s\n", labelWidth+2, "", w.wrapped(labelWidth+2, labelWidth+2, f.Reason))
+}
+
+// printUnknowns writes what is not known of the first plans, each thing once.
+func printUnknowns(w *World, plans []solve.Stack, all bool) {
+	if !all && len(plans) > 3 {
+		plans = plans[:3]
+	}
+	var order []string
+	of := map[string][]string{}
+	for _, p := range plans {
 		for _, u := range p.Unknowns {
-			fmt.Fprintf(out, "unknown  plan %d: %s\n", p.Rank, u)
+			if of[u] == nil {
+				order = append(order, u)
+			}
+			of[u] = append(of[u], fmt.Sprint(p.Rank))
 		}
+	}
+	for _, u := range order {
+		word := "plan "
+		if len(of[u]) > 1 {
+			word = "plans "
+		}
+		w.labelled(w.Stdout, "unknown", word+strings.Join(of[u], ", ")+": "+u)
 	}
 }
 
@@ -312,7 +385,46 @@ func candidateName(c solve.Candidate) string {
 	return name
 }
 
+// printPlanTable writes the plans as a table.
 func printPlanTable(out io.Writer, plans []solve.Stack) {
+	printColumns(out, planRows(plans))
+	fmt.Fprintln(out)
+}
+
+// printPlanTable writes the plans as a table, in shorter words where the terminal is narrow.
+func (w *World) printPlanTable(plans []solve.Stack) {
+	rows := planRows(plans)
+	if w.Width == 0 || tableWidth(rows, 2) <= w.Width {
+		printPlanTable(w.Stdout, plans)
+		return
+	}
+	unguarded := false
+	for i, r := range rows {
+		if i == 0 {
+			rows[0] = []string{"", "GPU", "CUDA", "engine", "how", "context", "$/h", "min", "$"}
+			continue
+		}
+		r[1] = strings.TrimSuffix(r[1], " GB") + "G"
+		if r[1] == "CPUG" {
+			r[1] = "CPU"
+		}
+		r[2] = strings.TrimPrefix(r[2], ">= ")
+		r[3] = strings.NewReplacer("vllm ", "", "(", "", ")", "").Replace(r[3])
+		if how, cut := strings.CutSuffix(r[4], ", no guard"); cut {
+			r[4], unguarded = how+" !", true
+		}
+		r[7] = strings.TrimSuffix(r[7], " min")
+		r[8] = strings.TrimPrefix(r[8], "$")
+	}
+	spaced(w.Stdout, rows, 1)
+	legend := "CUDA is the least that the host's driver offers, min and $ what it takes until it is ready"
+	if unguarded {
+		legend += ", ! has no guard"
+	}
+	fmt.Fprintf(w.Stdout, "  %s\n\n", w.wrapped(2, 2, legend))
+}
+
+func planRows(plans []solve.Stack) [][]string {
 	rows := [][]string{{"", "GPU", "host CUDA", "engine", "how", "context", "$/h", "ready in", "by then"}}
 	for _, p := range plans {
 		gpu := "CPU"
@@ -347,22 +459,37 @@ func printPlanTable(out io.Writer, plans []solve.Stack) {
 		}
 		rows = append(rows, []string{fmt.Sprint(p.Rank), gpu, host, engine, how, context, price, fmt.Sprintf("%d-%d min", (p.Ready.Seconds[0]+30)/60, (p.Ready.Seconds[1]+59)/60), dollars})
 	}
-	printColumns(out, rows)
-	fmt.Fprintln(out)
+	return rows
 }
 
 // printColumns writes rows with columns as wide as their widest cell.
-func printColumns(out io.Writer, rows [][]string) {
+func printColumns(out io.Writer, rows [][]string) { spaced(out, rows, 2) }
+
+func columnWidths(rows [][]string) map[int]int {
 	width := map[int]int{}
 	for _, r := range rows {
 		for i, c := range r {
 			width[i] = max(width[i], len([]rune(c)))
 		}
 	}
+	return width
+}
+
+func tableWidth(rows [][]string, gap int) int {
+	n := 0
+	for _, c := range columnWidths(rows) {
+		n += gap + c
+	}
+	return n
+}
+
+// spaced writes rows with gap blanks before every column.
+func spaced(out io.Writer, rows [][]string, gap int) {
+	width := columnWidths(rows)
 	for _, r := range rows {
 		var b strings.Builder
 		for i, c := range r {
-			b.WriteString("  ")
+			b.WriteString(strings.Repeat(" ", gap))
 			b.WriteString(c)
 			b.WriteString(strings.Repeat(" ", width[i]-len([]rune(c))))
 		}

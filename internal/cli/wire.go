@@ -29,5 +29,6 @@ func commands(w *World) []*cobra.Command {
 		newReplayCommand(w),
 		newSimCommand(w),
 		newSimToolCommand(w),
+		newVersionCommand(w),
 	}
 }
