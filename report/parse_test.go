@@ -44,6 +44,10 @@ func TestParseReadsWhatIsPrinted(t *testing.T) {
 			t.Errorf("%s: %s became %s, %v", e.Name(), doc, again, err)
 		}
 	}
+	if doc, err := json.Marshal(report.Event{At: at, End: &report.End{Outcome: "failed", Name: "n", Model: "m"}}); err != nil ||
+		!bytes.Contains(doc, []byte(`"base_url":null,"model":"m","key_file":null`)) {
+		t.Errorf("an end without an endpoint: %s, %v", doc, err)
+	}
 	for _, doc := range []string{"", "{}", `{"event":"strange"}`, `{"event":"end","spent":[]}`} {
 		if _, err := report.Parse([]byte(doc)); err == nil {
 			t.Errorf("%q was read as an event", doc)

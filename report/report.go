@@ -43,8 +43,8 @@ type Begin struct {
 type Plan struct {
 	Attempt      int        `json:"attempt"`
 	Rank         int        `json:"rank"`
-	Summary      string     `json:"summary"` // "RTX A5000 24 GB · vLLM 0.19.1 (cu129) · wheels"
-	PricePerHour *money.USD `json:"price_per_hour"`
+	Summary      string     `json:"summary"`        // "RTX A5000 24 GB · vLLM 0.19.1 (cu129) · wheels"
+	PricePerHour *money.USD `json:"price_per_hour"` // its disk included
 	ReadySeconds [2]int     `json:"ready_seconds"`
 	Guarded      bool       `json:"guarded"`
 }
@@ -122,10 +122,28 @@ type Note struct {
 type End struct {
 	Outcome string    `json:"outcome"` // ready, failed, detached, cancelled, refused
 	Name    string    `json:"name"`
-	BaseURL string    `json:"base_url"`
+	BaseURL string    `json:"base_url"` // null without an endpoint, as is key_file
 	Model   string    `json:"model"`
 	KeyFile string    `json:"key_file"`
 	Spent   money.USD `json:"spent"`
+}
+
+// MarshalJSON writes null for an address and a key file that there are not.
+func (e End) MarshalJSON() ([]byte, error) {
+	or := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	return json.Marshal(struct {
+		Outcome string    `json:"outcome"`
+		Name    string    `json:"name"`
+		BaseURL *string   `json:"base_url"`
+		Model   string    `json:"model"`
+		KeyFile *string   `json:"key_file"`
+		Spent   money.USD `json:"spent"`
+	}{e.Outcome, e.Name, or(e.BaseURL), e.Model, or(e.KeyFile), e.Spent})
 }
 
 // Sink takes events in order. Emit must not block for long and must not keep e's pointers.

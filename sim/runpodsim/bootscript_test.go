@@ -2,6 +2,7 @@ package runpodsim_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ func TestBootScript(t *testing.T) {
 			body := map[string]any{
 				"name": "boot", "image": "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404", "disk": 60, "ports": []string{"8000/http"},
 				"gpu": map[string]any{"id": "NVIDIA RTX A5000", "count": 1, "minCudaVersion": "12.8"},
-				"env": map[string]string{"VLLM_API_KEY": "secret-key", "RUNPOD_API_BASE_URL": w.url, "JUSTRIGHT_ATTEMPT": "a1", "JUSTRIGHT_GUARD_TICK": "1"},
+				"env": map[string]string{"VLLM_API_KEY": "secret-key", "RUNPOD_API_BASE_URL": w.url, "JUSTRIGHT_ATTEMPT": "a1", "JUSTRIGHT_GUARD_TICK": "1",
+					"JUSTRIGHT_END_BY": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)},
 			}
 			for k, v := range way.set {
 				body[k] = v
@@ -58,6 +60,7 @@ func TestBootScript(t *testing.T) {
 					t.Errorf("the key is in the log: %s", l)
 				}
 			}
+			account := w.key
 			w.key = "secret-key"
 			if status, doc := w.call("GET", "/proxy/"+id+"/8000/v1/models", ""); status != http.StatusOK || !strings.Contains(pretty(doc), "openai/gpt-oss-20b") {
 				t.Errorf("models: %d %v", status, doc)
@@ -67,6 +70,23 @@ func TestBootScript(t *testing.T) {
 				if status, _, _ := w.raw("GET", "/proxy/"+id+"/8000"+p, ""); status != http.StatusUnauthorized {
 					t.Errorf("%s without the key: %d", p, status)
 				}
+			}
+			// The lifetime moves through the door, and the guard follows it: here into the past.
+			now := strconv.FormatInt(time.Now().Unix(), 10)
+			if status, _, _ := w.raw("POST", "/proxy/"+id+"/8000/justright/extend", now); status != http.StatusUnauthorized {
+				t.Errorf("extend without the key: %d", status)
+			}
+			w.key = "secret-key"
+			if status, _, body := w.raw("POST", "/proxy/"+id+"/8000/justright/extend", now); status != http.StatusOK || string(body) != now {
+				t.Errorf("extend: %d %s", status, body)
+			}
+			w.key = account
+			there := http.StatusOK
+			for until := time.Now().Add(20 * time.Second); there != http.StatusNotFound && time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
+				there, _, _ = w.raw("GET", "/v2/pods/"+id, "")
+			}
+			if there != http.StatusNotFound {
+				t.Errorf("the guard did not follow the moved end: the pod answers %d", there)
 			}
 		})
 	}
