@@ -367,7 +367,7 @@ func TestWorlds(t *testing.T) {
 					journal := store.NewMemory()
 					o := x.launch(ours(), journal)
 					fewest, tried := o.attempts, 0
-					if !testing.Short() {
+					if *exhaustive || !testing.Short() && !raced {
 						fewest, tried = x.oracle()
 					}
 					t.Logf("%d attempts (oracle %d of %d plans tried), $%s, %s, ended %s %s; causes %v", o.attempts, fewest, tried, o.cost, o.took.Truncate(time.Second), o.end.Outcome, o.end.Code, o.causes)

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("chaos", 400, "how many seeded schedules TestChaos runs")
+	schedules = flag.Int("chaos", 200, "how many seeded schedules TestChaos runs")
 	firstSeed = flag.Uint64("chaos-seed", 1, "the first seed")
 	mutation  = flag.String("chaos-mutation", "", "break the saga on purpose: act-first, no-lookup, no-confirm; TestChaos must fail")
 )
