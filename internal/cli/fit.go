@@ -83,8 +83,8 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	answer, others := chooseFit(p, u)
 	doc := fitAnswer(p, answer.use, answer.Answer)
 	doc.Options = others
-	if doc.WeightsBytes == nil && doc.Fits == nil && u.TensorParallel == 0 && u.PipelineParallel < 2 {
-		doc.GPU.Count = nil // how many would do is not known
+	if undecidable(u, answer.Answer) {
+		doc.GPU.Count = nil
 	}
 	if err := w.otherwise(p, o, flags, &doc); err != nil {
 		return err
@@ -115,14 +115,14 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 
 // otherwise asks the resolver whether anything but memory speaks against the card: what fits may still not run.
 func (w *World) otherwise(p model.Profile, o *fitOptions, flags []string, doc *fitDocument) error {
-	if doc.GPU.MemoryBytes == nil || o.gpu == "" {
-		return nil // the cards that are looked through are judged by their memory
+	if doc.GPU.MemoryBytes == nil {
+		return nil
 	}
 	s, err := w.facts()
 	if err != nil {
 		return err
 	}
-	c := solve.Case{Profile: &p, ModelName: p.ID, Pins: solve.Pins{GPU: o.gpu, GPUs: doc.GPU.many(), Flags: flags}}
+	c := solve.Case{Profile: &p, ModelName: p.ID, Pins: solve.Pins{GPU: doc.GPU.name(), GPUs: doc.GPU.many(), Flags: flags}}
 	if o.engine != "" {
 		c.Pins.Engine = o.engine
 		if !strings.Contains(o.engine, "==") {
@@ -130,7 +130,7 @@ func (w *World) otherwise(p model.Profile, o *fitOptions, flags []string, doc *f
 		}
 	}
 	v := solve.Judge(s, c)
-	if _, known := s.FindGPU(o.gpu); v.Outcome == solve.Works && c.Pins.Engine == "" && known {
+	if _, known := s.FindGPU(doc.GPU.name()); v.Outcome == solve.Works && c.Pins.Engine == "" && known {
 		v = solve.JudgeCard(s, c)
 	}
 	switch v.Code {
@@ -218,7 +218,7 @@ func (o *fitOptions) setEngine(u *memory.Use) error {
 // fitOption is one line of "which card would do".
 type fitOption struct {
 	GPU        string `json:"gpu"`
-	Count      int    `json:"count"`
+	Count      *int   `json:"count"` // null: not asked, and how many would do is not known
 	Fits       *bool  `json:"fits"`
 	Context    int    `json:"context"`
 	MaxContext int    `json:"max_context"`
@@ -229,6 +229,11 @@ var offeredCards = []string{"RTX A4000 16GB", "RTX 4000 Ada 20GB", "L4", "RTX 40
 
 // leastContext is the shortest context that is worth renting a card for when none was asked.
 const leastContext = 8192
+
+// undecidable reports whether how many cards would do is neither asked nor known: without the weights any number would.
+func undecidable(asked memory.Use, b memory.Breakdown) bool {
+	return b.WeightsBytes == 0 && b.Fits == nil && asked.TensorParallel == 0 && asked.PipelineParallel < 2
+}
 
 type fitChoice struct {
 	memory.Choice
@@ -265,7 +270,11 @@ func chooseFit(p model.Profile, u memory.Use) (fitChoice, []fitOption) {
 		u.GPU = asCatalog(g)
 		c, ok := pick(u)
 		c.chosen = true
-		others = append(others, fitOption{name, c.GPUs, c.Answer.Fits, c.Context, c.Answer.MaxContext})
+		count := known(c.GPUs)
+		if undecidable(u, c.Answer) {
+			count = nil
+		}
+		others = append(others, fitOption{name, count, c.Answer.Fits, c.Context, c.Answer.MaxContext})
 		if ok && (best == nil || c.GPUs < best.GPUs || c.GPUs == best.GPUs && best.Context < p.MaxPosition && c.Context > best.Context*2) {
 			best = &c
 		}
@@ -290,7 +299,7 @@ func fewerCards(p model.Profile, u memory.Use, than int) []fitOption {
 			s := u
 			s.Context = c
 			if b := memory.Estimate(p, s); b.Fits != nil && *b.Fits {
-				out = append(out, fitOption{u.GPU.Name, n, b.Fits, c, b.MaxContext})
+				out = append(out, fitOption{u.GPU.Name, known(n), b.Fits, c, b.MaxContext})
 				break
 			}
 		}
@@ -303,7 +312,7 @@ type fitDocument struct {
 	Schema          string        `json:"schema"`
 	Model           string        `json:"model"`
 	Fits            *bool         `json:"fits"`
-	Reason          string        `json:"reason"`
+	Reason          *string       `json:"reason"`
 	GPU             fitGPU        `json:"gpu"`
 	Engine          string        `json:"engine"`
 	Context         *int          `json:"context"`
@@ -329,9 +338,24 @@ type fitRefusal struct {
 }
 
 type fitGPU struct {
-	Name        string `json:"name"`
-	Count       *int   `json:"count"` // null: not asked, and not known since the weights are not
-	MemoryBytes *int64 `json:"memory_bytes"`
+	Name        *string `json:"name"`  // null: no card was asked for and none is sure to do
+	Count       *int    `json:"count"` // null: not asked, and not known since the weights are not
+	MemoryBytes *int64  `json:"memory_bytes"`
+}
+
+// why is the reason, "" when there is none.
+func (d fitDocument) why() string {
+	if d.Reason == nil {
+		return ""
+	}
+	return *d.Reason
+}
+
+func (g fitGPU) name() string {
+	if g.Name == nil {
+		return ""
+	}
+	return *g.Name
 }
 
 func (g fitGPU) many() int {
@@ -351,8 +375,8 @@ func known[T comparable](v T) *T {
 
 func fitAnswer(p model.Profile, u memory.Use, b memory.Breakdown) fitDocument {
 	d := fitDocument{
-		Schema: "justright/fit/1", Model: p.ID, Fits: b.Fits, Reason: b.Reason, Engine: u.Version.String(), Context: known(b.Context), Utilization: known(b.Utilization),
-		GPU:          fitGPU{Name: u.GPU.Name, Count: known(max(1, u.TensorParallel) * max(1, u.PipelineParallel)), MemoryBytes: known(u.GPU.TotalBytes)},
+		Schema: "justright/fit/1", Model: p.ID, Fits: b.Fits, Reason: known(b.Reason), Engine: u.Version.String(), Context: known(b.Context), Utilization: known(b.Utilization),
+		GPU:          fitGPU{Name: known(u.GPU.Name), Count: known(max(1, u.TensorParallel) * max(1, u.PipelineParallel)), MemoryBytes: known(u.GPU.TotalBytes)},
 		WeightsBytes: known(b.WeightsBytes), KVBytesPerToken: known(b.KVBytesPerToken), Terms: b.Terms, Unknowns: append(append([]string{}, p.Unknowns...), b.Unknowns...),
 	}
 	if d.Terms == nil {
@@ -370,7 +394,7 @@ func fitAnswer(p model.Profile, u memory.Use, b memory.Breakdown) fitDocument {
 // unknownFit is the answer about a model nobody has a profile of.
 func unknownFit(ref string, u memory.Use) fitDocument {
 	d := fitAnswer(model.Profile{ID: ref}, u, memory.Breakdown{})
-	d.Reason, d.Unknowns = "no profile of the model is known", []string{"model: no profile"}
+	d.Reason, d.Unknowns = known("no profile of the model is known"), []string{"model: no profile"}
 	return d
 }
 

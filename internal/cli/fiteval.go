@@ -264,10 +264,10 @@ func (s *fitScore) add(line int, c *memoryCase, d fitDocument) {
 		s.rightNo++
 	case *d.Fits:
 		s.falseYes++
-		s.confusions = append(s.confusions, fmt.Sprintf("line %d %s: said it fits; %s: %s", line, deref(c.Model), deref(c.Failure), d.Reason))
+		s.confusions = append(s.confusions, fmt.Sprintf("line %d %s: said it fits; %s: %s", line, deref(c.Model), deref(c.Failure), d.why()))
 	default:
 		s.falseNo++
-		s.confusions = append(s.confusions, fmt.Sprintf("line %d %s: said it does not fit, it ran: %s", line, deref(c.Model), d.Reason))
+		s.confusions = append(s.confusions, fmt.Sprintf("line %d %s: said it does not fit, it ran: %s", line, deref(c.Model), d.why()))
 	}
 }
 

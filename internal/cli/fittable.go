@@ -19,7 +19,7 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 		if d.GPU.many() > 1 {
 			count = fmt.Sprintf("%d x ", d.GPU.many())
 		}
-		fmt.Fprintf(w, "%s%s (%s)   vLLM %s", count, d.GPU.Name, gib(*d.GPU.MemoryBytes), d.Engine)
+		fmt.Fprintf(w, "%s%s (%s)   vLLM %s", count, d.GPU.name(), gib(*d.GPU.MemoryBytes), d.Engine)
 		if c.chosen {
 			fmt.Fprint(w, "   chosen: the smallest that is sure to do")
 		}
@@ -30,7 +30,11 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 	if len(d.Options) > 0 {
 		fmt.Fprintf(w, "\n%-22s %5s  %-9s %9s\n", "card", "count", "fits", "context")
 		for _, o := range d.Options {
-			fmt.Fprintf(w, "%-22s %5d  %-9s %9d\n", o.GPU, max(1, o.Count), fitWord(o.Fits), o.Context)
+			count := "?"
+			if o.Count != nil {
+				count = fmt.Sprint(max(1, *o.Count))
+			}
+			fmt.Fprintf(w, "%-22s %5s  %-9s %9d\n", o.GPU, count, fitWord(o.Fits), o.Context)
 		}
 	}
 	for _, u := range d.Unknowns {
@@ -80,8 +84,8 @@ func printAccount(w io.Writer, d fitDocument) {
 
 func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
 	fmt.Fprintf(w, "\n%s", map[string]string{"yes": "fits", "no": "does not fit", "not sure": "not sure"}[fitWord(d.Fits)])
-	if d.Reason != "" {
-		fmt.Fprintf(w, ": %s", d.Reason)
+	if d.Reason != nil {
+		fmt.Fprintf(w, ": %s", *d.Reason)
 	}
 	fmt.Fprintln(w)
 	if d.Refused != nil {
@@ -102,7 +106,7 @@ func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
 		if *d.MaxContext >= 1024 && *d.MaxContext < *d.Context {
 			fmt.Fprintf(w, "hint: a shorter context may do: --context %d\n", *d.MaxContext*9/10/1024*1024)
 		}
-		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.Name, d.GPU.many()*2)
+		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.name(), d.GPU.many()*2)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"justright/catalog"
 	"justright/problem"
 )
 
@@ -97,7 +98,7 @@ func TestPinnedCards(t *testing.T) {
 // What is not known is null in every document, never an empty string.
 func TestUnknownIsNull(t *testing.T) {
 	for _, args := range []string{"plan openai/gpt-oss-20b", "plan openai/gpt-oss-20b --host-cuda 11.0 --gpu T4", "matrix openai/gpt-oss-20b --gpu L4", "check openai/gpt-oss-20b --gpu T4 --engine vllm==0.19.1",
-		"fit tiiuae/falcon-7b", "version"} {
+		"fit tiiuae/falcon-7b", "fit openai/gpt-oss-20b --gpu T4", "version"} {
 		out, errs, _ := resolverLine(t, t.TempDir(), nil, append(strings.Fields(args), "--json")...)
 		var d any
 		if err := json.Unmarshal([]byte(out), &d); err != nil {
@@ -128,6 +129,49 @@ func emptyStrings(t *testing.T, at string, v any) {
 			t.Errorf("%s is an empty string", at)
 		}
 	}
+}
+
+// Where the weights are not known, fit does not say how many cards would do, and every command counts with the
+// catalog's memory of a card.
+func TestFitSaysWhatItKnows(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"architectures":["LlamaForCausalLM"],"model_type":"llama","max_position_embeddings":4096}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fit := func(args ...string) (d fitDocument) {
+		out, errs, _ := resolverLine(t, dir, nil, append([]string{"fit", "--json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &d); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, errs)
+		}
+		return d
+	}
+	for _, args := range [][]string{{dir}, {dir, "--gpu", "L4"}} {
+		d := fit(args...)
+		if d.Fits != nil || d.GPU.Count != nil {
+			t.Errorf("%v: fits %v on %v cards", args, d.Fits, d.GPU.Count)
+		}
+		for _, o := range d.Options {
+			if o.Count != nil {
+				t.Errorf("%v: %d x %s", args, *o.Count, o.GPU)
+			}
+		}
+	}
+	if d := fit(dir, "--gpu", "L4", "--gpus", "4"); d.GPU.many() != 4 {
+		t.Errorf("4 cards asked, %d answered", d.GPU.many())
+	}
+	g, _ := judgerFacts(t).FindGPU("T4")
+	if d := fit("openai/gpt-oss-20b", "--gpu", "T4"); d.GPU.MemoryBytes == nil || *d.GPU.MemoryBytes != g.MemoryBytes || d.Refused == nil || len(d.Refused.Facts) == 0 {
+		t.Errorf("T4 %+v, refused %+v", d.GPU, d.Refused)
+	}
+}
+
+func judgerFacts(t *testing.T) *catalog.Snapshot {
+	t.Helper()
+	s, err := catalog.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // The weights of a model whose files were not read are those of its shape, and the plan says so.
