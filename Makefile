@@ -26,7 +26,7 @@ kill: ## kill -9 up at every point of every effect, in real processes
 	go test ./internal/cli -count=1 -timeout 60m -run TestKilledUp -args -kill-everywhere
 
 golden: ## rewrite golden files; read the diff as a user would
-	go test ./... -args -update
+	go test $$(grep -rl --include=*_test.go 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -args -update
 
 bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literals
 	GOMAXPROCS=1 go run ./internal/tools/benchdiagnose
