@@ -102,7 +102,7 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 			return err
 		}
 	} else {
-		printFit(w.Stdout, p, answer, doc)
+		w.printFit(p, answer, doc)
 	}
 	switch {
 	case doc.Fits == nil:

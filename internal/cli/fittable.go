@@ -10,8 +10,9 @@ import (
 )
 
 // printFit shows the account as a sum a person can check.
-func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
-	fmt.Fprintf(w, "%s   %s\n", p.ID, describeModel(p))
+func (world *World) printFit(p model.Profile, c fitChoice, d fitDocument) {
+	w := world.Stdout
+	fmt.Fprintln(w, world.wrapped(0, 2, p.ID+"   "+describeModel(p)))
 	if d.GPU.MemoryBytes == nil {
 		printKnown(w, d)
 	} else {
@@ -19,14 +20,14 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 		if d.GPU.many() > 1 {
 			count = fmt.Sprintf("%d x ", d.GPU.many())
 		}
-		fmt.Fprintf(w, "%s%s (%s)   vLLM %s", count, d.GPU.name(), gib(*d.GPU.MemoryBytes), d.Engine)
+		line := fmt.Sprintf("%s%s (%s)   vLLM %s", count, d.GPU.name(), gib(*d.GPU.MemoryBytes), d.Engine)
 		if c.chosen {
-			fmt.Fprint(w, "   chosen: the smallest that is sure to do")
+			line += " · chosen: the smallest that is sure to do"
 		}
-		fmt.Fprint(w, "\n\n")
-		printAccount(w, d)
+		fmt.Fprintf(w, "%s\n\n", world.wrapped(0, 2, line))
+		world.printAccount(d)
 	}
-	printVerdict(w, p, d)
+	world.printVerdict(p, d)
 	if len(d.Options) > 0 {
 		fmt.Fprintf(w, "\n%-22s %5s  %-9s %9s\n", "card", "count", "fits", "context")
 		for _, o := range d.Options {
@@ -38,7 +39,7 @@ func printFit(w io.Writer, p model.Profile, c fitChoice, d fitDocument) {
 		}
 	}
 	for _, u := range d.Unknowns {
-		fmt.Fprintf(w, "not known: %s\n", u)
+		fmt.Fprintln(w, world.wrapped(0, 2, "not known: "+u))
 	}
 	if p.PickleOnly {
 		fmt.Fprintln(w, "note: the weights are pickles, which can run code when they are loaded; there are no safetensors")
@@ -59,7 +60,8 @@ func printKnown(w io.Writer, d fitDocument) {
 }
 
 // printAccount prints the terms in the order in which they are subtracted; bounds stand where they are wide.
-func printAccount(w io.Writer, d fitDocument) {
+func (world *World) printAccount(d fitDocument) {
+	w := world.Stdout
 	sign := map[string]string{"share of the card": " ", "weights": "-", "activations": "-", "graphs": "-", "resident": "-", "cache budget": "="}
 	byName := map[string]memory.Term{}
 	for _, t := range d.Terms {
@@ -78,27 +80,35 @@ func printAccount(w io.Writer, d fitDocument) {
 		if t.High-t.Low > memory.GiB/5 {
 			bounds = fmt.Sprintf("%.1f to %.1f", float64(t.Low)/memory.GiB, float64(t.High)/memory.GiB)
 		}
-		fmt.Fprintf(w, "%s %-27s %10s  %-14s %s\n", mark, name, gib(t.Bytes), bounds, t.Formula)
+		line := fmt.Sprintf("%s %-27s %10s  %-14s", mark, name, gib(t.Bytes), bounds)
+		if world.Width > 0 && len(line)+1+len([]rune(t.Formula)) > world.Width { // below it, where there is no room
+			fmt.Fprintf(w, "%s\n    %s\n", strings.TrimRight(line, " "), world.wrapped(4, 4, t.Formula))
+			continue
+		}
+		fmt.Fprintln(w, strings.TrimRight(line+" "+t.Formula, " "))
 	}
 }
 
-func printVerdict(w io.Writer, p model.Profile, d fitDocument) {
-	fmt.Fprintf(w, "\n%s", map[string]string{"yes": "fits", "no": "does not fit", "not sure": "not sure"}[fitWord(d.Fits)])
+func (world *World) printVerdict(p model.Profile, d fitDocument) {
+	w := world.Stdout
+	say := func(format string, args ...any) { fmt.Fprintln(w, world.wrapped(0, 2, fmt.Sprintf(format, args...))) }
+	verdict := map[string]string{"yes": "fits", "no": "does not fit", "not sure": "not sure"}[fitWord(d.Fits)]
 	if d.Reason != nil {
-		fmt.Fprintf(w, ": %s", *d.Reason)
+		verdict += ": " + *d.Reason
 	}
 	fmt.Fprintln(w)
+	say("%s", verdict)
 	if d.Refused != nil {
-		fmt.Fprintf(w, "warning: it does not run there (%s): %s\n", d.Refused.Code, d.Refused.Reason)
+		say("warning: it does not run there (%s): %s", d.Refused.Code, d.Refused.Reason)
 	}
 	if d.KVTokens == nil || d.Concurrency == nil || d.MaxContext == nil || d.Context == nil {
 		return
 	}
-	fmt.Fprintf(w, "%d tokens of cache at %d bytes each: %.1f requests of %d tokens at once", *d.KVTokens, *d.KVBytesPerToken, *d.Concurrency, *d.Context)
+	longest := ""
 	if *d.MaxContext > 0 {
-		fmt.Fprintf(w, "; longest context about %d", *d.MaxContext)
+		longest = fmt.Sprintf("; longest context about %d", *d.MaxContext)
 	}
-	fmt.Fprintln(w)
+	say("%d tokens of cache at %d bytes each: %.1f requests of %d tokens at once%s", *d.KVTokens, *d.KVBytesPerToken, *d.Concurrency, *d.Context, longest)
 	if d.Fits == nil || !*d.Fits {
 		if len(d.FitsWith) > 0 {
 			fmt.Fprintf(w, "hint: it fits with engine flags: -- %s\n", strings.Join(d.FitsWith, " "))

@@ -190,7 +190,8 @@ func TestWeightsOfTheShape(t *testing.T) {
 
 // On a terminal of 80 columns no line is broken by the terminal.
 func TestNarrow(t *testing.T) {
-	for _, args := range []string{"plan openai/gpt-oss-20b", "plan openai/gpt-oss-20b --install image", "plan openai/gpt-oss-20b --gpu T4", "check openai/gpt-oss-20b --gpu T4 --engine vllm==0.19.1", "matrix openai/gpt-oss-20b --gpu L4"} {
+	for _, args := range []string{"plan openai/gpt-oss-20b", "plan openai/gpt-oss-20b --install image", "plan openai/gpt-oss-20b --gpu T4", "check openai/gpt-oss-20b --gpu T4 --engine vllm==0.19.1", "matrix openai/gpt-oss-20b --gpu L4",
+		"fit openai/gpt-oss-20b --gpu T4", "fit tiiuae/falcon-7b"} {
 		var out, errs bytes.Buffer
 		w := World{Args: strings.Fields(args), Stdout: &out, Stderr: &errs, Env: func(string) string { return "" }, Dir: t.TempDir(), Transport: offline{}, Width: 80, StdoutTTY: true}
 		Main(context.Background(), w)
