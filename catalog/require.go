@@ -112,6 +112,7 @@ func (r Require) Admits(h RequireHost) (verdict Presence, unmet string) {
 			return Present, ""
 		case Uncertain:
 			verdict = Uncertain
+		case Absent:
 		}
 	}
 	return verdict, r.any[0][0].String()
@@ -125,6 +126,7 @@ func (all requireAll) admits(h RequireHost) Presence {
 			return Absent
 		case Uncertain:
 			verdict = Uncertain
+		case Present:
 		}
 	}
 	return verdict

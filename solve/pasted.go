@@ -2,6 +2,7 @@ package solve
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -278,8 +279,8 @@ func (p *Pasted) container(words []string) error {
 				p.setEnv(name, v)
 			}
 		case "--gpus":
-			if n := strings.Trim(value, `"'`); isNumber(n) {
-				fmt.Sscan(n, &p.Case.GPUs)
+			if n, err := strconv.Atoi(strings.Trim(value, `"'`)); err == nil {
+				p.Case.GPUs = n
 			}
 		case "--entrypoint":
 			entrypoint = value

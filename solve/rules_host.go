@@ -49,10 +49,6 @@ func ruleImageGate(s *subject) []finding {
 	return []finding{f}
 }
 
-func (s *subject) gateNeedsDriver(h catalog.RequireHost) bool {
-	return h.Brand != "" && h.Brand != "geforce"
-}
-
 // gateByTag takes the gate of NVIDIA's base image for the CUDA version that an otherwise unknown image names in its tag.
 func (s *subject) gateByTag(k *knownImage) bool {
 	cuda := s.image.CUDA
