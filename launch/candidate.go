@@ -39,10 +39,11 @@ type Shortage struct {
 	MinCUDA  version.CUDA `json:"min_cuda,omitzero"`
 }
 
-// Worth reports whether a task has a reason to try a plan: it was not tried, and the provider is not out of its hardware.
+// Worth reports whether a task has a reason to try a plan: it was not tried, the provider takes its image, and is not out of
+// its hardware.
 // Hosts for a higher CUDA floor are among those for a lower one, so a shortage below is a shortage above.
 func (s State) Worth(p solve.Stack) bool {
-	if slices.Contains(s.Tried, CandidateKey(p)) {
+	if slices.Contains(s.Tried, CandidateKey(p)) || slices.Contains(s.Unusable, p.Image) {
 		return false
 	}
 	hw := HardwareKey(p)

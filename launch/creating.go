@@ -78,11 +78,14 @@ func (m *saga) noPlan(e NoPlan) {
 // lastFailure is the verdict of a task whose attempts all failed.
 func (m *saga) lastFailure(reason string) Stop {
 	v := Stop{Outcome: "failed", Exit: problem.ExitNotProven, Code: "not_proven", Reason: reason}
-	capacity := true
+	capacity, rejected := true, true
 	for _, a := range m.s.Attempts {
 		if a.Phase == Refused {
 			if v.Code == "not_proven" {
 				v.Code = a.Cause
+			}
+			if rejected = rejected && a.Cause == string(FailRejected); rejected {
+				v.Reason = a.Detail + "; " + reason
 			}
 			continue
 		}
@@ -96,7 +99,10 @@ func (m *saga) lastFailure(reason string) Stop {
 			v.Reason += "; " + reason
 		}
 	}
-	if capacity {
+	switch {
+	case capacity && rejected:
+		v.Exit = problem.ExitNoStack
+	case capacity:
 		v.Exit = problem.ExitCapacity
 	}
 	return v
@@ -192,6 +198,28 @@ func (m *saga) createFailed(e CreateFailed) {
 		s.Tried = append(s.Tried, a.Candidate)
 	default:
 		s.Tried = append(s.Tried, a.Candidate)
+		m.rejected(a)
+	}
+}
+
+// rejected heeds what the provider does not take: an image that it names is asked for no more, and the same words again and
+// again are about what all plans share.
+func (m *saga) rejected(a *Attempt) {
+	if a.Stack != nil && a.Stack.Image != "" && strings.Contains(a.Detail, a.Stack.Image) {
+		m.s.Unusable = append(m.s.Unusable, a.Stack.Image)
+		return
+	}
+	same, all := 0, 0
+	for _, o := range m.s.Attempts {
+		if o.Phase == Refused && o.Cause == a.Cause {
+			all++
+			if o.Detail == a.Detail {
+				same++
+			}
+		}
+	}
+	if same >= sharedAfter || all >= m.s.Timing.MaxAttempts {
+		m.stopPlanning(Stop{"failed", problem.ExitNoStack, a.Cause, a.Detail})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -451,5 +452,48 @@ func TestExitOfACause(t *testing.T) {
 		if same := want == problem.ExitCapacity; SameHere(cause) != same {
 			t.Errorf("%s: met again on the same machine: %v", cause, !same)
 		}
+	}
+}
+
+// TestAnImageTheProviderRefuses: it is asked for once, whatever stack would run in it, and the end says what was refused.
+func TestAnImageTheProviderRefuses(t *testing.T) {
+	refused := func(n int, id, key string) []Event {
+		return []Event{planned(float64(n), id, key), CreateFailed{At: at(float64(n) + 0.5), Attempt: id, Kind: FailRejected, Definite: true, Detail: `image "no/such:1" was not found`}}
+	}
+	first := planned(1, "a", "a")
+	first.Stack.Image = "no/such:1"
+	s, _ := run(task(), append([]Event{first}, refused(1, "a", "a")[1:]...)...)
+	other := first.Stack
+	other.Engine.Version = "another"
+	if s.Worth(other) {
+		t.Error("the refused image is worth another try")
+	}
+	s, _ = run(s, NoPlan{At: at(3), Exit: problem.ExitCapacity, Code: "no_plan_left", Reason: "no further plan"})
+	if v := s.Verdict; v == nil || v.Exit != problem.ExitNoStack || v.Code != "rejected" || !strings.Contains(v.Reason, "no/such:1") {
+		t.Errorf("verdict %+v", v)
+	}
+	// The same refusal of what names no image: three times, and it is about what all share.
+	s = task()
+	for i, id := range []string{"a", "b", "c"} {
+		s, _ = run(s, refused(1+i, id, id)...)
+	}
+	if !s.NoNext || s.Verdict.Exit != problem.ExitNoStack {
+		t.Errorf("a fourth create would follow: %+v", s.Verdict)
+	}
+}
+
+// TestWhatNobodyReaches: one place that cannot reach the hub is left for another; three are enough.
+func TestWhatNobodyReaches(t *testing.T) {
+	s := task()
+	for i, id := range []string{"a", "b", "c"} {
+		from := float64(1 + 300*i)
+		s, _ = run(s, planned(from, id, id), Created{at(from + 1), id, instance("p"+id, id)}, Failed{At: at(from + 2), Attempt: id, Cause: "hf_unreachable",
+			Lesson: &catalog.Lesson{ExcludeHost: id}}, LogsSaved{at(from + 3), id}, DeleteAnswered{At: at(from + 4), Attempt: id}, Denied{at(from + 100), id}, Denied{at(from + 200), id})
+		if last := i == 2; s.NoNext != last {
+			t.Errorf("after place %d planning goes on: %v", i+1, !s.NoNext)
+		}
+	}
+	if s.Verdict == nil || s.Verdict.Exit != problem.ExitCapacity {
+		t.Errorf("verdict %+v", s.Verdict)
 	}
 }

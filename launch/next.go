@@ -164,12 +164,13 @@ const sharedAfter = 3
 
 // shared reports whether a cause has now come so often, on plans that did not heed it, that another plan would meet it too.
 func (m *saga) shared(a *Attempt, cause string) bool {
-	if a.Taught {
+	net := outOfReach(cause) // what three places cannot reach is down, though each taught to go elsewhere
+	if a.Taught && !net {
 		return false
 	}
 	n := 1
 	for _, o := range m.s.Attempts {
-		if o.ID != a.ID && o.Cause == cause && !o.Taught && !o.Duplicate {
+		if o.ID != a.ID && o.Cause == cause && (!o.Taught || net) && !o.Duplicate {
 			n++
 		}
 	}

@@ -97,10 +97,12 @@ type State struct {
 	WantedWhy string    `json:"wanted_why,omitempty"` // down, interrupt, hangup, …
 	Attempts  []Attempt `json:"attempts"`
 
-	Tried   []string         `json:"tried,omitempty"`  // candidates that are not to be tried again
-	Barren  []Shortage       `json:"barren,omitempty"` // hardware without capacity
-	Lessons []catalog.Lesson `json:"lessons,omitempty"`
-	Retries int              `json:"retries"` // creates that provably never arrived, in a row
+	Tried  []string   `json:"tried,omitempty"`  // candidates that are not to be tried again
+	Barren []Shortage `json:"barren,omitempty"` // hardware without capacity
+	// Unusable are images that the provider does not take.
+	Unusable []string         `json:"unusable,omitempty"`
+	Lessons  []catalog.Lesson `json:"lessons,omitempty"`
+	Retries  int              `json:"retries"` // creates that provably never arrived, in a row
 
 	Started   time.Time `json:"started"`
 	PlanAfter time.Time `json:"plan_after,omitzero"`
@@ -354,6 +356,7 @@ func (s State) clone() State {
 	s.Attempts = slices.Clone(s.Attempts)
 	s.Tried = slices.Clone(s.Tried)
 	s.Barren = slices.Clone(s.Barren)
+	s.Unusable = slices.Clone(s.Unusable)
 	s.Lessons = slices.Clone(s.Lessons)
 	return s
 }

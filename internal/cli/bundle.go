@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +80,7 @@ func (w *World) bundle(ctx context.Context, name, out string, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	raw = append(w.redact(raw, key), '\n')
+	raw = append([]byte(w.redactor(key).Said(string(raw))), '\n')
 	if out == "-" {
 		_, err = w.Stdout.Write(raw)
 		return err
@@ -148,37 +146,6 @@ func (w *World) bundleOf(ctx context.Context, journal store.Store, t store.Task)
 	return doc, nil
 }
 
-const redacted = "[redacted]"
-
-// secretShapes are tokens that tell by their form what they are: RunPod, Hugging Face, OpenAI-style, GitHub, GitLab, AWS, Slack,
-// Google, JSON web tokens, and whatever follows a bearer or a key's name.
-var secretShapes = regexp.MustCompile(`\b(rpa_[A-Za-z0-9]{8,}|hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|` +
-	`glpat-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|ASIA[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}|nvapi-[A-Za-z0-9_-]{20,}|` +
-	`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)
-
-var secretAssignments = regexp.MustCompile(`(?i)\b(bearer\s+|(?:[a-z0-9_]*(?:api[_-]?key|token|secret|password|passwd))(?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)([^\s"'\\,;&{}\[\]]{6,})`)
-
-// secretNames are variables of this environment that hold secrets whatever they look like.
-var secretNames = []string{
-	"RUNPOD_API_KEY", "JUSTRIGHT_RUNPOD_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VLLM_API_KEY", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY",
-	"GITHUB_TOKEN", "JUPYTER_PASSWORD",
-}
-
-// redact replaces the secrets that are known, and what looks like one.
-func (w *World) redact(doc []byte, known ...string) []byte {
-	for _, n := range secretNames {
-		known = append(known, w.Env(n))
-	}
-	s := string(doc)
-	for _, k := range known {
-		if len(k) >= 6 {
-			s = strings.ReplaceAll(s, k, redacted)
-		}
-	}
-	s = secretShapes.ReplaceAllString(s, redacted)
-	return []byte(secretAssignments.ReplaceAllString(s, "${1}"+redacted))
-}
-
 // readBundle reads a bundle; false when it is something else.
 func readBundle(r io.Reader) (b bundleDocument, ok bool) {
 	err := json.NewDecoder(io.LimitReader(r, 1<<30)).Decode(&b)
@@ -197,12 +164,21 @@ func (w *World) replayBundle(b bundleDocument, asJSON bool) error {
 			next++
 		}
 	}
+	var events []report.Event
 	for _, raw := range b.Events {
-		ev, err := report.Parse(raw)
-		if err != nil {
-			continue
+		if ev, err := report.Parse(raw); err == nil {
+			events = append(events, ev)
 		}
-		if !ev.At.IsZero() {
+	}
+	closing := len(events) // what comes last says how it ended, also when lines are dated later
+	for closing > 0 && (events[closing-1].End != nil || events[closing-1].Problem != nil) {
+		closing--
+	}
+	for i, ev := range events {
+		switch {
+		case i == closing:
+			until(time.Time{})
+		case !ev.At.IsZero():
 			until(ev.At)
 		}
 		_ = sink.Emit(ev)

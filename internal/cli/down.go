@@ -150,7 +150,7 @@ func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []st
 		}
 	}
 	for _, o := range seen.orphans {
-		t, err := w.takeIn(ctx, journal, o, owner)
+		t, err := w.takeIn(ctx, journal, o, owner, false) // it goes at once
 		if err != nil {
 			return nil, nil, err
 		}
@@ -163,12 +163,13 @@ func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []st
 const noKeyNote = "runpod was not asked, since RUNPOD_API_KEY is not set"
 
 // takeIn makes a launch of an orphan, so that it is removed, proven and billed like any other.
-func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner string) (store.Task, error) {
+// armed says that its guard has reported.
+func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner string, armed bool) (store.Task, error) {
 	now := w.Now().UTC()
 	a := launch.Attempt{
 		ID: o.in.AttemptID, N: 1, PodName: o.in.Name, Summary: "found without a launch", Address: o.target.address, Account: o.target.account,
 		Phase: launch.Booting, PodID: o.in.ID, Status: o.in.Status, BaseURL: o.in.BaseURL, Created: o.in.Created, Intended: o.in.Created,
-		Container: true, BootBy: now.Add(time.Hour),
+		Container: true, BootBy: now.Add(time.Hour), Guarded: armed, Armed: armed,
 	}
 	if a.ID == "" {
 		a.ID = o.in.ID

@@ -73,7 +73,7 @@ func (w *World) extend(ctx context.Context, name string, ttl time.Duration, asJS
 	case !cur.CapBy.IsZero() && end.After(cur.CapBy):
 		return problem.New(problem.ExitLimit, "budget", "the end would be beyond the dollar cap").
 			Because("at $%s/h its $%s last until %s, and that never moves", cur.Hourly().Cents(), cur.Reserved.Cents(), cur.CapBy.UTC().Format(time.RFC3339)).
-			Try("start another with a larger budget", "justright up "+t.State.Model+" --name OTHER --budget DOLLARS")
+			Try("start another with a larger budget", upAgain(t.State)+" --name "+t.State.Name+"-2 --budget "+roundedUp(cur.Hourly().For(end.Sub(cur.Created))))
 	}
 	key, err := w.readTaskKey(t.State.ID)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"justright/boot"
 	"justright/internal/runner"
 	"justright/internal/store"
 	"justright/launch"
@@ -87,7 +88,7 @@ func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
 	for _, o := range seen.orphans {
 		f := gcFinding{Kind: "orphan", ID: o.in.ID, Name: o.in.Name, Did: "nothing", Text: "made from this journal and in no launch of it"}
 		if !dry {
-			t, err := w.takeIn(ctx, journal, o, owner)
+			t, err := w.takeIn(ctx, journal, o, owner, guardReported(ctx, o))
 			if err != nil {
 				return err
 			}
@@ -164,6 +165,23 @@ func (w *World) gcTask(ctx context.Context, journal *store.SQLite, t store.Task,
 	}
 	doc.Findings = append(doc.Findings, found...)
 	return err
+}
+
+// guardReported reads what an orphan's log says of its guard. A log that is not told soon says nothing.
+func guardReported(ctx context.Context, o orphan) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	quiet := time.AfterFunc(3*time.Second, cancel) // the stream stays open at its end
+	defer quiet.Stop()
+	armed := false
+	_ = o.target.provider.Logs(ctx, o.in.ID, "", func(l launch.LogLine) error {
+		quiet.Reset(700 * time.Millisecond)
+		if line, ok := boot.ParseLine(l.Text); ok && line.Kind == boot.KindGuard && l.Source != "system" {
+			armed = line.Status == "armed"
+		}
+		return nil
+	})
+	return armed
 }
 
 // settleTask lets the saga look at a launch for a moment: it finds what turned up, proves what vanished, and deletes what

@@ -217,7 +217,7 @@ func (p *planner) holds() error {
 	}
 	return problem.New(problem.ExitNoStack, "does_not_fit", "this machine cannot hold %s", p.wish.Model.ID).
 		Because("its weights take %.1f GiB, the machine has %.1f GiB of memory and no GPU", gibOf(weights), gibOf(m.MemoryBytes)).
-		Try("rent a machine that can", "justright up "+p.wish.Model.ID+" --on runpod")
+		Try("rent a machine that can", p.w.again("--on", onRunPod))
 }
 
 func gibOf(b int64) float64 { return float64(b) / (1 << 30) }
@@ -355,7 +355,7 @@ func (p *planner) secrets(env map[string]string) {
 // public reports whether an address can be reached from a rented machine, as far as its host tells.
 func public(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil || u.User != nil {
+	if err != nil || u.User != nil || u.RawQuery != "" { // everybody on the account reads a pod's environment
 		return false
 	}
 	h := u.Hostname()

@@ -113,10 +113,11 @@ func (s signs) Tick(now time.Time) []runner.Sign { return s.all(s.w.Tick(now)) }
 
 // prover proves the endpoint of one task.
 type prover struct {
-	w     *World
-	model model.Profile
-	name  string // served
-	key   string
+	w       *World
+	journal runner.Journal
+	model   model.Profile
+	name    string // served
+	key     string
 }
 
 // Prove asks the endpoint through the address its user will use.
@@ -125,6 +126,8 @@ func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 		return runner.Proof{}, errors.New("the machine has no address yet")
 	}
 	x := probe.Expected{Model: p.name, Architecture: p.model.Architecture}
+	// Without it the check of the architecture does not apply, which fails nothing.
+	x.SeenArchitecture, _ = resolvedArchitecture(ctx, p.journal, a.ID)
 	if a.Stack != nil {
 		f := solve.ParseFlags(a.Stack.Argv)
 		x.Tools = f.Has("tool-call-parser")

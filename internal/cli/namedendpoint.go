@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"justright/boot"
 	"justright/internal/httpclient"
 	"justright/internal/probe"
-	"justright/internal/store"
+	"justright/internal/runner"
 	"justright/launch"
 	"justright/problem"
 )
@@ -52,7 +53,7 @@ func (w *World) launchEndpoint(ctx context.Context, name string) (knownEndpoint,
 	}
 	if i < 0 {
 		return knownEndpoint{}, problem.New(problem.ExitCapacity, "not_running", "%s has no machine with an address", t.State.Name).
-			Try("see how it ended", "justright show "+t.State.Name).Try("start it again", "justright up "+t.State.Model)
+			Try("see how it ended", "justright show "+t.State.Name).Try("start it again", upAgain(t.State))
 	}
 	a := t.State.Attempts[i]
 	key, err := w.readTaskKey(t.State.ID)
@@ -69,6 +70,15 @@ func (w *World) launchEndpoint(ctx context.Context, name string) (knownEndpoint,
 		return knownEndpoint{}, err
 	}
 	return k, nil
+}
+
+// upAgain is the command that starts a launch's model where it ran.
+func upAgain(s launch.State) string {
+	words := []string{"justright", "up", boot.Quote(s.Model)}
+	if s.Target == onLocal || s.Target == onRehearsal {
+		words = append(words, "--on", s.Target)
+	}
+	return strings.Join(words, " ")
 }
 
 // promised is what the plan of an attempt leads to expect.
@@ -118,7 +128,7 @@ func (w *World) saveProof(ctx context.Context, task string, p probe.Proof) error
 }
 
 // resolvedArchitecture looks for vLLM's own word in the stored log.
-func resolvedArchitecture(ctx context.Context, s store.Store, attempt string) (string, error) {
+func resolvedArchitecture(ctx context.Context, s runner.Journal, attempt string) (string, error) {
 	const marker, page = "Resolved architecture: ", 2000
 	for after := int64(0); ; {
 		lines, err := s.Log(ctx, attempt, after, page)

@@ -77,7 +77,7 @@ func (w *World) startSim(ctx context.Context, dir, state string) (string, error)
 		return fail(err)
 	}
 	defer func() { _ = log.Close() }()
-	c := exec.CommandContext(context.WithoutCancel(ctx), self, "sim", "--exec", "scripted", "--exit-when-idle", "60s", "--state", state)
+	c := exec.CommandContext(context.WithoutCancel(ctx), self, "sim", "--exec", "scripted", "--known-images", "--exit-when-idle", "60s", "--state", state)
 	c.Dir, c.Env, c.Stderr = dir, w.Environ(), log
 	detach(c)
 	out, err := c.StdoutPipe()

@@ -175,7 +175,7 @@ func (w *World) chooseTarget(ctx context.Context, on string, fits func(target) e
 	return target{}, problem.New(problem.ExitCredentials, "no_target", "there is nowhere to launch").
 		Because("no RunPod key is set, and this machine cannot serve the model: %s", problem.From(err).Error()).
 		Try("set a key of https://console.runpod.io/user/settings", "export RUNPOD_API_KEY=...").
-		Try("or watch the whole road on a simulator, where nothing is rented", "justright up MODEL --on rehearsal")
+		Try("or watch the whole road on a simulator, where nothing is rented", w.again("--on", "rehearsal"))
 }
 
 // targetOf is the door through which a task's machines were made, as far as it can be had now.

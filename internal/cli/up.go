@@ -148,7 +148,7 @@ func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, a
 	if r.wish.Model.Local && t.rents() {
 		return problem.New(problem.ExitUsage, "local_model", "%s is a directory of this machine, and %s cannot reach it", r.wish.Model.ID, t.word).
 			Because("nothing was created").
-			Try("serve it here", "justright up "+r.wish.Model.ID+" --on local").
+			Try("serve it here", w.again("--on", onLocal)).
 			Try("or give the hub id of the model", "justright up OWNER/NAME")
 	}
 	return w.launchNew(ctx, journal, t, w.plannerFor(t, journal, r.wish, newSecret()), r)
@@ -184,6 +184,9 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 		return r, err
 	}
 	if r.wish.Pins, err = f.pins.read(facts); err != nil {
+		return r, err
+	}
+	if err := w.secretFlags(after); err != nil {
 		return r, err
 	}
 	r.wish.Pins.Flags = after

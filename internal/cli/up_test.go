@@ -130,6 +130,9 @@ func TestTheLifeOfALaunch(t *testing.T) {
 	if !strings.HasPrefix(url, p.env["RUNPOD_API_BASE_URL"]+"/proxy/") || !strings.HasSuffix(url, "/v1") {
 		t.Errorf("stdout is %q, want the base URL alone", out)
 	}
+	if !strings.Contains(errs, "✓ proof      architecture") {
+		t.Errorf("the proof does not know what the engine's log says:\n%s", errs)
+	}
 	for _, want := range []string{"curl ", "key ", "justright down gpt-oss-20b", "Until its guard reports", "armed"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("up does not say %q:\n%s", want, errs)
@@ -182,6 +185,8 @@ func TestTheLifeOfALaunch(t *testing.T) {
 	for _, args := range [][]string{{"events", "gpt-oss-20b"}, {"replay", bundle}} {
 		if out := p.answers(0, args...); !strings.Contains(out, "ready") || !strings.Contains(out, "proof") {
 			t.Errorf("%v shows\n%s", args, out)
+		} else if i := strings.LastIndex(out, "stop it"); args[0] == "replay" && (i < 0 || strings.Contains(out[i:], " | ")) {
+			t.Errorf("a replay goes on after its end:\n%s", out)
 		}
 	}
 	if out := p.answers(0, "ps"); !strings.Contains(out, "nothing runs") {
@@ -262,6 +267,10 @@ func TestJournalsDoNotTouchEachOther(t *testing.T) {
 	}
 	if out := q.answers(0, "ps"); !strings.Contains(out, "orphan") {
 		t.Errorf("ps of a lost journal:\n%s", out)
+	}
+	q.answers(0, "gc")
+	if out := q.answers(0, "ps"); !strings.Contains(out, "armed") {
+		t.Errorf("a machine that gc took in, whose guard is armed:\n%s", out)
 	}
 	out := q.answers(0, "down", "--all")
 	if n := p.sim.Ledger().Billing; n != 0 {

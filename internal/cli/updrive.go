@@ -33,6 +33,7 @@ func newSecret() string {
 }
 
 func (w *World) plannerFor(t target, journal store.Store, x wish, key string) *planner {
+	w.hide(key)
 	return &planner{w: w, t: t, wish: x, key: key, lessons: func(ctx context.Context) ([]catalog.Lesson, error) {
 		return journal.Lessons(ctx, w.Now())
 	}}
@@ -83,8 +84,8 @@ func (w *World) keepEvent(ctx context.Context, journal store.Store, task string,
 func (w *World) runConfig(journal store.Store, t target, p *planner, sink report.Sink, clock func() time.Time) runner.Config {
 	return runner.Config{
 		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
-		Watcher: watcher{p.wish.Model, !t.rents()}, Prover: prover{w, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
-		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap,
+		Watcher: watcher{p.wish.Model, !t.rents()}, Prover: prover{w, journal, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
+		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap, Clean: w.cleanLine(),
 	}
 }
 

@@ -130,7 +130,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		s.attempt, s.running, s.price = at, nil, e.Plan.PricePerHour
 		line := fmt.Sprintf("→ attempt %d   %s", e.Plan.Attempt, Clean(e.Plan.Summary))
 		if e.Plan.PricePerHour != nil && *e.Plan.PricePerHour > 0 {
-			line += "   $" + e.Plan.PricePerHour.Cents() + "/h"
+			line += "   $" + e.Plan.PricePerHour.Cents() + "/h with disk"
 		}
 		if e.Plan.ReadySeconds[1] > 0 {
 			line += "   ready in " + interval(e.Plan.ReadySeconds)

@@ -44,7 +44,7 @@ func TestPlainStory(t *testing.T) {
 	got := b.String()
 	for _, want := range []string{
 		"this task may spend $2.00",
-		"$0.27/h   ready in 4–7 min",
+		"$0.27/h with disk   ready in 4–7 min",
 		"✓ created    jr-gpt-oss-20b-7f3a  EU-RO-1  CUDA 12.8",
 		"0:09   $0.00 of $2.00",
 		"● env        142 of 166 packages",
