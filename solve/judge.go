@@ -184,7 +184,9 @@ func (s *subject) works() Verdict {
 	var needs []string
 	if s.release != nil {
 		if s.architecture != "" {
-			if a, ok := s.j.class(s.architecture); ok {
+			if _, f, ok := s.j.s.SGLangArchitecture(s.architecture); ok && s.engine == catalog.SGLang {
+				v.Facts = append(v.Facts, f)
+			} else if a, ok := s.j.class(s.architecture); ok && s.isVLLM() {
 				v.Facts = append(v.Facts, a.Fact())
 			}
 		}

@@ -139,7 +139,7 @@ func (s *subject) otherPythonInside() []finding {
 
 // unreadImage says what is not known of a stated image that the catalog has not read; "" when nothing is missing.
 func (s *subject) unreadImage() string {
-	if s.c.Closed || s.c.Image == "" || familyInImage(s.image) != "" || !s.image.CUDA.IsZero() || s.image.Engine.Stated() {
+	if s.c.Closed || s.c.Image == "" || familyInImage(s.image) != "" || !s.image.CUDA.IsZero() || s.official && s.image.Engine.Stated() || !s.image.Engine.Exact.IsZero() {
 		return ""
 	}
 	if k := s.j.image(s.imageRef(), s.dayOfImage()); k.ok {

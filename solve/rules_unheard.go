@@ -80,7 +80,8 @@ func (s *subject) readEngine() bool {
 	if s.release != nil {
 		return s.isVLLM() || s.engine == catalog.SGLang
 	}
-	return s.isVLLM() && !s.hasImage && s.c.Pins.Engine == "" && s.c.Engine.Text == "" || s.c.Pins.Engine == catalog.VLLM && !s.hasImage
+	named := s.c.Pins.Engine == "" && s.c.Engine.Text == "" || strings.EqualFold(s.c.Pins.Engine, s.engine) // without a version
+	return named && !s.hasImage && (s.isVLLM() || s.engine == catalog.SGLang)
 }
 
 // otherCode says which code might serve a class that the registry does not name; "" when there is none.
@@ -116,8 +117,7 @@ func (s *subject) stemKnown() bool {
 // heardOf reports whether some release of some engine names the class, or the type where no class is stated.
 func (s *subject) heardOf() bool {
 	if s.architecture == "" {
-		_, ok := s.j.modelType(s.modelType)
-		return ok || len(s.j.s.ArchitecturesOfType(s.modelType)) > 0 || len(s.j.s.EarlyConfig(s.modelType)) > 0 || s.engine == catalog.SGLang && len(s.j.s.SGLangConfig(s.modelType)) > 0
+		return len(s.j.s.ArchitecturesOfType(s.modelType)) > 0 || len(s.j.s.EarlyConfig(s.modelType)) > 0 || s.engine == catalog.SGLang && len(s.j.s.SGLangConfig(s.modelType)) > 0
 	}
 	_, _, early := s.j.s.EarlyArchitecture(s.architecture)
 	_, _, other := s.j.s.SGLangArchitecture(s.architecture)
