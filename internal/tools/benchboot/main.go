@@ -60,12 +60,13 @@ func run(ctx context.Context, dir string, rounds int, again bool) error {
 	}
 	var all []timing
 	step := func(name string, f func() (timing, error)) error {
-		b.say("%s: load %s", name, load())
+		before := load()
+		b.say("%s: load %s", name, before)
 		t, err := f()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		t.name = name
+		t.name, t.load = name, before+" – "+load()
 		b.say("%s: %.1f s (%s), it said %.60q", name, t.total(), t.note, t.text)
 		all = append(all, t)
 		return nil

@@ -26,6 +26,7 @@ var marks = [...]struct{ name, text string }{
 // timing is one run, in seconds.
 type timing struct {
 	name, note, text string
+	load             string // of the machine, before and after
 
 	env   float64             // until the environment is there
 	start time.Time           // of the engine
@@ -185,8 +186,8 @@ func table(w io.Writer, all []timing, bandwidth float64, literal string) {
 	for _, m := range marks {
 		fmt.Fprintf(w, " %s |", m.name)
 	}
-	fmt.Fprint(w, " first token | **total** |\n|---|---|")
-	fmt.Fprintln(w, strings.Repeat("---|", len(marks)+2))
+	fmt.Fprint(w, " first token | **total** | load |\n|---|---|")
+	fmt.Fprintln(w, strings.Repeat("---|", len(marks)+3))
 	warm := math.Inf(1)
 	for _, t := range all {
 		fmt.Fprintf(w, "| %s | %.1f |", t.name, t.env)
@@ -199,12 +200,12 @@ func table(w io.Writer, all []timing, bandwidth float64, literal string) {
 			fmt.Fprintf(w, " %.1f |", at-last)
 			last = at
 		}
-		fmt.Fprintf(w, " %.1f | **%.1f** |\n", t.first.Sub(t.start).Seconds()-last, t.total())
+		fmt.Fprintf(w, " %.1f | **%.1f** | %s |\n", t.first.Sub(t.start).Seconds()-last, t.total(), t.load)
 		if t.name == "justright, warm" {
 			warm = min(warm, t.first.Sub(t.start).Seconds())
 		}
 	}
-	fmt.Fprintln(w, "\nSeconds; each engine phase from the end of the one before.")
+	fmt.Fprintln(w, "\nSeconds; each engine phase from the end of the one before. Runs at different loads do not compare.")
 	for _, t := range all {
 		if t.bytes > 0 && bandwidth > 0 {
 			fmt.Fprintf(w, "Floor of a cold environment: %.0f MB at the %.0f MB/s that pip got for the largest wheel: %.1f s.\n", float64(t.bytes)/1e6, bandwidth/1e6, float64(t.bytes)/bandwidth)
