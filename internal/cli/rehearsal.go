@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"justright/internal/store"
 	"justright/problem"
 )
 
@@ -38,6 +39,15 @@ func (w *World) rehearsal(ctx context.Context, start bool) (string, error) {
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", problem.New(problem.ExitUsage, "journal", "the rehearsal has no place in %s", dir).Wrap(err)
+	}
+	// Two launches at one instant share one simulator: the second waits here and finds the first's.
+	unlock, err := store.LockFile(filepath.Join(dir, "start.lock"))
+	if err != nil {
+		return "", problem.New(problem.ExitCapacity, "no_rehearsal", "the rehearsal's simulator cannot be started").Wrap(err)
+	}
+	defer unlock()
+	if h, ok := readHello(state); ok && !h.Ended && processAlive(h.PID) && answers(ctx, h.URL) {
+		return h.URL, nil
 	}
 	return w.startSim(ctx, dir, state)
 }
