@@ -47,11 +47,14 @@ type World struct {
 	once        *sync.Once
 	snapshot    *catalog.Snapshot
 	snapshotErr error
+
+	screen *screen // before the outputs and the journal; a pointer, as once
 }
 
 // Main runs one command and returns its exit status.
 func Main(ctx context.Context, w World) int {
 	w.once = new(sync.Once)
+	w.shield()
 	root := newRoot(&w)
 	root.SetArgs(w.Args)
 	root.SetIn(w.Stdin)

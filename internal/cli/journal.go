@@ -60,6 +60,9 @@ func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
 		return nil, problem.New(problem.ExitUsage, "journal", "the journal in %s cannot be opened", dir).Wrap(err).
 			Try("use another directory", "export JUSTRIGHT_STATE_DIR=DIR")
 	}
+	if w.screen != nil {
+		s.Clean(w.screen.text, w.screen.said)
+	}
 	return s, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"justright/boot"
 	"justright/internal/ociregistry"
 	"justright/internal/pyindex"
+	"justright/internal/redact"
 	"justright/model"
 	"justright/problem"
 	"justright/solve"
@@ -149,7 +150,7 @@ func lockWheel(ctx context.Context, c *pyindex.Client, name string, want version
 			continue
 		}
 		if best.File == "" || d.Build > bestBuild {
-			best, bestBuild = lockedWheel{name, d.Version.String(), f.Name, f.URL, f.SHA256}, d.Build
+			best, bestBuild = lockedWheel{name, d.Version.String(), f.Name, redact.Address(f.URL), f.SHA256}, d.Build
 		}
 	}
 	if best.File == "" {

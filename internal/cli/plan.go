@@ -138,10 +138,8 @@ func (o *planOptions) request(ctx context.Context, w *World, ref string, flags [
 	if err != nil {
 		return solve.Request{}, err
 	}
-	for _, f := range flags {
-		if name, _, _ := strings.Cut(f, "="); name == "--api-key" {
-			return solve.Request{}, problem.New(problem.ExitUsage, "usage", "--api-key would put a key into the command line").Because("%s", "the key travels as VLLM_API_KEY in the environment")
-		}
+	if err := w.secretFlags(flags); err != nil {
+		return solve.Request{}, err
 	}
 	if !strings.HasPrefix(pins.Engine, catalog.SGLang) {
 		if err := badNumbers(flags); err != nil {

@@ -95,6 +95,9 @@ func (w *World) taskNamed(ctx context.Context, name string) (*store.SQLite, stor
 		_ = journal.Close()
 		return nil, store.Task{}, err
 	}
+	if key, err := w.readTaskKey(t.State.ID); err == nil {
+		w.hide(key)
+	}
 	return journal, t, nil
 }
 
@@ -346,6 +349,9 @@ func (w *World) logs(ctx context.Context, name string, follow bool, attempt int,
 		return err
 	}
 	err = tg.provider.Logs(ctx, current.PodID, mark, func(l launch.LogLine) error {
+		if clean := w.cleanLine(); clean != nil {
+			l.Text = clean(l.Text)
+		}
 		if err := journal.AppendLog(ctx, current.ID, []launch.LogLine{l}); err != nil {
 			return err
 		}

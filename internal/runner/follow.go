@@ -40,6 +40,7 @@ func (d *driver) follow(id int64, e launch.Follow) {
 			return
 		}
 		_ = d.cfg.Provider.Logs(ctx, e.PodID, mark, func(l launch.LogLine) error {
+			l.Text = d.clean(l.Text)
 			select {
 			case lines <- l:
 				return nil
@@ -54,6 +55,14 @@ func (d *driver) follow(id int64, e launch.Follow) {
 		d.read(ctx, e.Attempt, watch, lines, f)
 		d.send(ctx, done{effect: id, outcome: "ended", event: launch.Unfollowed{At: d.now(), Attempt: e.Attempt}})
 	}()
+}
+
+// clean takes secrets out of what a machine says.
+func (d *driver) clean(line string) string {
+	if d.cfg.Clean == nil {
+		return line
+	}
+	return d.cfg.Clean(line)
 }
 
 func (d *driver) send(ctx context.Context, a done) {
@@ -190,6 +199,7 @@ func (d *driver) fetchLogs(ctx context.Context, e launch.SaveLogs) string {
 	var batch []launch.LogLine
 	err = d.cfg.Provider.Logs(quiet, e.PodID, mark, func(l launch.LogLine) error {
 		idle.Reset(quietFor)
+		l.Text = d.clean(l.Text)
 		if batch = append(batch, l); len(batch) < 256 {
 			return nil
 		}

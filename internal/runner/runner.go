@@ -113,6 +113,7 @@ type Config struct {
 	Dead   func(store.Holder) bool              // knows whether a process is certainly gone
 	Self   string                               // id of the pod this process runs in: never touched
 	Trap   func(at Point, e launch.Effect) bool // for tests: true kills the run there
+	Clean  func(line string) string             // takes secrets out of what a machine says; nil: left as it is
 }
 
 // Point is a moment at which a test may kill a run.

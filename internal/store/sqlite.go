@@ -34,6 +34,8 @@ const schemaVersion = 1
 type SQLite struct {
 	db  *sql.DB
 	dir string
+
+	clean, cleanLine func(string) string // nil: stored as it is
 }
 
 // FileName is the journal's file in its directory.
@@ -201,7 +203,7 @@ func (s *SQLite) begin(ctx context.Context, st launch.State, may func(*sql.Tx) e
 			return ErrExists
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO tasks (id, name, state, version, wanted, wanted_why, is_over, created_at, updated_at)
-			VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`, st.ID, st.Name, string(doc), string(st.Wanted), st.WantedWhy, overInt(st),
+			VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`, st.ID, st.Name, s.cleaned(doc), string(st.Wanted), st.WantedWhy, overInt(st),
 			st.Started.UnixNano(), st.Started.UnixNano())
 		return err
 	})
@@ -284,7 +286,7 @@ func (s *SQLite) Commit(ctx context.Context, st Step) ([]int64, error) {
 			wanted, why = string(launch.WantGone), st.State.WantedWhy
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE tasks SET state = ?, version = version + 1, wanted = ?, wanted_why = ?, is_over = ?,
-			updated_at = ? WHERE id = ?`, string(doc), wanted, why, overInt(st.State), st.At.UnixNano(), st.State.ID); err != nil {
+			updated_at = ? WHERE id = ?`, s.cleaned(doc), wanted, why, overInt(st.State), st.At.UnixNano(), st.State.ID); err != nil {
 			return err
 		}
 		for _, e := range st.Effects {
@@ -315,7 +317,7 @@ func holds(ctx context.Context, tx *sql.Tx, l Lease) error {
 
 // Done records the end of an effect.
 func (s *SQLite) Done(ctx context.Context, effect int64, outcome string, at time.Time) error {
-	_, err := s.db.ExecContext(ctx, "UPDATE effects SET done_at = ?, outcome = ? WHERE id = ?", at.UnixNano(), outcome, effect)
+	_, err := s.db.ExecContext(ctx, "UPDATE effects SET done_at = ?, outcome = ? WHERE id = ?", at.UnixNano(), s.cleaned([]byte(outcome)), effect)
 	return err
 }
 

@@ -18,7 +18,7 @@ func (s *SQLite) Answered(ctx context.Context, attempt string, in launch.Instanc
 		return err
 	}
 	_, err = s.db.ExecContext(ctx, "INSERT OR IGNORE INTO answers (attempt, pod, instance, at) VALUES (?, ?, ?, ?)",
-		attempt, in.ID, string(doc), at.UnixNano())
+		attempt, in.ID, s.cleaned(doc), at.UnixNano())
 	return err
 }
 
@@ -49,6 +49,9 @@ func (s *SQLite) AppendLog(ctx context.Context, attempt string, lines []launch.L
 		}
 		defer func() { _ = st.Close() }()
 		for _, l := range lines {
+			if s.cleanLine != nil {
+				l.Text = s.cleanLine(l.Text)
+			}
 			if _, err := st.ExecContext(ctx, attempt, l.ID, unixNano(l.At), l.Source, l.Text); err != nil {
 				return err
 			}
@@ -90,7 +93,7 @@ func (s *SQLite) Log(ctx context.Context, attempt string, after int64, limit int
 
 // AppendEvent adds one event.
 func (s *SQLite) AppendEvent(ctx context.Context, task string, at time.Time, event []byte) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO events (task, at, event) VALUES (?, ?, ?)", task, at.UnixNano(), string(event))
+	_, err := s.db.ExecContext(ctx, "INSERT INTO events (task, at, event) VALUES (?, ?, ?)", task, at.UnixNano(), s.cleaned(event))
 	return err
 }
 
@@ -125,7 +128,7 @@ func (s *SQLite) Costs(ctx context.Context, task string) ([]Cost, error) {
 
 // SaveProof keeps a proof.
 func (s *SQLite) SaveProof(ctx context.Context, task string, at time.Time, doc []byte) error {
-	_, err := s.db.ExecContext(ctx, "INSERT OR REPLACE INTO proofs (task, at, doc) VALUES (?, ?, ?)", task, at.UnixNano(), string(doc))
+	_, err := s.db.ExecContext(ctx, "INSERT OR REPLACE INTO proofs (task, at, doc) VALUES (?, ?, ?)", task, at.UnixNano(), s.cleaned(doc))
 	return err
 }
 
@@ -146,7 +149,7 @@ func (s *SQLite) Teach(ctx context.Context, l catalog.Lesson) error {
 		return err
 	}
 	_, err = s.db.ExecContext(ctx, `INSERT INTO lessons (id, n, expires, lesson) VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM lessons), ?, ?)
-		ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, lesson = excluded.lesson`, l.ID, l.Expires, string(doc))
+		ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, lesson = excluded.lesson`, l.ID, l.Expires, s.cleaned(doc))
 	return err
 }
 
@@ -191,6 +194,6 @@ func (s *SQLite) Setting(ctx context.Context, key string) (string, error) {
 
 // SetSetting remembers a word.
 func (s *SQLite) SetSetting(ctx context.Context, key, value string) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO journal (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
+	_, err := s.db.ExecContext(ctx, "INSERT INTO journal (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, s.cleaned([]byte(value)))
 	return err
 }

@@ -92,6 +92,10 @@ func (c *Config) complete() error {
 		return problem.New(problem.ExitUsage, "bad_address", "JUSTRIGHT_RUNPOD_PROXY lacks {pod} or {port}: %s", httpclient.RedactURL(c.Proxy)).
 			Try("for example", "export JUSTRIGHT_RUNPOD_PROXY='"+defaultProxy+"'")
 	}
+	if strings.Contains(c.Proxy, "@") { // it becomes the address that is shown and stored
+		return problem.New(problem.ExitUsage, "bad_address", "JUSTRIGHT_RUNPOD_PROXY names a user: %s", httpclient.RedactURL(c.Proxy)).
+			Try("for example", "export JUSTRIGHT_RUNPOD_PROXY='"+defaultProxy+"'")
+	}
 	if len(c.Clouds) == 0 {
 		c.Clouds = []string{"SECURE"}
 	}
