@@ -2,22 +2,29 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 )
 
-// run drives Main in-process, without a terminal and with an environment of its own.
+// runIn drives Main in-process in w, without a terminal and with an environment of its own.
+func runIn(w World, env map[string]string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	w.Stdin, w.Stdout, w.Stderr = strings.NewReader(""), &out, &errs
+	w.Env, w.Environ = func(k string) string { return env[k] }, func() []string { return nil }
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	code = Main(context.Background(), w)
+	return code, out.String(), errs.String()
+}
+
+// runMain runs one command line in an empty directory.
 func runMain(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = Main(t.Context(), World{
-		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-		Env: func(k string) string { return env[k] }, Environ: func() []string { return nil },
-		Now: time.Now, Dir: t.TempDir(),
-	})
-	return code, out.String(), errs.String()
+	return runIn(World{Args: args, Dir: t.TempDir()}, env)
 }
 
 func TestUsageErrorsExit2(t *testing.T) {

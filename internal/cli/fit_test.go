@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -12,13 +10,11 @@ import (
 	"justright/problem"
 )
 
-// run executes one command line in a world without network, environment or terminal.
+// runFitLine runs fit in dir without an environment.
 func runFitLine(t *testing.T, dir string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	w := World{Args: append([]string{"fit"}, args...), Stdout: &out, Stderr: &errs, Env: func(string) string { return "" }, Dir: dir}
-	status = Main(context.Background(), w)
-	return out.String(), errs.String(), status
+	status, stdout, stderr = runIn(World{Args: append([]string{"fit"}, args...), Dir: dir, Transport: offline{}}, nil)
+	return stdout, stderr, status
 }
 
 func TestFitAnswersOffline(t *testing.T) {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,15 +15,12 @@ import (
 	"justright/problem"
 )
 
-// resolverLine runs one command line without network, key or terminal. Whoever dials fails.
+// resolverLine runs one command line without network or key, on one day. Whoever dials fails.
 func resolverLine(t *testing.T, dir string, env map[string]string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	w := World{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Dir: dir,
-		Env: func(k string) string { return env[k] }, Environ: func() []string { return nil },
-		Now: func() time.Time { return time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC) }, Transport: offline{}}
-	status = Main(context.Background(), w)
-	return out.String(), errs.String(), status
+	status, stdout, stderr = runIn(World{Args: args, Dir: dir, Transport: offline{},
+		Now: func() time.Time { return time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC) }}, env)
+	return stdout, stderr, status
 }
 
 // offline refuses every request but those to this machine.

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"net/http/httptest"
 	"os"
@@ -29,12 +27,7 @@ func runCLI(t *testing.T, dir string, env map[string]string, args ...string) (st
 		}
 		env = e
 	}
-	var out, errs bytes.Buffer
-	status = Main(context.Background(), World{
-		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, Dir: dir,
-		Env: func(k string) string { return env[k] }, Environ: func() []string { return nil },
-	})
-	return status, out.String(), errs.String()
+	return runIn(World{Args: args, Dir: dir}, env)
 }
 
 // serveEngine puts a stand-in engine on a loopback port.
