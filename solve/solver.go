@@ -319,13 +319,13 @@ func (s *search) caseFor(c engineChoice, p *place, n int, host version.CUDA) Cas
 	}
 	if p.gpu != nil {
 		k.GPU, k.GPUs = p.gpu.ID, n
-		k.Flags = append(k.Flags, s.sizing(*p, n)...)
+		k.Flags = append(k.Flags, s.sizing(n)...)
 	}
 	return k
 }
 
 // sizing are the flags that decide memory: as many ranks as cards, and at least the context that is wanted.
-func (s *search) sizing(p place, n int) []string {
+func (s *search) sizing(n int) []string {
 	have := ParseFlags(s.r.Pins.Flags)
 	var out []string
 	if _, ok := have.Get("tensor-parallel-size"); !ok && n > 1 {
