@@ -229,11 +229,18 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 	return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target", o.on).Try("the targets are --on runpod, local, rehearsal, kubernetes and ssh://user@host", "")
 }
 
+// mostScripts bounds the start scripts of one answer: each is some 45 kB of JSON, and --all ranks thousands of plans.
+const mostScripts = 200
+
 // fillStart writes what the provider would be sent, which is the boot script's own rendering.
 func (w *World) fillStart(r solve.Request, plans []solve.Stack) {
 	var wg sync.WaitGroup
 	for i := range plans {
 		p := &plans[i]
+		if i >= mostScripts {
+			p.Unknowns = append(p.Unknowns, fmt.Sprintf("the start script: rendered for the first %d plans; narrow the question for this one", mostScripts))
+			continue
+		}
 		o := boot.Options{Model: r.Model}
 		if g, ok := w.findGPU(p.GPU.ID); ok {
 			o.MinCapability = g.Capability
