@@ -43,6 +43,7 @@ type Sink struct {
 	cap     money.USD
 	spent   money.USD
 	price   *money.USD
+	free    bool // this machine: nothing is billed, so no dollars are shown
 	running []*step
 
 	stop chan struct{}
@@ -117,7 +118,7 @@ func (s *Sink) Emit(e report.Event) error {
 func (s *Sink) show(e report.Event, at time.Time) {
 	switch {
 	case e.Begin != nil:
-		s.began, s.attempt, s.cap = at, at, e.Begin.Budget
+		s.began, s.attempt, s.cap, s.free = at, at, e.Begin.Budget, e.Begin.Target == "local"
 		line := fmt.Sprintf("%s   on %s", e.Begin.Model, e.Begin.Target)
 		if e.Begin.Why != "" {
 			line += "   " + e.Begin.Why
@@ -263,7 +264,9 @@ func (s *Sink) step(mark, name, detail string, d time.Duration) {
 
 func (s *Sink) row(mark, name, detail string, d time.Duration) string {
 	right := fmt.Sprintf("%6s   $%s", clock(d), s.spent.Cents())
-	if s.cap > 0 {
+	if s.free {
+		right = fmt.Sprintf("%6s", clock(d))
+	} else if s.cap > 0 {
 		right += " of $" + s.cap.Cents()
 	}
 	room := s.o.Width - 13 - len(right) - 3

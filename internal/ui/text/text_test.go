@@ -96,3 +96,19 @@ func TestRowsFitTheTerminal(t *testing.T) {
 		t.Errorf("row %q lacks clock or cut mark", row)
 	}
 }
+
+func TestThisMachineShowsNoDollars(t *testing.T) {
+	var b strings.Builder
+	s := New(&b, Options{Width: 80})
+	for _, e := range []report.Event{
+		{At: at(0), Begin: &report.Begin{Target: "local", Model: "m"}},
+		{At: at(9), State: &report.State{State: "created", Cap: 2 * money.Dollar}},
+	} {
+		if err := s.Emit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.String(); strings.Contains(got, "$") || !strings.Contains(got, "0:09") {
+		t.Errorf("the screen shows dollars or no clock:\n%s", got)
+	}
+}
