@@ -3,7 +3,6 @@ package boot_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -231,10 +230,14 @@ func TestAFailedMachineDoesNotExitByItself(t *testing.T) {
 	}
 }
 
-// The promise is a second on a machine of its own. A shared one may be slow for all: then the floor moves with the time
-// that two hundred starts of a program take there, in the same run.
+// The promise is a second. Under the race detector the stand-in tools, which are this test's own binary, take that long to
+// start alone: there the limit is ten. A shared machine gets three tries.
 func TestPreflightTakesUnderASecond(t *testing.T) {
-	var took, limit float64
+	limit := 1.0
+	if raced {
+		limit = 10
+	}
+	var took float64
 	for range 3 {
 		m := start(t, []string{"sh"}, render(t, gpuSpec(t)), world(outside(t, 200)))
 		m.await("justright phase=preflight status=ok")
@@ -244,17 +247,10 @@ func TestPreflightTakesUnderASecond(t *testing.T) {
 				at = append(at, p.Seconds)
 			}
 		}
-		began := time.Now()
-		for range 200 {
-			if err := exec.CommandContext(t.Context(), "sh", "-c", ":").Run(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		took, limit = at[1]-at[0], max(1, time.Since(began).Seconds())
-		if took <= limit {
-			t.Logf("preflight took %.2f s of %.2f, from the first instruction %.2f s", took, limit, at[1])
+		if took = at[1] - at[0]; took <= limit {
+			t.Logf("preflight took %.2f s, from the first instruction %.2f s", took, at[1])
 			return
 		}
 	}
-	t.Errorf("preflight took %.2f s, more than %.2f, three times", took, limit)
+	t.Errorf("preflight took %.2f s, more than %.0f, three times", took, limit)
 }

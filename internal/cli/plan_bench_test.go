@@ -30,14 +30,14 @@ func ask(tb testing.TB, args []string) {
 
 // The work of an answer grows with the number of releases and not faster, and a release takes few allocations: that
 // stands for the time on any machine. Parsing the driver branches of an image's condition for each cell again, which the
-// matrix once did, is three times the limit.
+// matrix once did, is nearly twice the limit; the race detector adds a few.
 func TestPlanningStaysCheap(t *testing.T) {
 	s, err := catalog.Embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
 	releases := float64(len(s.Releases(catalog.VLLM)) + len(s.EarlyVLLM()))
-	for name, most := range map[string]float64{"plan": 1200, "plan-json": 1250, "matrix": 950} {
+	for name, most := range map[string]float64{"plan": 1500, "plan-json": 1650, "matrix": 1200} {
 		allocs := testing.AllocsPerRun(2, func() { ask(t, planning()[name]) })
 		if per := allocs / releases; per > most {
 			t.Errorf("%s: %.0f allocations a release, %.0f is the limit", name, per, most)
