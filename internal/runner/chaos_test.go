@@ -49,9 +49,6 @@ func TestChaos(t *testing.T) {
 
 // Each mutation removes one of the rules that the saga's safety hangs on. A chaos run that does not notice proves nothing.
 func TestChaosNoticesMutations(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long")
-	}
 	for _, m := range []string{"act-first", "no-lookup", "no-confirm"} {
 		t.Run(m, func(t *testing.T) {
 			if err := runChaos(t, 1, 200, m); err == nil {
