@@ -80,7 +80,7 @@ type Lesson struct {
 	MinTransformers string       `json:"min_transformers,omitempty"` // PEP 440
 	MoreMemoryBytes int64        `json:"more_memory_bytes,omitempty"`
 	MoreDiskBytes   int64        `json:"more_disk_bytes,omitempty"`
-	DropFlags       []string     `json:"drop_flags,omitempty"`
+	DropFlags       []string     `json:"drop_flags,omitempty"` // "--flag", or one value of it: "--flag=value"
 	AddFlags        []string     `json:"add_flags,omitempty"`
 	ExcludeHost     string       `json:"exclude_host,omitempty"` // data center or machine
 	Forbid          bool         `json:"forbid,omitempty"`       // the subject above is not to be tried again

@@ -14,14 +14,14 @@ func (s *search) setArgv(st *Stack, c engineChoice, p place) {
 	m, n := s.r.Model, st.GPU.Count
 	user := s.withoutDropped(s.r.Pins.Flags, c, &p)
 	for _, f := range ParseFlags(s.r.Pins.Flags).List {
-		if s.dropped(c, &p)[f.Name] {
-			st.Unknowns = append(st.Unknowns, "your "+f.Given+" is left out: "+st.Engine.Name+" "+st.Engine.Version+" was seen to refuse it")
+		if s.dropped(c, &p).has(f.Name, f.Value) {
+			st.Unknowns = append(st.Unknowns, "your "+strings.TrimSpace(f.Given+" "+f.Value)+" is left out: a launch with it failed on "+st.Engine.Name+" "+st.Engine.Version)
 		}
 	}
 	have, drop := ParseFlags(user), s.dropped(c, &p)
 	var flags []string
 	add := func(name string, value ...string) {
-		if _, ok := have.Get(canonicalFlag(name)); !ok && !drop[canonicalFlag(name)] && s.j.flagKnown(c, name) {
+		if _, ok := have.Get(canonicalFlag(name)); !ok && !drop.has(name, strings.Join(value, " ")) && s.j.flagKnown(c, name) {
 			flags = append(append(flags, name), value...)
 		}
 	}

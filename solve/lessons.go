@@ -205,12 +205,29 @@ func (s *search) taughtLimit(c engineChoice, p place, n int) int {
 	return limit
 }
 
-// dropped are the flags that a choice's release was seen to refuse, by canonical name.
-func (s *search) dropped(c engineChoice, p *place) map[string]bool {
-	out := map[string]bool{}
+// droppedFlags are flags that launches failed by, by canonical name: whatever their value (nil), or these values alone.
+type droppedFlags map[string][]string
+
+// has reports whether a flag with this value is to be left out.
+func (d droppedFlags) has(name, value string) bool {
+	values, ok := d[canonicalFlag(name)]
+	return ok && (values == nil || slices.Contains(values, value))
+}
+
+// dropped are the flags that a choice's launches failed by. A lesson names a flag, or with "=" one value of it.
+func (s *search) dropped(c engineChoice, p *place) droppedFlags {
+	out := droppedFlags{}
 	for _, l := range s.lessons(c, p) {
 		for _, f := range l.DropFlags {
-			out[canonicalFlag(f)] = true
+			name, value, one := strings.Cut(f, "=")
+			name = canonicalFlag(name)
+			values, known := out[name]
+			switch {
+			case !one:
+				out[name] = nil
+			case !known || values != nil:
+				out[name] = append(values, value)
+			}
 		}
 	}
 	return out
@@ -224,11 +241,13 @@ func (s *search) withoutDropped(flags []string, c engineChoice, p *place) []stri
 	}
 	var out []string
 	for i := 0; i < len(flags); i++ {
-		name, _, joined := strings.Cut(flags[i], "=")
-		if strings.HasPrefix(name, "-") && drop[canonicalFlag(name)] {
-			if !joined && i+1 < len(flags) && isValueWord(flags[i+1]) && !switches[canonicalFlag(name)] {
-				i++
-			}
+		name, value, joined := strings.Cut(flags[i], "=")
+		words := 1
+		if !joined && i+1 < len(flags) && isValueWord(flags[i+1]) && !switches[canonicalFlag(name)] {
+			value, words = flags[i+1], 2
+		}
+		if strings.HasPrefix(name, "-") && drop.has(name, value) {
+			i += words - 1
 			continue
 		}
 		out = append(out, flags[i])

@@ -58,6 +58,14 @@ func TestLessonsShapePlans(t *testing.T) {
 			func(p Stack) bool {
 				return !slices.Contains(p.Argv, "--async-scheduling") && len(p.Unknowns) > len(first.Unknowns)
 			}},
+		{"one value of a flag is left out, and a better one taken", catalog.Lesson{Model: "openai/gpt-oss-20b", Engine: "vllm",
+			DropFlags: []string{"--tool-call-parser=openai"}, AddFlags: []string{"--tool-call-parser", "hermes"}},
+			func(p Stack) bool {
+				argv := strings.Join(p.Argv, " ")
+				return strings.Contains(argv, "--tool-call-parser hermes") && !strings.Contains(argv, "--tool-call-parser openai")
+			}},
+		{"another value of that flag stays", catalog.Lesson{Model: "openai/gpt-oss-20b", Engine: "vllm", DropFlags: []string{"--tool-call-parser=hermes"}},
+			func(p Stack) bool { return strings.Contains(strings.Join(p.Argv, " "), "--tool-call-parser openai") }},
 		{"another release keeps its flag", catalog.Lesson{Engine: "vllm==0.1.0", DropFlags: []string{"--async-scheduling"}},
 			func(p Stack) bool { return slices.Contains(p.Argv, "--async-scheduling") }},
 		{"more disk", catalog.Lesson{MoreDiskBytes: 50 << 30}, func(p Stack) bool { return p.DiskBytes >= first.DiskBytes+50<<30 }},
