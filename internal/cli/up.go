@@ -46,6 +46,28 @@ type upFlags struct {
 	given                   map[string]bool // flags that were set, by name
 }
 
+// add declares the flags of up.
+func (f *upFlags) add(fl *pflag.FlagSet) {
+	f.pins.add(fl)
+	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local or rehearsal")
+	fl.StringVar(&f.budget, "budget", defaultBudget.String(), "most `DOLLARS` that this task may cost, failed attempts included")
+	fl.DurationVar(&f.ttl, "ttl", 0, "longest life of a machine (default: until the budget ends)")
+	fl.DurationVar(&f.idle, "idle", defaultIdle, "the machine ends itself after so long without requests; 0: never")
+	fl.StringVar(&f.maxPrice, "max-price", "", "most `DOLLARS` per hour")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	fl.StringVar(&f.name, "name", "", "`NAME` of the launch (default: from the model)")
+	fl.StringSliceVar(&f.dataCenters, "data-center", nil, "only in these data centers")
+	fl.StringVar(&f.cloud, "cloud", "", "SECURE or COMMUNITY")
+	fl.StringVar(&f.volume, "volume", "", "network volume `ID` that keeps weights and environment; it pins the data center")
+	fl.IntVar(&f.context, "context", 0, "tokens of one request (default: what fits)")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "requests of that length at once")
+	fl.BoolVar(&f.unguarded, "allow-unguarded", false, "also machines that cannot end themselves")
+	fl.BoolVar(&f.anyway, "anyway", false, "try the pinned stack first even where the facts about the model refuse it")
+	fl.IntVar(&f.attempts, "attempts", 0, "most machines to try (default 8)")
+	fl.BoolVar(&f.online, "online", false, "ask the model hub even when the catalog knows the model")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show what the machine says")
+}
+
 func newUpCommand(w *World) *cobra.Command {
 	var f upFlags
 	c := &cobra.Command{
@@ -86,25 +108,7 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 			return w.up(c.Context(), args[0], after, f, asJSON)
 		},
 	}
-	fl := c.Flags()
-	f.pins.add(fl)
-	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local or rehearsal")
-	fl.StringVar(&f.budget, "budget", defaultBudget.String(), "most `DOLLARS` that this task may cost, failed attempts included")
-	fl.DurationVar(&f.ttl, "ttl", 0, "longest life of a machine (default: until the budget ends)")
-	fl.DurationVar(&f.idle, "idle", defaultIdle, "the machine ends itself after so long without requests; 0: never")
-	fl.StringVar(&f.maxPrice, "max-price", "", "most `DOLLARS` per hour")
-	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
-	fl.StringVar(&f.name, "name", "", "`NAME` of the launch (default: from the model)")
-	fl.StringSliceVar(&f.dataCenters, "data-center", nil, "only in these data centers")
-	fl.StringVar(&f.cloud, "cloud", "", "SECURE or COMMUNITY")
-	fl.StringVar(&f.volume, "volume", "", "network volume `ID` that keeps weights and environment; it pins the data center")
-	fl.IntVar(&f.context, "context", 0, "tokens of one request (default: what fits)")
-	fl.IntVar(&f.concurrency, "concurrency", 0, "requests of that length at once")
-	fl.BoolVar(&f.unguarded, "allow-unguarded", false, "also machines that cannot end themselves")
-	fl.BoolVar(&f.anyway, "anyway", false, "try the pinned stack first even where the facts about the model refuse it")
-	fl.IntVar(&f.attempts, "attempts", 0, "most machines to try (default 8)")
-	fl.BoolVar(&f.online, "online", false, "ask the model hub even when the catalog knows the model")
-	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show what the machine says")
+	f.add(c.Flags())
 	return c
 }
 
@@ -293,32 +297,45 @@ func freeName(all []store.Task, name string) string {
 	}
 }
 
-// launchNew shows the plans, asks, and starts a task.
+// launchNew shows the plans, asks, starts a task and stays with it.
 func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, p *planner, r upRequest) error {
 	clock, err := w.clockOf(ctx, t)
 	if err != nil {
 		return err
 	}
-	if err := t.lacks(ctx); err != nil {
-		return err
-	}
 	sink := w.newSinks(r.asJSON, r.verbose)
 	defer sink.close()
-	if err := w.pinVolume(ctx, t, p, sink); err != nil {
+	task, first, err := w.startTask(ctx, journal, t, p, r, sink, clock)
+	switch {
+	case err != nil:
 		return err
+	case first != nil: // another process was there first
+		return w.attach(ctx, journal, *first, r, &sink)
+	}
+	return w.accompany(ctx, journal, t, p, task, sink, clock)
+}
+
+// startTask shows the plans, asks unless that was agreed beforehand, and records the task. first is the launch that another
+// process began just now, when this one means the same.
+func (w *World) startTask(ctx context.Context, journal *store.SQLite, t target, p *planner, r upRequest, sink report.Sink, clock func() time.Time) (task string, first *store.Task, err error) {
+	if err := t.lacks(ctx); err != nil {
+		return "", nil, err
+	}
+	if err := w.pinVolume(ctx, t, p, sink); err != nil {
+		return "", nil, err
 	}
 	r.wish = p.wish
 	res, err := p.result(ctx, nil)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	all, err := journal.Tasks(ctx)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	owner, err := journal.Owner(ctx)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	name := r.name
 	if name == "" {
@@ -338,16 +355,13 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 	}
 	_ = sink.Emit(begin)
 	if s.MaxPrice, err = w.agree(ctx, t, p, res, s, r, sink); err != nil {
-		return err
+		return "", nil, err
 	}
-	switch first, err := w.begin(ctx, journal, s, p, r); {
-	case err != nil:
-		return err
-	case first != nil: // another process was there first
-		return w.attach(ctx, journal, *first, r, &sink)
+	if first, err := w.begin(ctx, journal, s, p, r); first != nil || err != nil {
+		return "", first, err
 	}
 	w.keepEvent(ctx, journal, s.ID, begin)
-	return w.accompany(ctx, journal, t, p, s.ID, sink, clock)
+	return s.ID, nil, nil
 }
 
 // begin records a launch with its wish and its key, which are there before anybody can find it. It returns the launch that
