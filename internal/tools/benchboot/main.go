@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command benchboot measures the way to the first streamed token on this machine with the real engine: `justright up`
 // beside the seed's way, pip and a compiled start, with the same packages, index, model and prompt. Runs are
 // interleaved. It prints a table in Markdown with each phase, the floors, and the ratios, and says what it could not run.
