@@ -1,12 +1,16 @@
 package local
 
-import "context"
+import (
+	"context"
+
+	"justright/internal/provider/onhost"
+)
 
 // Lacks names the programs that a start on this machine needs and PATH does not hold; nil when all are there. A Python may
 // stand elsewhere too, so it is asked for as the start does.
 func (p *Provider) Lacks(ctx context.Context) []string {
 	var out []string
-	for _, name := range []string{"sh", "mkdir", "mv", "rm", "tail", "date", "sleep", "df", "gzip", "base64"} { // what boot's script calls
+	for _, name := range onhost.Tools() {
 		if p.c.Find(name) == "" {
 			out = append(out, name)
 		}

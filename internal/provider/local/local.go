@@ -20,6 +20,7 @@ import (
 
 	"justright/catalog"
 	"justright/internal/provider"
+	"justright/internal/provider/onhost"
 	"justright/launch"
 	"justright/money"
 )
@@ -77,17 +78,8 @@ func (p *Provider) instances() string { return filepath.Join(p.c.StateDir, "loca
 
 func (p *Provider) dir(id string) string { return filepath.Join(p.instances(), id) }
 
-// record is an instance as its directory describes it. It holds no secret.
-type record struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	AttemptID string    `json:"attempt_id"`
-	OwnerID   string    `json:"owner_id"`
-	Created   time.Time `json:"created"`
-	Port      int       `json:"port"`
-	GPU       string    `json:"gpu,omitempty"`
-	GPUCount  int       `json:"gpu_count,omitempty"`
-}
+// record is an instance as its directory describes it.
+type record = onhost.Record
 
 // Create starts the process and returns at once.
 func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, error) {
@@ -147,42 +139,18 @@ func (p *Provider) environ(dir string, r record, own map[string]string) []string
 	var env []string
 	for _, kv := range p.c.Environ {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ours := own[name]; !ours && mayPass(name) {
+		if _, ours := own[name]; !ours && onhost.MayPass(name) {
 			env = append(env, kv)
 		}
 	}
-	set := map[string]string{
-		"JUSTRIGHT_GUARD": Name,
-		"JUSTRIGHT_PORT":  strconv.Itoa(r.Port),
-		"JUSTRIGHT_ROOT":  p.c.CacheDir,
-		"JUSTRIGHT_RUN":   filepath.Join(dir, "run"),
-		"JUSTRIGHT_HOLD":  strconv.Itoa(int(p.c.Hold.Seconds())),
-
-		"JUSTRIGHT_MACHINE": r.ID,
-		"JUSTRIGHT_ATTEMPT": r.AttemptID,
-		"JUSTRIGHT_OWNER":   r.OwnerID,
-		"JUSTRIGHT_NAME":    r.Name,
-	}
-	for k, v := range own {
-		if _, fixed := set[k]; !fixed || k == "JUSTRIGHT_HOLD" {
-			set[k] = v
-		}
-	}
+	set := onhost.Vars(launch.Spec{Name: r.Name, AttemptID: r.AttemptID, OwnerID: r.OwnerID, Env: own}, p.c.Hold)
+	set["JUSTRIGHT_PORT"], set["JUSTRIGHT_ROOT"] = strconv.Itoa(r.Port), p.c.CacheDir
+	set["JUSTRIGHT_RUN"], set["JUSTRIGHT_MACHINE"] = filepath.Join(dir, "run"), r.ID
 	for k, v := range set {
 		env = append(env, k+"="+v)
 	}
 	slices.Sort(env)
 	return env
-}
-
-// mayPass keeps secrets and what would mislead the script out of the child's environment.
-func mayPass(name string) bool {
-	for _, part := range []string{"TOKEN", "SECRET", "PASSWORD", "API_KEY", "ACCESS_KEY", "CREDENTIAL"} {
-		if strings.Contains(strings.ToUpper(name), part) {
-			return false
-		}
-	}
-	return !strings.HasPrefix(name, "RUNPOD_") && !strings.HasPrefix(name, "JUSTRIGHT_") && name != "PYTHONDONTWRITEBYTECODE"
 }
 
 func (p *Provider) freePort(ctx context.Context) (int, error) {
@@ -248,14 +216,7 @@ func (p *Provider) read(id string) (record, error) {
 }
 
 func (p *Provider) describe(r record, st launch.Status) launch.Instance {
-	free := money.USD(0)
-	in := launch.Instance{ID: r.ID, Name: r.Name, AttemptID: r.AttemptID, OwnerID: r.OwnerID, Status: st,
-		PricePerHour: &free, GPU: r.GPU, GPUCount: r.GPUCount, Created: r.Created, Started: r.Created,
-		BaseURL: "http://127.0.0.1:" + strconv.Itoa(r.Port)}
-	if st == launch.Running {
-		in.Uptime = p.c.Now().Sub(r.Created)
-	}
-	return in
+	return r.Instance(st, "http://127.0.0.1:"+strconv.Itoa(r.Port), p.c.Now())
 }
 
 // sweep removes what ended instances left behind a week ago.
@@ -271,20 +232,9 @@ func (p *Provider) sweep() {
 
 // Offers describes this machine.
 func (p *Provider) Offers(ctx context.Context) ([]catalog.Offer, error) {
-	m := p.Describe(ctx)
 	free := money.USD(0)
-	o := catalog.Offer{Provider: Name, MaxCount: 1, PricePerHour: &free, Stock: "HIGH", Source: "this machine",
-		Date: p.c.Now().UTC().Format(time.DateOnly)}
-	if len(m.GPUs) == 0 {
-		return []catalog.Offer{o}, nil
-	}
-	o.ProviderID, o.GPU, o.MaxCount, o.Driver = m.GPUs[0].Name, m.GPUs[0].Name, len(m.GPUs), m.Driver
-	if p.c.LookupGPU != nil {
-		o.GPU = p.c.LookupGPU(o.ProviderID)
-	}
-	if !m.CUDA.IsZero() {
-		o.HostCUDA = append(o.HostCUDA, m.CUDA)
-	}
+	o := p.Describe(ctx).Offer(Name, "this machine", p.c.LookupGPU, p.c.Now())
+	o.PricePerHour = &free
 	return []catalog.Offer{o}, nil
 }
 

@@ -6,35 +6,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"justright/version"
+	"justright/internal/provider/onhost"
 )
 
-// Machine is what this machine has, as far as it could be established.
-type Machine struct {
-	CPUs        int
-	MemoryBytes int64
-	DiskBytes   int64 // free where environments and weights are kept
-	Pythons     []string
-	GPUs        []GPU
-	Driver      version.Driver
-	CUDA        version.CUDA
-	Capability  version.Capability
-	Problem     string // why GPUs that seem to be there cannot be used
-}
-
-// GPU is one card as nvidia-smi names it.
-type GPU struct {
-	Name        string
-	MemoryBytes int64
-}
-
-var smiCUDA = regexp.MustCompile(`CUDA[A-Za-z ]*Version: *([0-9]+\.[0-9]+)`)
+// Machine is what this machine has.
+type Machine = onhost.Machine
 
 // Describe looks at this machine. It takes a moment: it runs nvidia-smi and each Python it finds.
 func (p *Provider) Describe(ctx context.Context) Machine {
@@ -43,26 +24,16 @@ func (p *Provider) Describe(ctx context.Context) Machine {
 	if smi == "" {
 		return m
 	}
-	out, err := p.run(ctx, smi, "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader,nounits")
+	out, err := p.run(ctx, smi, onhost.SMIQuery()...)
 	if err != nil {
 		m.Problem = strings.TrimSpace(string(out))
 		return m
 	}
-	for l := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
-		f := strings.Split(l, ",")
-		if len(f) < 4 {
-			continue
-		}
-		mib, _ := strconv.ParseInt(strings.TrimSpace(f[1]), 10, 64)
-		m.GPUs = append(m.GPUs, GPU{Name: strings.TrimSpace(f[0]), MemoryBytes: mib << 20})
-		m.Driver, _ = version.ParseDriver(f[2])
-		m.Capability, _ = version.ParseCapability(f[3])
+	banner, err := p.run(ctx, smi)
+	if err != nil {
+		banner = nil
 	}
-	if out, err := p.run(ctx, smi); err == nil {
-		if s := smiCUDA.FindSubmatch(out); s != nil {
-			m.CUDA, _ = version.ParseCUDA(string(s[1]))
-		}
-	}
+	m.TakeSMI(string(out), string(banner))
 	return m
 }
 
@@ -78,7 +49,7 @@ func (p *Provider) pythons(ctx context.Context) []string {
 		}
 	}
 	var out []string
-	for _, v := range []string{"3.12", "3.11", "3.13", "3.10"} {
+	for _, v := range onhost.Pythons() {
 		candidates := []string{p.c.Find("python" + v), "/usr/bin/python" + v, p.c.Find("python3")}
 		more, _ := filepath.Glob(filepath.Join(root, "versions", v+".*", "bin", "python3"))
 		for _, c := range append(candidates, more...) {

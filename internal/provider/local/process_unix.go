@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"justright/internal/provider/onhost"
 	"justright/launch"
 )
 
@@ -25,8 +26,7 @@ func (p *Provider) start(dir string, r record, argv []string, env map[string]str
 		return err
 	}
 	defer log.Close()
-	const note = `printf '%s\n' "$$" >"$1.tmp" && mv "$1.tmp" "$1" || exit 125; shift; exec "$@"`
-	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", note, "sh", filepath.Join(dir, "pid")}, argv...)...)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", onhost.Note, "sh", filepath.Join(dir, "pid")}, argv...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, p.environ(dir, r, env), log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
