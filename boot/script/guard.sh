@@ -37,6 +37,12 @@ prove() {
   JR_WHY=
   case $JR_GUARD in
   local) return 0 ;;
+  job)
+    # The machine is a container that nobody starts again: it ends with its first process, which must be ours.
+    [ "$JR_MAIN" = 1 ] && return 0
+    JR_WHY=not_first_process
+    return 1
+    ;;
   runpod) ;;
   *)
     JR_WHY=no_provider
@@ -204,6 +210,7 @@ end_machine() {
   guard_says ending reason "$1"
   case $JR_GUARD in
   local) end_local ;;
+  job) while :; do end_group; done ;;
   runpod) ;;
   *) exit 1 ;;
   esac
@@ -243,8 +250,9 @@ end_by() {
   esac
 }
 
-# end_local ends the engine by way of the main shell, then whatever is left of its process group.
-end_local() {
+# end_group ends the engine by way of the main shell, then whatever is left of its process group. In a job the main shell is
+# process 1, and "-1" is every process but that one and this shell: left alone, it ends, and the container with it.
+end_group() {
   kill -TERM "$JR_MAIN" 2>/dev/null
   I=0
   while [ $I -lt 30 ] && alive "$JR_MAIN"; do
@@ -252,5 +260,9 @@ end_local() {
     I=$((I + 1))
   done
   kill -KILL "-$JR_MAIN" 2>/dev/null
+}
+
+end_local() {
+  end_group
   exit 0
 }

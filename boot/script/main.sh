@@ -15,7 +15,7 @@ stop_all() {
     kill -TERM "-$JR_MAIN" 2>/dev/null
     rm -rf "$JR_RUN"
   fi
-  exit 0
+  exit "${JR_EXIT:-0}"
 }
 
 # hold keeps the logs readable for a bounded time, then ends the machine.
@@ -29,8 +29,9 @@ hold() {
   phase hold ok
   case $JR_GUARD in
   none) while :; do nap 3600; done ;;
-  local)
+  local | job)
     guard_says ending reason hold
+    [ "$JR_GUARD" = local ] || JR_EXIT=1 # for the one who counts failed jobs
     stop_all
     ;;
   *) end_machine hold ;;

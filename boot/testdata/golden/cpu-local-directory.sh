@@ -599,6 +599,11 @@ prove() {
   JR_WHY=
   case $JR_GUARD in
   local) return 0 ;;
+  job)
+    [ "$JR_MAIN" = 1 ] && return 0
+    JR_WHY=not_first_process
+    return 1
+    ;;
   runpod) ;;
   *)
     JR_WHY=no_provider
@@ -752,6 +757,7 @@ end_machine() {
   guard_says ending reason "$1"
   case $JR_GUARD in
   local) end_local ;;
+  job) while :; do end_group; done ;;
   runpod) ;;
   *) exit 1 ;;
   esac
@@ -788,7 +794,7 @@ end_by() {
     ;;
   esac
 }
-end_local() {
+end_group() {
   kill -TERM "$JR_MAIN" 2>/dev/null
   I=0
   while [ $I -lt 30 ] && alive "$JR_MAIN"; do
@@ -796,6 +802,9 @@ end_local() {
     I=$((I + 1))
   done
   kill -KILL "-$JR_MAIN" 2>/dev/null
+}
+end_local() {
+  end_group
   exit 0
 }
 refuse() {
@@ -1197,7 +1206,7 @@ stop_all() {
     kill -TERM "-$JR_MAIN" 2>/dev/null
     rm -rf "$JR_RUN"
   fi
-  exit 0
+  exit "${JR_EXIT:-0}"
 }
 hold() {
   for P in "${JR_ENV_PID:-}" "${JR_WEIGHTS_PID:-}"; do
@@ -1209,8 +1218,9 @@ hold() {
   phase hold ok
   case $JR_GUARD in
   none) while :; do nap 3600; done ;;
-  local)
+  local | job)
     guard_says ending reason hold
+    [ "$JR_GUARD" = local ] || JR_EXIT=1 # for the one who counts failed jobs
     stop_all
     ;;
   *) end_machine hold ;;
