@@ -127,10 +127,13 @@ func wantsJSON(args []string) bool {
 }
 
 // printJSON writes one document and a newline.
-func (w *World) printJSON(v any) error {
-	e := json.NewEncoder(w.Stdout)
+func (w *World) printJSON(v any) error { return writeJSON(w.Stdout, "", v) }
+
+// writeJSON writes v and a newline, every line but the first behind prefix.
+func writeJSON(to io.Writer, prefix string, v any) error {
+	e := json.NewEncoder(to)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent(prefix, "  ")
 	return e.Encode(v)
 }
 

@@ -24,7 +24,7 @@ type finding struct {
 type doctorDocument struct {
 	Schema  string    `json:"schema"`
 	Healthy bool      `json:"healthy"` // nothing failed
-	Target  string    `json:"target"`  // what was asked for with --on; empty: what is set up here
+	Target  optional  `json:"target"`  // what was asked for with --on; null: what is set up here
 	Checks  []finding `json:"checks"`
 }
 
@@ -92,7 +92,7 @@ func (w *World) doctor(ctx context.Context, target string, asJSON bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	doc := doctorDocument{Schema: "justright/doctor/1", Healthy: true, Target: target, Checks: []finding{}}
+	doc := doctorDocument{Schema: "justright/doctor/1", Healthy: true, Target: optional(target), Checks: []finding{}}
 	exit := problem.ExitOK
 	for _, r := range results {
 		for _, f := range r {

@@ -31,7 +31,7 @@ type receiptAttempt struct {
 	ID       string    `json:"id"` // of the machine, or of the intent when there never was one
 	Seconds  float64   `json:"seconds"`
 	Cost     money.USD `json:"cost"`
-	Cause    string    `json:"cause"`
+	Cause    optional  `json:"cause"` // why it ended; null while it has not
 	Launch   string    `json:"launch"`
 	Attempt  string    `json:"attempt"`
 	State    string    `json:"state"` // gone, refused, never, open
@@ -272,7 +272,7 @@ func receiptOf(states []launch.State, now time.Time) receiptDocument {
 	for _, s := range states {
 		for _, a := range s.Attempts {
 			r := receiptAttempt{
-				ID: a.PodID, Seconds: a.SecondsAt(now), Cost: a.CostAt(now), Cause: a.Cause, Launch: s.Name, Attempt: a.ID, State: string(a.Phase),
+				ID: a.PodID, Seconds: a.SecondsAt(now), Cost: a.CostAt(now), Cause: optional(a.Cause), Launch: s.Name, Attempt: a.ID, State: string(a.Phase),
 				Estimate: a.PodID != "" && a.Hourly() > 0 && !a.Billed, Detail: a.Detail,
 			}
 			if r.ID == "" {

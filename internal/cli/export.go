@@ -96,7 +96,7 @@ func (w *World) export(ctx context.Context, o *exportOptions, args []string, das
 	if o.rank < 1 || o.rank > len(res.Plans) {
 		return problem.New(problem.ExitUsage, "usage", "--rank %d: there are %d plans", o.rank, len(res.Plans)).Try("see them", "justright plan "+args[0])
 	}
-	plan, err := w.exportPlan(r, res.Plans[o.rank-1], o, args[0])
+	plan, err := w.exportPlan(r, res.Plans[o.rank-1], o)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (w *World) export(ctx context.Context, o *exportOptions, args []string, das
 }
 
 // exportPlan renders the start script of a stack.
-func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions, ref string) (export.Plan, error) {
+func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions) (export.Plan, error) {
 	opt := boot.Options{Model: r.Model}
 	gpu, known := w.findGPU(stack.GPU.ID)
 	if known {
@@ -140,7 +140,7 @@ func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions,
 	if name == "" {
 		name = exportName(boot.ServedName(r.Model))
 	}
-	p := export.Plan{Name: name, Model: ref, Stack: stack, Script: s, Port: spec.Port, DiskGB: diskGB(stack),
+	p := export.Plan{Name: name, Model: r.Model.ID, Stack: stack, Script: s, Port: spec.Port, DiskGB: diskGB(stack),
 		Command: "justright " + boot.JoinArgs(w.Args)}
 	if known {
 		p.GPU = gpu

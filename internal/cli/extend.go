@@ -19,10 +19,10 @@ import (
 
 // extendDocument is justright/extend/1.
 type extendDocument struct {
-	Schema string    `json:"schema"`
-	Name   string    `json:"name"`
-	EndBy  time.Time `json:"end_by"`
-	CapBy  time.Time `json:"cap_by"`
+	Schema string     `json:"schema"`
+	Name   string     `json:"name"`
+	EndBy  time.Time  `json:"end_by"`
+	CapBy  *time.Time `json:"cap_by"` // when the budget is spent; null on a machine that costs nothing
 }
 
 func newExtendCommand(w *World) *cobra.Command {
@@ -91,7 +91,10 @@ func (w *World) extend(ctx context.Context, name string, ttl time.Duration, asJS
 	} else if err != nil {
 		return err
 	}
-	doc := extendDocument{"justright/extend/1", t.State.Name, end, cur.CapBy.UTC()}
+	doc := extendDocument{Schema: "justright/extend/1", Name: t.State.Name, EndBy: end}
+	if c := cur.CapBy.UTC(); !c.IsZero() {
+		doc.CapBy = &c
+	}
 	if asJSON {
 		return w.printJSON(doc)
 	}

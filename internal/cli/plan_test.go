@@ -234,3 +234,31 @@ func TestLock(t *testing.T) {
 		t.Error("a model's id is taken for a lock")
 	}
 }
+
+// The start command is written for as many plans as asked for, and null, not a wrong one, in the others.
+func TestStartCommands(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]func(with, plans int) bool{
+		"":                 func(with, plans int) bool { return with == plans },
+		"--all --starts 3": func(with, plans int) bool { return with == 3 && plans > 70 },
+		"--all --starts 0": func(with, plans int) bool { return with == plans && plans > 70 }, // more than one batch
+	} {
+		out, errs, status := resolverLine(t, t.TempDir(), nil, strings.Fields("plan openai/gpt-oss-20b --gpu L4 --engine-version >=0.10 --json "+args)...)
+		var d planDocument
+		if err := json.Unmarshal([]byte(out), &d); err != nil || status != 0 {
+			t.Fatalf("%s: exit %d, %v: %s", args, status, err, errs)
+		}
+		with := 0
+		for i, p := range d.Plans {
+			if p.Start.Args == "" {
+				continue
+			}
+			if with++; with != i+1 {
+				t.Errorf("%s: plan %d has a start command and one before it has none", args, i+1)
+			}
+		}
+		if !want(with, len(d.Plans)) {
+			t.Errorf("%q: %d of %d plans have a start command", args, with, len(d.Plans))
+		}
+	}
+}

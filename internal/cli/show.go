@@ -25,7 +25,7 @@ type showDocument struct {
 	State    string          `json:"state"`
 	Model    string          `json:"model"`
 	Served   string          `json:"served_model"`
-	BaseURL  string          `json:"base_url"`
+	BaseURL  optional        `json:"base_url"` // null when no machine runs
 	KeyFile  string          `json:"key_file"`
 	Budget   money.USD       `json:"budget"`
 	Spent    money.USD       `json:"spent"`
@@ -39,7 +39,7 @@ type showDocument struct {
 
 type showAttempt struct {
 	ID       string    `json:"id"`
-	Machine  string    `json:"machine"`
+	Machine  optional  `json:"machine"` // null when none was made
 	Phase    string    `json:"phase"`
 	Plan     string    `json:"plan"`
 	Price    money.USD `json:"price_per_hour"`
@@ -145,7 +145,7 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 		Budget: s.Budget, Spent: s.Spent(now), Started: s.Started.UTC(), Idle: s.Idle.Seconds(), Attempts: []showAttempt{}, Proof: json.RawMessage("null"),
 	}
 	for _, a := range s.Attempts {
-		sa := showAttempt{ID: a.ID, Machine: a.PodID, Phase: string(a.Phase), Plan: a.Summary, Price: a.Hourly(), Reserved: a.Reserved,
+		sa := showAttempt{ID: a.ID, Machine: optional(a.PodID), Phase: string(a.Phase), Plan: a.Summary, Price: a.Hourly(), Reserved: a.Reserved,
 			Cost: a.CostAt(now), Seconds: a.SecondsAt(now), Guard: "none", Cause: optional(a.Cause), Detail: optional(a.Detail)}
 		switch {
 		case a.Armed:
@@ -156,9 +156,7 @@ func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (
 		doc.Attempts = append(doc.Attempts, sa)
 	}
 	if c := s.Current(); c != nil {
-		if c.BaseURL != "" {
-			doc.BaseURL = c.BaseURL + "/v1"
-		}
+		doc.BaseURL = doorOf(c.BaseURL)
 		doc.EndsBy = endsBy(*c)
 	}
 	if p, err := journal.Proof(ctx, s.ID); err == nil {
@@ -201,7 +199,7 @@ func (w *World) showEnv(ctx context.Context, journal store.Store, t store.Task, 
 		return problem.New(problem.ExitNotProven, "no_address", "%s has no address: it is %s", doc.Name, doc.State).
 			Try("see why", "justright logs "+doc.Name)
 	}
-	vars := [][2]string{{"OPENAI_BASE_URL", doc.BaseURL}, {"OPENAI_API_KEY", key}, {"OPENAI_MODEL", doc.Served}}
+	vars := [][2]string{{"OPENAI_BASE_URL", string(doc.BaseURL)}, {"OPENAI_API_KEY", key}, {"OPENAI_MODEL", doc.Served}}
 	if asJSON {
 		d := envDocument{Schema: "justright/env/1", Name: doc.Name, Env: map[string]string{}}
 		for _, kv := range vars {
