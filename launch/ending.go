@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"justright/catalog"
 	"justright/diagnose"
 	"justright/problem"
 )
@@ -23,9 +24,19 @@ func (m *saga) proved(e Proved) {
 		}
 	case e.Retry:
 		a.NextAt = m.now.Add(2 * m.s.Timing.Backoff)
+	case e.Lesson != nil:
+		m.learn(a, *e.Lesson)
+		m.fail(a, e.Cause, e.Detail, false)
 	default:
 		m.fail(a, CauseNotProven, e.Detail, m.unprovenBefore(a))
 	}
+}
+
+// learn keeps what a failure teaches, for this task and for the next.
+func (m *saga) learn(a *Attempt, l catalog.Lesson) {
+	m.s.Lessons = append(m.s.Lessons, l)
+	a.Taught = true
+	m.do(Learn{l})
 }
 
 // unprovenBefore reports whether another plan of this task came up and was not proven either. One such engine may have a

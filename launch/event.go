@@ -121,6 +121,9 @@ type (
 		Passed  bool
 		Detail  string
 		Retry   bool // the endpoint could not be reached: ask again
+		// Cause and Lesson are set where the proof tells what is wrong, so that the next plan can heed it.
+		Cause  string
+		Lesson *catalog.Lesson
 	}
 
 	// LogsSaved answers SaveLogs.

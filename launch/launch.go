@@ -32,6 +32,7 @@ type Spec struct {
 	DataCenters []string
 	VolumeID    string
 	VolumePath  string
+	Expose      string // host[:port] that clients reach the engine at, on a machine of one's own; empty: this machine's loopback
 
 	MaxPricePerHour money.USD // the confirmed price; an answer above it is deleted
 }

@@ -432,6 +432,23 @@ func TestASecondUnprovenPlanIsTheLast(t *testing.T) {
 	}
 }
 
+// TestAProofThatTeaches: a proof that tells what is wrong leaves a lesson, and the next plan heeds it, as often as that is.
+func TestAProofThatTeaches(t *testing.T) {
+	s := task()
+	for i, id := range []string{"a", "b"} {
+		from := float64(1 + 300*i)
+		var es []Effect
+		s, es = run(s, planned(from, id, id), Created{at(from + 1), id, instance("p"+id, id)}, GuardSaid{at(from + 2), id, "armed", ""}, EngineReady{at(from + 3), id},
+			Proved{At: at(from + 4), Attempt: id, Detail: "tool-call: words", Cause: CauseToolParser, Lesson: &catalog.Lesson{ID: id, Model: "m/m"}})
+		if a := s.Attempts[i]; a.Cause != CauseToolParser || !a.Taught || a.Fatal || len(s.Lessons) != i+1 {
+			t.Fatalf("attempt %+v, lessons %v", a, s.Lessons)
+		}
+		expectKinds(t, es, "learn", "save-logs")
+		s, es = run(s, LogsSaved{at(from + 5), id}, DeleteAnswered{At: at(from + 6), Attempt: id}, Denied{at(from + 100), id}, Denied{at(from + 200), id})
+		expectKinds(t, es, "settle", "find-plan")
+	}
+}
+
 // TestAFailedProofIsNoWalk: the one plan after a failed proof is the last also when it does not even come up.
 func TestAFailedProofIsNoWalk(t *testing.T) {
 	s, _ := run(task(), planned(1, "a", "a"), Created{at(2), "a", instance("p", "a")}, GuardSaid{at(3), "a", "armed", ""}, EngineReady{at(4), "a"},

@@ -129,10 +129,8 @@ func (m *saga) said(e Event) {
 	case Failed:
 		if a := alive(e.Attempt); a != nil && a.Phase != Ready {
 			if e.Lesson != nil {
-				m.s.Lessons = append(m.s.Lessons, *e.Lesson)
-				m.do(Learn{*e.Lesson})
+				m.learn(a, *e.Lesson)
 			}
-			a.Taught = e.Lesson != nil
 			m.onceMore(a, e)
 			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause) || m.lastAfterUnproven(a, e.Cause))
 		}

@@ -1,32 +1,27 @@
 package cli
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"justright/catalog"
 	"justright/diagnose"
-	"justright/internal/httpclient"
-	"justright/internal/probe"
 	"justright/internal/provider"
 	"justright/internal/runner"
 	"justright/internal/watch"
 	"justright/launch"
 	"justright/model"
 	"justright/problem"
-	"justright/report"
-	"justright/solve"
 )
 
 // watcher makes watches for the attempts of one task.
 type watcher struct {
 	model   model.Profile
-	oneHost bool // every plan meets the same machine
+	oneHost bool              // every plan meets the same machine
+	facts   *catalog.Snapshot // nil: lessons stay as the log teaches them
 }
 
 // Watch starts to watch an attempt.
@@ -38,14 +33,14 @@ func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
 	if a.Stack != nil {
 		o.Engine, o.Image, o.GPU = a.Stack.Engine.Name+"=="+a.Stack.Engine.Version, a.Stack.Image, a.Stack.GPU.ID
 	}
-	return signs{watch.New(o), a, w.oneHost}
+	return signs{watch.New(o), a, w}
 }
 
 // signs makes a watch.Watch speak the runner's words.
 type signs struct {
 	w       *watch.Watch
 	attempt launch.Attempt
-	oneHost bool
+	of      watcher
 }
 
 func (s signs) all(es []watch.Event) []runner.Sign {
@@ -55,8 +50,11 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 		if f, ok := ev.(launch.Failed); ok {
 			if d, ok := e.(watch.Failed); ok {
 				f.Lesson = launch.LessonOf(s.attempt, d.Result)
+				if s.of.facts != nil {
+					f.Lesson = withTools(s.of.facts, s.of.model, s.attempt, f.Lesson)
+				}
 				// What another host would cure, nothing cures where there is one, and what this one lacks is no lesson about others.
-				if s.oneHost && (d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame || launch.SameHere(f.Cause)) {
+				if s.of.oneHost && (d.Result.Next == diagnose.NextHost || d.Result.Next == diagnose.RetrySame || launch.SameHere(f.Cause)) {
 					f.Fatal, f.Lesson = true, nil
 				}
 			}
@@ -110,65 +108,6 @@ func (s signs) Seen(in launch.Instance, now time.Time) []runner.Sign {
 }
 
 func (s signs) Tick(now time.Time) []runner.Sign { return s.all(s.w.Tick(now)) }
-
-// prover proves the endpoint of one task.
-type prover struct {
-	w       *World
-	journal runner.Journal
-	model   model.Profile
-	name    string // served
-	key     string
-}
-
-// Prove asks the endpoint through the address its user will use.
-func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell func(report.Event)) (runner.Proof, error) {
-	if base == "" {
-		return runner.Proof{}, errors.New("the machine has no address yet")
-	}
-	x := probe.Expected{Model: p.name, Architecture: p.model.Architecture}
-	// Without it the check of the architecture does not apply, which fails nothing.
-	x.SeenArchitecture, _ = resolvedArchitecture(ctx, p.journal, a.ID)
-	if a.Stack != nil {
-		f := solve.ParseFlags(a.Stack.Argv)
-		x.Tools = f.Has("tool-call-parser")
-	}
-	doc, err := probe.Prove(ctx, probe.Endpoint{
-		BaseURL: base, Key: httpclient.NewSecret(p.key), Model: p.name, Now: p.w.Now,
-		HTTP: httpclient.New(httpclient.Options{Transport: p.w.Transport, Now: p.w.Now}),
-	}, probe.Options{Expected: x, Each: func(c probe.Check) {
-		tell(report.Event{Check: &report.Check{Name: c.Name, Passed: c.Passed, Detail: c.Detail, Applies: c.Applies}})
-	}})
-	if err != nil && !errors.Is(err, probe.ErrKeyRefused) {
-		return runner.Proof{}, err
-	}
-	price := a.Price
-	if price > 0 {
-		doc.Measured.HourlyPrice = &price
-	}
-	out := runner.Proof{Passed: doc.Passed && err == nil, Detail: proofDetail(doc, err)}
-	out.Document, err = json.Marshal(doc)
-	return out, err
-}
-
-func proofDetail(doc probe.Proof, err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	failed := 0
-	first := ""
-	for _, c := range doc.Checks {
-		if c.Required && !c.Passed {
-			failed++
-			if first == "" {
-				first = c.Name + ": " + c.Detail
-			}
-		}
-	}
-	if failed > 0 {
-		return fmt.Sprintf("%d of %d checks failed, first %s", failed, len(doc.Checks), first)
-	}
-	return fmt.Sprintf("%d checks in %.1f s", len(doc.Checks), doc.Seconds)
-}
 
 // providerProblem is a provider's refusal as a person reads it.
 func providerProblem(err error, what string) error {

@@ -19,7 +19,7 @@ func TestWhatOneMachineLacks(t *testing.T) {
 	stack := &solve.Stack{Install: "wheels", Engine: solve.Engine{Name: "vllm", Version: "0.32.0"}, DiskBytes: 50 << 30}
 	now := time.Unix(1_800_000_000, 0)
 	failed := func(oneHost bool, cause string) *launch.Failed {
-		w := watcher{model.Profile{ID: "m/m"}, oneHost}.Watch(launch.Attempt{ID: "a", Stack: stack, Created: now}, now)
+		w := watcher{model: model.Profile{ID: "m/m"}, oneHost: oneHost}.Watch(launch.Attempt{ID: "a", Stack: stack, Created: now}, now)
 		all := w.Line(launch.LogLine{At: now, Source: "container", Text: "justright phase=preflight status=fail t=3.33 cause=" + cause + ` detail="6 MiB free, 6500 MiB needed"`})
 		for i := range 10 {
 			all = append(all, w.Tick(now.Add(time.Duration(i)*time.Second))...)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"slices"
+	"path/filepath"
 	"strings"
 
 	"justright/boot"
@@ -12,7 +12,9 @@ import (
 	"justright/internal/probe"
 	"justright/internal/runner"
 	"justright/launch"
+	"justright/model"
 	"justright/problem"
+	"justright/solve"
 )
 
 // isAddress tells an address from the name of a launch, which may hold dots and, as a model's id, a slash.
@@ -62,13 +64,15 @@ func (w *World) launchEndpoint(ctx context.Context, name string) (knownEndpoint,
 	}
 	price := a.Hourly()
 	k := knownEndpoint{BaseURL: strings.TrimSuffix(strings.TrimRight(a.BaseURL, "/"), "/v1"), Key: httpclient.NewSecret(key), Task: t.State.ID,
-		Expected: w.promised(ctx, t.State.Model, a)}
+		Expected: promised(w.profileOf(ctx, t.State.Model), servedAs(t.State.Model), a)}
 	if price > 0 {
 		k.Price = &price
 	}
-	if k.Expected.SeenArchitecture, err = resolvedArchitecture(ctx, s, a.ID); err != nil {
+	said, err := engineSaid(ctx, s, a.ID)
+	if err != nil {
 		return knownEndpoint{}, err
 	}
+	said.into(&k.Expected)
 	return k, nil
 }
 
@@ -81,34 +85,38 @@ func upAgain(s launch.State) string {
 	return strings.Join(words, " ")
 }
 
-// promised is what the plan of an attempt leads to expect.
-func (w *World) promised(ctx context.Context, model string, a launch.Attempt) probe.Expected {
-	x := probe.Expected{Model: model}
-	if p, err := w.lookupModel(ctx, model, false); err == nil {
-		x.Architecture = p.Architecture // without it the check says that it does not apply
+// profileOf is what is known of a model by its name; empty when nothing is, and then the proof says what does not apply.
+func (w *World) profileOf(ctx context.Context, name string) model.Profile {
+	p, err := w.lookupModel(ctx, name, false)
+	if err != nil {
+		return model.Profile{}
 	}
+	return p
+}
+
+// servedAs is the name in the API of a model whose command line gives it none: a directory goes by its last name.
+func servedAs(id string) string {
+	if strings.HasPrefix(id, "/") || strings.HasPrefix(id, ".") {
+		return filepath.Base(strings.TrimRight(id, "/"))
+	}
+	return id
+}
+
+// promised is what the plan of an attempt leads to expect of its endpoint. name is what the API calls the model where the
+// command line does not say.
+func promised(m model.Profile, name string, a launch.Attempt) probe.Expected {
+	x := probe.Expected{Model: name, Architecture: m.Architecture}
 	if a.Stack == nil {
 		return x
 	}
 	x.Context = a.Stack.Context
-	flag := func(name string) (string, bool) {
-		for i, arg := range a.Stack.Argv {
-			if v, ok := strings.CutPrefix(arg, name+"="); ok {
-				return v, true
-			}
-			if arg == name && i+1 < len(a.Stack.Argv) {
-				return a.Stack.Argv[i+1], true
-			}
-		}
-		return "", false
-	}
-	if v, ok := flag("--served-model-name"); ok {
+	flags := solve.ParseFlags(a.Stack.Argv)
+	if v, ok := flags.Get("served-model-name"); ok && v != "" {
 		x.Model = v
-	} else if i := strings.LastIndexByte(strings.TrimRight(model, "/"), '/'); strings.HasPrefix(model, "/") || strings.HasPrefix(model, ".") {
-		x.Model = strings.TrimRight(model, "/")[i+1:] // a directory is served by its last name
 	}
-	_, x.Tools = flag("--tool-call-parser")
-	x.Tools = x.Tools && slices.Contains(a.Stack.Argv, "--enable-auto-tool-choice")
+	if v, ok := flags.Get("tool-call-parser"); ok && flags.Has("enable-auto-tool-choice") {
+		x.Tools, x.ToolParser = true, v
+	}
 	x.DoorsShut = a.Guarded && strings.HasPrefix(a.Stack.Engine.Name, "vllm") // our middleware goes with our start script
 	return x
 }
@@ -127,23 +135,37 @@ func (w *World) saveProof(ctx context.Context, task string, p probe.Proof) error
 	return s.SaveProof(ctx, task, w.Now(), raw)
 }
 
-// resolvedArchitecture looks for vLLM's own word in the stored log.
-func resolvedArchitecture(ctx context.Context, s runner.Journal, attempt string) (string, error) {
+// said is what an attempt's log tells of its endpoint.
+type said struct {
+	architecture string // vLLM's own word; empty while it has not said it
+	doorless     bool   // our middleware could not be written: the engine's own check is all there is
+}
+
+// into adds what was said to what the plan promises.
+func (s said) into(x *probe.Expected) {
+	x.SeenArchitecture = s.architecture
+	x.DoorsShut = x.DoorsShut && !s.doorless
+}
+
+// engineSaid reads the stored log.
+func engineSaid(ctx context.Context, s runner.Journal, attempt string) (out said, err error) {
 	const marker, page = "Resolved architecture: ", 2000
 	for after := int64(0); ; {
 		lines, err := s.Log(ctx, attempt, after, page)
 		if err != nil {
-			return "", err
+			return out, err
 		}
 		for _, l := range lines {
-			if _, rest, ok := strings.Cut(l.Text, marker); ok {
-				word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-				return word, nil
-			}
 			after = l.N
+			if _, rest, ok := strings.Cut(l.Text, marker); ok && out.architecture == "" {
+				out.architecture, _, _ = strings.Cut(strings.TrimSpace(rest), " ")
+			}
+			if b, ok := boot.ParseLine(l.Text); ok && b.Phase == boot.PhaseReady && strings.Contains(l.Text, " door=0") {
+				out.doorless = true
+			}
 		}
 		if len(lines) < page {
-			return "", nil
+			return out, nil
 		}
 	}
 }

@@ -82,9 +82,10 @@ func (w *World) keepEvent(ctx context.Context, journal store.Store, task string,
 
 // runConfig is a run of the saga in this process.
 func (w *World) runConfig(journal store.Store, t target, p *planner, sink report.Sink, clock func() time.Time) runner.Config {
+	facts, _ := w.facts() // where they cannot be read, no plan was made
 	return runner.Config{
 		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
-		Watcher: watcher{p.wish.Model, !t.rents()}, Prover: prover{w, journal, p.wish.Model, servedName(p.wish), p.key}, Sink: sink, Now: clock, NewID: newSecret,
+		Watcher: watcher{p.wish.Model, !t.rents(), facts}, Prover: p.prover(journal), Sink: sink, Now: clock, NewID: newSecret,
 		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap, Clean: w.cleanLine(),
 	}
 }

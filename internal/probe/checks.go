@@ -191,51 +191,6 @@ func (p *prover) saneText(context.Context) verdict {
 	return flunk("the whole answer is %q repeated: logits that are not numbers look like this", string(t[0])).extra()
 }
 
-// toolCall forces one named call, which engines do by guided decoding, whatever the model's talent; where that is
-// not offered it lets the model choose.
-func (p *prover) toolCall(ctx context.Context) verdict {
-	if p.kind != chat {
-		return skip("only chat models call tools")
-	}
-	body := chat.ask(p.e.Model, "What is the weather in Paris? Use the tool.", 160)
-	body["tools"] = []any{map[string]any{"type": "function", "function": map[string]any{"name": "get_weather", "description": "Weather of a city",
-		"parameters": map[string]any{"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string", "enum": []any{"Paris", "Rome"}}},
-			"required": []any{"city"}, "additionalProperties": false}}}}
-	body["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": "get_weather"}}
-	if p.o.Expected.Tools {
-		body["tool_choice"] = "auto" // what a user of a tool parser sends
-	}
-	grade := func(v verdict) verdict { v.required = p.o.Expected.Tools; return v }
-	r, took, err := p.e.generate(ctx, chat, body, p.o.Limit)
-	if err != nil {
-		if s := status(err); s >= 400 && s < 500 && !p.o.Expected.Tools {
-			return skip("the engine takes no tools: %s", words(err))
-		}
-		return grade(flunk("%s", words(err)))
-	}
-	if len(r.Choices) == 0 || len(r.Choices[0].Message.ToolCalls) == 0 {
-		if p.o.Expected.Tools {
-			// A small model may answer in words although the parser works: asked for by name, it must call.
-			body["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": "get_weather"}}
-			if r, took, err = p.e.generate(ctx, chat, body, p.o.Limit); err != nil {
-				return grade(flunk("the model chose words, and asked by name: %s", words(err)))
-			}
-		}
-		if len(r.Choices) == 0 || len(r.Choices[0].Message.ToolCalls) == 0 {
-			return grade(flunk("no tool call, but words: %q", httpclient.OneLine(r.text(), 60)))
-		}
-	}
-	call := r.Choices[0].Message.ToolCalls[0].Function
-	var args map[string]any
-	if err := json.Unmarshal([]byte(call.Arguments), &args); err != nil || call.Name != "get_weather" {
-		return grade(flunk("the call is %s(%s)%s", call.Name, httpclient.OneLine(call.Arguments, 60), cutNote(r)))
-	}
-	if _, ok := args["city"].(string); !ok {
-		return grade(flunk("the call lacks its argument: %s", httpclient.OneLine(call.Arguments, 60)))
-	}
-	return grade(pass("get_weather(%s) in %.2f s", httpclient.OneLine(call.Arguments, 60), took.Seconds()))
-}
-
 // jsonSchema asks for an answer bound to a schema whose every value is finite.
 func (p *prover) jsonSchema(ctx context.Context) verdict {
 	if p.kind != chat {

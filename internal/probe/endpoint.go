@@ -135,9 +135,10 @@ type message struct {
 	ReasoningContent string `json:"reasoning_content"`
 	Reasoning        string `json:"reasoning"`
 	ToolCalls        []struct {
+		Index    int `json:"index"` // of a streamed part: which call it continues
 		Function struct {
-			Name      string `json:"name"`
-			Arguments string `json:"arguments"`
+			Name      string          `json:"name"`
+			Arguments json.RawMessage `json:"arguments"` // a string by the API; what else comes is to be told
 		} `json:"function"`
 	} `json:"tool_calls"`
 }
@@ -185,6 +186,8 @@ func (e Endpoint) generate(ctx context.Context, k kind, body map[string]any, lim
 // Stream is one streamed generation, timed.
 type Stream struct {
 	Text         string
+	Content      string // of it, what is no thinking
+	Calls        []call // of tools, put together
 	Finish       string
 	Chunks       int // with text in them
 	PromptTokens int // 0 when the server did not say
@@ -197,7 +200,7 @@ type Stream struct {
 }
 
 // stream asks with streaming and reads to the end. What came before an error is returned with it.
-func (e Endpoint) stream(ctx context.Context, k kind, body map[string]any, limit time.Duration) (Stream, error) {
+func (e Endpoint) stream(ctx context.Context, k kind, body map[string]any, limit time.Duration) (s Stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	ask := map[string]any{"stream": true, "stream_options": map[string]any{"include_usage": true}}
@@ -206,9 +209,8 @@ func (e Endpoint) stream(ctx context.Context, k kind, body map[string]any, limit
 	}
 	raw, err := json.Marshal(ask)
 	if err != nil {
-		return Stream{}, err
+		return s, err
 	}
-	var s Stream
 	start := e.Now()
 	res, err := e.HTTP.Stream(ctx, httpclient.Request{Method: http.MethodPost, URL: e.BaseURL + k.path(), Bearer: e.Key, Body: raw, Once: true,
 		Header: http.Header{"Accept": {"text/event-stream"}}})
@@ -220,7 +222,8 @@ func (e Endpoint) stream(ctx context.Context, k kind, body map[string]any, limit
 		return s, fmt.Errorf("the answer to a streaming request is %q, not text/event-stream", ct)
 	}
 	last := start
-	var text strings.Builder
+	var text, content strings.Builder
+	defer func() { s.Content = content.String() }()
 	for ev, err := range sse.Read(res.Body, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		now := e.Now()
 		if err != nil {
@@ -243,6 +246,10 @@ func (e Endpoint) stream(ctx context.Context, k kind, body map[string]any, limit
 		}
 		if f := r.finish(); f != "" {
 			s.Finish = f
+		}
+		if len(r.Choices) > 0 {
+			content.WriteString(r.Choices[0].Delta.Content)
+			s.Calls = r.Choices[0].Delta.continues(s.Calls)
 		}
 		if t := r.text(); t != "" {
 			text.WriteString(t)

@@ -23,6 +23,11 @@ type engine struct {
 	deaf          bool // no check of the key at all
 	noTools       bool
 	wordsForTools bool
+	callAsText    string // what stands in the text instead of a call
+	callArgs      string // arguments of a call; empty: Paris
+	streamedArgs  string // the same, streamed; empty: as whole
+	streamsWords  bool   // streamed, the call comes as text
+	asked         int    // for tools, freely
 	brokenJSON    bool
 	collect       bool // something on the way collects the stream into one chunk
 	cutStream     bool
@@ -139,8 +144,30 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 			say(400, `{"error":{"message":"\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"}}`)
 			return
 		}
-		if _, named := q["tool_choice"].(map[string]any); named || !e.wordsForTools {
-			tools = `,"tool_calls":[{"function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}]`
+		_, named := q["tool_choice"].(map[string]any)
+		args := `{"city":"Paris"}`
+		if !named {
+			e.asked++
+			if e.callArgs != "" {
+				args = e.callArgs
+			}
+		}
+		streams := q["stream"] == true
+		if streams && e.streamedArgs != "" {
+			args = e.streamedArgs
+		}
+		switch {
+		case !named && e.callAsText != "":
+			text = e.callAsText
+		case !named && streams && e.streamsWords:
+		case named || !e.wordsForTools:
+			raw, _ := json.Marshal(args)
+			tools = fmt.Sprintf(`"tool_calls":[{"index":0,"function":{"name":"get_weather","arguments":%s}}]`, raw)
+			if streams {
+				streamCall(w, args)
+				return
+			}
+			tools = "," + tools
 		}
 	}
 	usage := fmt.Sprintf(`"usage":{"prompt_tokens":%d,"completion_tokens":4}`, words)
@@ -170,4 +197,19 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 		w.(http.Flusher).Flush()
 	}
 	_, _ = fmt.Fprintf(w, "data: {\"choices\":[],%s}\n\ndata: [DONE]\n\n", usage)
+}
+
+// streamCall streams a call in three parts, as engines do: name, half of the arguments, the rest.
+func streamCall(w http.ResponseWriter, args string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	half := len(args) / 2
+	for i, part := range []string{"", args[:half], args[half:]} {
+		name := ""
+		if i == 0 {
+			name = `"name":"get_weather",`
+		}
+		raw, _ := json.Marshal(part)
+		_, _ = fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{%s\"arguments\":%s}}]}}]}\n\n", name, raw)
+	}
+	_, _ = io.WriteString(w, "data: [DONE]\n\n")
 }

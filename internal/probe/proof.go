@@ -38,7 +38,9 @@ type Proof struct {
 	Checks    []Check   `json:"checks"`
 	OpenDoors []string  `json:"open_doors"` // paths that answered without a key
 	Measured  Measured  `json:"measured"`
-	Expected  Expected  `json:"expected"`
+	// ToolFault is how calls of tools came, where they did not come as calls.
+	ToolFault *ToolFault `json:"tool_fault,omitempty"`
+	Expected  Expected   `json:"expected"`
 }
 
 // Measured are the times of the proof's own requests; null where nothing was measured.
@@ -59,8 +61,9 @@ type Expected struct {
 	Architecture     string `json:"architecture,omitempty"`      // from the model's config
 	SeenArchitecture string `json:"seen_architecture,omitempty"` // from the engine's own log
 	Context          int    `json:"context,omitempty"`
-	Tools            bool   `json:"tools,omitempty"`      // a tool parser was started: the tool call becomes required
-	DoorsShut        bool   `json:"doors_shut,omitempty"` // the plan promises a key on every path: an open door fails the proof
+	Tools            bool   `json:"tools,omitempty"`       // a tool parser was started: the tool call becomes required
+	ToolParser       string `json:"tool_parser,omitempty"` // its name, where that is known
+	DoorsShut        bool   `json:"doors_shut,omitempty"`  // the plan promises a key on every path: an open door fails the proof
 }
 
 // Options of a proof.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -67,6 +68,18 @@ func TestProve(t *testing.T) {
 		{"no tool parser", engine{noTools: true}, Expected{}, true, ""},
 		{"no tool parser though planned", engine{noTools: true}, Expected{Tools: true}, false, "tool-call"},
 		{"small model prefers words, calls when named", engine{wordsForTools: true}, Expected{Tools: true}, true, ""},
+		{"a call in the text, of another parser's form", engine{callAsText: hermesCall}, Expected{Tools: true, ToolParser: "llama3_json"}, false, "tool-call"},
+		{"a call in the text, its parser not known", engine{callAsText: hermesCall}, Expected{Tools: true}, false, "tool-call"},
+		{"a call in the text, nobody promised tools", engine{callAsText: hermesCall}, Expected{}, true, ""},
+		{"a slip in its own parser's form", engine{callAsText: hermesCall}, Expected{Tools: true, ToolParser: "hermes"}, true, ""},
+		{"words about a tool", engine{callAsText: "I would call get_weather for Paris."}, Expected{Tools: true, ToolParser: "hermes"}, true, ""},
+		{"thoughts about a tool", engine{callAsText: "<think>\nget_weather for Paris, then.\n</think>\n\nIt is fine there."}, Expected{Tools: true}, true, ""},
+		{"arguments cut", engine{callArgs: `{"city":"Par`}, Expected{Tools: true}, false, "tool-call"},
+		{"arguments twice", engine{callArgs: `{"city":"Paris"}{"city":"Paris"}`}, Expected{Tools: true}, false, "tool-call"},
+		{"arguments packed twice", engine{callArgs: `"{\"city\":\"Paris\"}"`}, Expected{Tools: true}, false, "tool-call"},
+		{"streamed arguments cut", engine{streamedArgs: `{"city":"Pa`}, Expected{Tools: true}, false, "tool-call"},
+		{"streamed in another order of keys", engine{callArgs: `{"city":"Paris","unit":"C"}`, streamedArgs: `{"unit": "C", "city": "Paris"}`}, Expected{Tools: true}, true, ""},
+		{"streamed as words", engine{streamsWords: true}, Expected{Tools: true}, false, "tool-call"},
 		{"schema ignored", engine{brokenJSON: true}, Expected{}, true, "(json-schema)"},
 		{"dies of a long prompt", engine{diesOnLong: true}, Expected{}, false, "alive-afterwards long-prompt"},
 		{"cuts long prompts silently", engine{truncates: true}, Expected{}, false, "long-prompt"},
@@ -85,6 +98,72 @@ func TestProve(t *testing.T) {
 				t.Errorf("document %s, %v", raw, err)
 			}
 		})
+	}
+}
+
+const hermesCall = "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>"
+
+// TestToolFault: what came instead of a call is told so that a program can act on it.
+func TestToolFault(t *testing.T) {
+	for _, tt := range []struct {
+		e    engine
+		x    Expected
+		want ToolFault
+		says string
+	}{
+		{engine{callAsText: hermesCall}, Expected{Tools: true, ToolParser: "llama3_json"}, ToolFault{Kind: FaultText, Parsers: []string{"hermes"}},
+			"hermes would read it, and the engine runs llama3_json"},
+		{engine{callArgs: `{"city":`}, Expected{Tools: true, ToolParser: "hermes"}, ToolFault{Kind: FaultArguments}, "no JSON object"},
+		{engine{streamedArgs: `{"city":"Pa`}, Expected{Tools: true, ToolParser: "hermes"}, ToolFault{Kind: FaultStream}, "streamed it is [get_weather({\"city\":\"Pa)]"},
+	} {
+		p, err := Prove(t.Context(), tt.e.serve(t), Options{Expected: tt.x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.ToolFault == nil || p.ToolFault.Kind != tt.want.Kind || !slices.Equal(p.ToolFault.Parsers, tt.want.Parsers) || p.ToolFault.Saw == "" {
+			t.Errorf("%+v, want %+v", p.ToolFault, tt.want)
+		}
+		for _, c := range p.Checks {
+			if c.Name == "tool-call" && !strings.Contains(c.Detail, tt.says) {
+				t.Errorf("says %q, not %q", c.Detail, tt.says)
+			}
+		}
+	}
+}
+
+// TestWrittenCall: forms of calls as the families' templates have them, with special tokens and without.
+func TestWrittenCall(t *testing.T) {
+	for _, tt := range []struct{ text, parser string }{
+		{hermesCall, "hermes"},
+		{"Sure.\n<tool_call>\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>", "qwen3_coder"},
+		{`{"name": "get_weather", "parameters": {"city": "Paris"}}`, "llama3_json"},
+		{`[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Paris"}}]`, "mistral"},
+		{`get_weather{"city": "Paris"}`, "mistral"},
+		{`[get_weather(city="Paris")]`, "pythonic"},
+		{"<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>", "glm45"},
+		{`<minimax:tool_call><invoke name="get_weather"><parameter name="city">Paris</parameter></invoke></minimax:tool_call>`, "minimax_m2"},
+		{`<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city":"Paris"}<|tool_call_end|>`, "kimi_k2"},
+		{`functions.get_weather:0{"city":"Paris"}`, "kimi_k2"},
+		{`commentary to=functions.get_weather json{"city":"Paris"}`, "openai"},
+		{"function<｜tool▁sep｜>get_weather\n```json\n{\"city\":\"Paris\"}\n```", "deepseek_v3"},
+		{`functools[{"name": "get_weather", "arguments": {"city": "Paris"}}]`, "phi4_mini_json"},
+		{`[{"name": "get_weather", "arguments": {"city": "Paris"}}]`, "mistral"},
+		{`{"name": "get_weather", "arguments": {"city": "Paris"}}`, "?"},
+		{"I cannot see the weather, but get_weather(\"Paris\") would.", ""},
+		{"The weather in Paris is fine.", ""},
+		{"", ""},
+	} {
+		parsers, written := writtenCall(tt.text)
+		got := ""
+		switch {
+		case len(parsers) > 0:
+			got = parsers[0]
+		case written:
+			got = "?"
+		}
+		if got != tt.parser {
+			t.Errorf("%q is read by %q, want %q", tt.text, got, tt.parser)
+		}
 	}
 }
 

@@ -193,7 +193,7 @@ func (d *driver) prove(a launch.Attempt, e launch.Prove) (launch.Event, string) 
 	if p.Document != nil {
 		_ = d.cfg.Journal.SaveProof(d.ctx, d.lease.Task, d.cfg.Now(), p.Document)
 	}
-	return launch.Proved{At: d.now(), Attempt: a.ID, Passed: p.Passed, Detail: p.Detail}, p.Detail
+	return launch.Proved{At: d.now(), Attempt: a.ID, Passed: p.Passed, Detail: p.Detail, Cause: p.Cause, Lesson: p.Lesson}, p.Detail
 }
 
 // settle writes the bill of an attempt: by the provider's own figure when it has one already, else as an estimate.

@@ -87,6 +87,9 @@ type Proof struct {
 	Passed   bool
 	Detail   string
 	Document []byte // justright/proof/1
+	// Cause and Lesson are set where a proof that failed tells what is wrong.
+	Cause  string
+	Lesson *catalog.Lesson
 }
 
 // Biller is a provider that can say what a machine has cost. ok is false while it does not know yet.

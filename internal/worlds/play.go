@@ -23,6 +23,18 @@ func (w World) Options(seed uint64) runpodsim.Options {
 	}
 }
 
+// ModelRecord is the model that is launched here.
+func (w World) ModelRecord() (catalog.ModelRecord, bool) {
+	if w.Record != nil {
+		return *w.Record, true
+	}
+	m := catalog.FindModels(w.Model)
+	if len(m) != 1 {
+		return catalog.ModelRecord{}, false
+	}
+	return m[0], true
+}
+
 // play is what containers do here.
 func (w World) play() runpodsim.Play {
 	return runpodsim.Play{
@@ -35,7 +47,7 @@ func (w World) play() runpodsim.Play {
 // fail ends a boot before the engine: what the real start script and its helper say there.
 func (w World) fail(c *runpodsim.Container) (phase, cause, line string) {
 	switch {
-	case w.Gated:
+	case w.Gated && !(w.Licence && c.Env["HF_TOKEN"] != ""):
 		return "weights", "gated_repo", fmt.Sprintf("Cannot access gated repo for url https://huggingface.co/%s/resolve/main/config.json.\n"+
 			"Access to model %s is restricted and you are not in the authorized list. Visit https://huggingface.co/%s to ask for access.", w.Model, w.Model, w.Model)
 	case w.MinDiskGB > 0 && c.DiskGB < w.MinDiskGB:
@@ -81,6 +93,13 @@ func (w World) begin(c *runpodsim.Container, b runpodsim.Boot) vllmsim.Start {
 	if err != nil {
 		return vllmsim.Refused(prog, err)
 	}
+	if think := cmd.Flags["--reasoning-parser"]; think != "" && w.Reasoning != nil && !slices.Contains(w.Reasoning, think) {
+		return vllmsim.Start{Exit: 1, Lines: []vllmsim.Line{
+			{After: 5 * time.Second, Text: "(APIServer pid=271) Traceback (most recent call last):"},
+			{Text: `(APIServer pid=271)   File "/usr/local/lib/python3.12/dist-packages/vllm/entrypoints/openai/api_server.py", line 1902, in validate_api_server_args`},
+			{Text: "(APIServer pid=271) KeyError: 'invalid reasoning parser: " + think + " (chose from { " + strings.Join(w.Reasoning, ",") + " })'"},
+		}}
+	}
 	if cmd.ToolParser != "" && w.Parsers != nil && !slices.Contains(w.Parsers, cmd.ToolParser) {
 		return vllmsim.Start{Exit: 1, Lines: []vllmsim.Line{
 			{After: 5 * time.Second, Text: "(APIServer pid=271) Traceback (most recent call last):"},
@@ -89,7 +108,10 @@ func (w World) begin(c *runpodsim.Container, b runpodsim.Boot) vllmsim.Start {
 			{Text: "(APIServer pid=271) KeyError: 'invalid tool call parser: " + cmd.ToolParser + " (chose from { " + strings.Join(w.Parsers, ",") + " })'"},
 		}}
 	}
-	return vllmsim.Begin(cmd, w.host(snap, c, cmd, rel, set), c.Now())
+	s := vllmsim.Begin(cmd, w.host(snap, c, cmd, rel, set), c.Now())
+	s.Options.Speaks = w.Speaks
+	s.Options.WholeCallsOnly = w.WholeFrom != "" && rel.Compare(version.MustParsePEP440(w.WholeFrom)) >= 0
+	return s
 }
 
 // knows tells whether a release has a flag, as the catalog dates it, but for the one that was dropped unnoted.
@@ -116,12 +138,12 @@ func (w World) host(snap *catalog.Snapshot, c *runpodsim.Container, cmd vllmsim.
 	if g, ok := snap.FindGPU(c.GPU.ID); ok && g.MemoryBytes > 0 {
 		h.MemoryGiB = float64(g.MemoryBytes) / (1 << 30)
 	}
-	if m := catalog.FindModels(w.Model); len(m) == 1 {
-		if h.Config, h.WeightsBytes = m[0].Config, m[0].CheckpointBytes; h.WeightsBytes == 0 {
-			h.WeightsBytes = m[0].Parameters * 2
+	if m, ok := w.ModelRecord(); ok {
+		if h.Config, h.WeightsBytes = m.Config, m.CheckpointBytes; h.WeightsBytes == 0 {
+			h.WeightsBytes = m.Parameters * 2
 		}
 	}
-	weights := float64(h.WeightsBytes) / (1 << 30)
+	weights := float64(h.WeightsBytes) / (1 << 30) / float64(max(cmd.TP, 1)) // on each card
 	h.Trouble = func(stage string) string {
 		switch {
 		case stage != "profile":

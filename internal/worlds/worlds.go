@@ -3,6 +3,9 @@
 package worlds
 
 import (
+	"encoding/json"
+
+	"justright/catalog"
 	"justright/sim/runpodsim"
 )
 
@@ -11,8 +14,9 @@ type World struct {
 	Name   string
 	Trap   string // in a sentence
 	Model  string
-	Flags  []string // what the user asks of the engine
-	Engine string   // the release the user asks for; empty: any
+	Record *catalog.ModelRecord // of the model; nil: the catalog's own
+	Flags  []string             // what the user asks of the engine
+	Engine string               // the release the user asks for; empty: any
 
 	Fleet []runpodsim.MachineKind // what can be rented; nil: Usual
 	Gates map[string]string       // image → the CUDA that it really asks its host for
@@ -25,7 +29,11 @@ type World struct {
 	RefusedFrom     string   // the first release without it
 	MinTransformers string   // what the model's type really needs
 	Parsers         []string // the tool parsers that the releases really have; nil: the one asked for
-	Gated           bool     // the hub gives the weights to nobody here
+	Reasoning       []string // likewise the reasoning parsers
+	Speaks          string   // the tool parser that really reads the model's calls; empty: the one that runs
+	WholeFrom       string   // the first release whose tool parsers leave streamed calls in the text; empty: none
+	Gated           bool     // the hub gives the weights only to who brings a token whose owner has accepted the licence
+	Licence         bool     // and the user's token is one
 
 	Hopeless bool // no plan can end in an endpoint
 }
@@ -71,8 +79,11 @@ func usualBut(gpu, dc string, f func(*runpodsim.MachineKind)) []runpodsim.Machin
 
 const gptOSS = "openai/gpt-oss-20b"
 
-// All are the twelve worlds, in the order of a launch's stages.
-func All() []World {
+// All are the twelve worlds that differ by their trap, in the order of a launch's stages, and those that differ by their model.
+func All() []World { return append(traps(), shapes()...) }
+
+// traps are twelve worlds of one model.
+func traps() []World {
 	return []World{
 		{Name: "old-driver fleet", Trap: "every host's driver offers CUDA 12.4 and no more", Model: gptOSS,
 			Fleet: []runpodsim.MachineKind{
@@ -87,7 +98,7 @@ func All() []World {
 			Gates: map[string]string{}}, // filled by Gate: the image that the first plan takes
 		{Name: "pull limit", Trap: "Docker Hub limits the addresses of one data centre", Model: gptOSS,
 			Fleet: usualBut("", "EU-SE-1", func(k *runpodsim.MachineKind) { k.Limited = true })},
-		{Name: "gated model", Trap: "the hub gives the weights to nobody here", Model: gptOSS, Gated: true, Hopeless: true},
+		{Name: "gated model", Trap: "the hub's licence was not accepted by the owner of the token", Model: "google/gemma-3-27b-it", Gated: true, Hopeless: true},
 		{Name: "missing kernel", Trap: "no build has code for compute capability 8.6", Model: gptOSS, NoKernelFor: "8.6"},
 		{Name: "OOM at profile", Trap: "the profile run takes 9 GiB more than was ever measured, unless batches are small", Model: gptOSS, ProfileGiB: 9},
 		{Name: "full disk", Trap: "the model and its caches need 70 GB of container disk", Model: gptOSS, MinDiskGB: 70},
@@ -99,5 +110,37 @@ func All() []World {
 		{Name: "transformers too old", Trap: "the model's type needs a transformers newer than any that the newest releases admit", Model: gptOSS, MinTransformers: "5.21.0"},
 		{Name: "tool parser wrong", Trap: "no release has the tool parser that the model's family is said to use", Model: gptOSS,
 			Parsers: []string{"deepseek_v3", "hermes", "llama3_json", "mistral", "qwen3_coder"}},
+	}
+}
+
+// qwenEmbedding is Qwen/Qwen3-Embedding-8B as its config.json states it (https://huggingface.co/Qwen/Qwen3-Embedding-8B).
+func qwenEmbedding() *catalog.ModelRecord {
+	return &catalog.ModelRecord{ID: "Qwen/Qwen3-Embedding-8B", Parameters: 7_567_295_488, CheckpointBytes: 15_134_590_976, Config: json.RawMessage(`{
+		"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+		"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960, "vocab_size": 151665,
+		"torch_dtype": "bfloat16", "tie_word_embeddings": false}`)}
+}
+
+// shapes are worlds of models with another shape: gated, on several cards, quantised, of vectors, with thoughts, and three
+// whose calls of tools are read by the wrong parser, which no start notices.
+func shapes() []World {
+	tools := func(parser string) []string {
+		return []string{"--enable-auto-tool-choice", "--tool-call-parser", parser}
+	}
+	return []World{
+		{Name: "gated, with a licence", Trap: "the hub gives the weights only to a machine that brings the user's token", Model: "google/gemma-3-4b-it",
+			Gated: true, Licence: true},
+		{Name: "several cards", Trap: "the profile run takes 16 GiB more of each card than was ever measured, unless batches are small",
+			Model: "meta-llama/Llama-3.3-70B-Instruct", ProfileGiB: 16},
+		{Name: "quantised", Trap: "no build has code for 4-bit weights on compute capability 8.6", Model: "Qwen/Qwen3-8B-AWQ", NoKernelFor: "8.6"},
+		{Name: "vectors", Trap: "one data centre's way to the hub stalls at 40 % of the weights", Model: "Qwen/Qwen3-Embedding-8B", Record: qwenEmbedding(), StallIn: "EU-SE-1"},
+		{Name: "thoughts", Trap: "no release has the reasoning parser that the model's family is said to use", Model: "Qwen/Qwen3-14B",
+			Reasoning: []string{"deepseek_r1", "granite", "mistral"}},
+		{Name: "another family's tool parser", Trap: "the user asks for a tool parser that takes every call for text", Model: "Qwen/Qwen3-8B",
+			Flags: tools("llama3_json"), Speaks: "hermes"},
+		{Name: "the family's tool parser", Trap: "the model writes its calls in another form than its family is said to", Model: "Qwen/Qwen3-30B-A3B-Instruct-2507",
+			Speaks: "qwen3_coder"},
+		{Name: "a tool parser of whole answers", Trap: "the newest releases' tool parser leaves streamed calls in the text", Model: "Qwen/Qwen2.5-14B-Instruct",
+			WholeFrom: "0.31.0"},
 	}
 }

@@ -161,6 +161,10 @@ func (e *Engine) answer(w http.ResponseWriter, q request, chat bool) (reply, boo
 					r.finish = "stop" // a call by name ends with "stop"
 				}
 				text = instance(t.Function.Parameters)
+				if !forced && e.missesCall(q.Stream) {
+					text = written(e.speaks(), name, text)
+					r.tool, r.finish = "", "stop"
+				}
 			}
 		}
 	}
@@ -199,6 +203,19 @@ func (e *Engine) chooseTool(q request) (name string, forced, refused bool) {
 		}
 		return q.Tools[0].Function.Name, false, false
 	}
+}
+
+// speaks is the parser that reads the model's calls.
+func (e *Engine) speaks() string {
+	if e.o.Speaks != "" {
+		return e.o.Speaks
+	}
+	return e.o.ToolParser
+}
+
+// missesCall reports whether the parser that runs does not see the model's call in what it writes.
+func (e *Engine) missesCall(stream bool) bool {
+	return !reads(e.o.ToolParser, e.speaks()) || stream && e.o.WholeCallsOnly
 }
 
 // words is the text of an answer. It never pretends that a model thought about it.

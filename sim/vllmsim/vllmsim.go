@@ -29,10 +29,13 @@ type Options struct {
 	NoChat      bool   // a base model without a chat template
 	ToolParser  string // --tool-call-parser; empty: tool_choice "auto" is refused
 	AutoTools   bool   // --enable-auto-tool-choice
-	FirstToken  time.Duration
-	PerToken    time.Duration
-	Broken      bool // answers "!!!!": logits that are not numbers
-	Now         func() time.Time
+	// Speaks is the parser that the model's family is read by; empty: any. Another parser leaves its calls in the text.
+	Speaks         string
+	WholeCallsOnly bool // the parser reads whole answers, and leaves streamed calls in the text
+	FirstToken     time.Duration
+	PerToken       time.Duration
+	Broken         bool // answers "!!!!": logits that are not numbers
+	Now            func() time.Time
 	// Sleep waits; nil: time.Sleep. It returns early when done is closed.
 	Sleep func(d time.Duration, done <-chan struct{})
 }
