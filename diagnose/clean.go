@@ -86,13 +86,26 @@ func jsonMessage(line []byte) []byte {
 				j++
 			case '"':
 				if level := jsonLevel(line); level != "" && key != `"log":` {
-					return append([]byte(level+" "), v[1:j]...)
+					return append([]byte(level+" "+jsonTarget(line)), v[1:j]...)
 				}
 				return v[1:j]
 			}
 		}
 	}
 	return line
+}
+
+// jsonTarget is the module that speaks, as Rust's tracing names it and writes it before its messages in plain text.
+func jsonTarget(line []byte) string {
+	_, rest, ok := bytes.Cut(line, []byte(`"target":"`))
+	if !ok {
+		return ""
+	}
+	name, _, ok := bytes.Cut(rest, []byte{'"'})
+	if !ok || len(name) > 80 || bytes.IndexByte(name, '\\') >= 0 {
+		return ""
+	}
+	return string(name) + ": "
 }
 
 // jsonLevel is the record's own level in the words of a text log, so that a warning stays a warning.

@@ -171,6 +171,8 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 		return a.death, Failure
 	case a.unexplained():
 		return nil, Unknown
+	case r.line <= 1 && len(a.odd) > 0:
+		return nil, Unknown // a copy of an issue: its reporter tells the error first, and shows the log after it
 	case a.phase > PhaseNone || r.speaks:
 		return nil, InProgress
 	default:
@@ -180,7 +182,15 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 
 // unexplained reports whether the log ends in an error that no rule knows: then it is not known to be still starting.
 func (a *attempt) unexplained() bool {
-	return a.traceback > a.mark.line || len(a.odd) > 0 && a.odd[len(a.odd)-1].line > a.mark.line
+	marked := position{a.mark.line, a.mark.at}
+	if a.loud.after(marked) {
+		return true
+	}
+	if len(a.odd) == 0 {
+		return false
+	}
+	last := a.odd[len(a.odd)-1]
+	return position{last.line, last.col}.after(marked)
 }
 
 // deathLine is where the engine was first said to be dead, far away when it was not.
@@ -229,6 +239,10 @@ func (a *attempt) live() []*finding {
 			out = append(out, f.last)
 		}
 	}
+	if slices.ContainsFunc(out, func(f *finding) bool { return f.code == HFUnauthorized && f.tier == root }) {
+		// The hub says what it minds about the token: no need to guess from the owner's name.
+		out = slices.DeleteFunc(out, func(f *finding) bool { return f.code == GatedRepo && f.tier == soft })
+	}
 	sort.Slice(out, func(i, j int) bool { return out[i].seq < out[j].seq })
 	return out
 }
@@ -242,7 +256,11 @@ func (a *attempt) disproved(f *finding) bool {
 		return false
 	}
 	need := PhaseCache
-	switch {
+	switch info, _ := Of(f.code); {
+	case info.Stage == StageProvision:
+		need = PhasePull // a machine was found after all
+	case info.Stage == StageImagePull:
+		need = PhaseContainer
 	case f.tier == hint:
 		need = PhaseLoad
 	case f.phase >= PhaseLoad:

@@ -14,7 +14,7 @@ var phaseMarks = []phaseMark{
 	{lits: "pulling from |pull complete|pulling fs layer|still fetching image|verifying checksum|status: downloaded newer image|create container: |pulling image \"", phase: PhasePull},
 	{lits: "start container for|successfully pulled image|started container|created container", phase: PhaseContainer},
 	{lits: "installing collected packages|successfully installed |obtaining dependency information|building wheel|building wheels for|using cached |collecting ", phase: PhaseInstall, not: "collecting environment|failed building|failed to build"},
-	{lits: " packages in ", phase: PhaseInstall, and: "resolved |prepared |installed |audited |downloaded "},
+	{lits: " packages in | package in ", phase: PhaseInstall, and: "resolved |prepared |installed |audited |downloaded "},
 	{lits: "dependency resolver does not currently take|which is incompatible.", phase: PhaseInstall},
 	{lits: "unable to register cu|onednn custom operations|this tensorflow binary is optimized|before absl::initializelog|computation_placer.cc|has no attribute 'getprototype'", phase: PhaseImport},
 	{lits: "vllm api server version|█  version ", phase: PhaseImport, act: startsEngine},
@@ -48,6 +48,7 @@ var phaseMarks = []phaseMark{
 	{lits: "http/1.1\" 200 ok", and: "(apiserver", act: saysServing}, // vLLM opens its port when its engine stands
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
+	{lits: "text_generation_router::server", and: ": connected", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},
 	{lits: "decode batch. #running-req|decode batch, #running-req", phase: PhaseServe, act: saysServing},
 	{lits: "post /v1/chat/completions http/1.1\" 200|post /v1/completions http/1.1\" 200|post /v1/embeddings http/1.1\" 200", phase: PhaseServe, act: saysServing},
@@ -57,7 +58,9 @@ var phaseMarks = []phaseMark{
 	{lits: "valueerror: |runtimeerror: |assertionerror|typeerror: |attributeerror: |notimplementederror|keyerror: |importerror: |oserror: |indexerror: |modulenotfounderror: |nameerror: |exception: |zerodivisionerror|unboundlocalerror|validationerror: ", act: oddError},
 
 	// Context that is no progress.
-	{lits: "traceback (most recent call last)", blind: true, act: func(r *Reader, h *hit) { r.now.traceback = h.line }},
+	{lits: "traceback (most recent call last)", blind: true, act: func(r *Reader, h *hit) { r.now.traceback = h.line; isLoud(r, h) }},
+	{lits: "\", line 1|\", line 2|\", line 3|\", line 4|\", line 5|\", line 6|\", line 7|\", line 8|\", line 9|raise valueerror|raise runtimeerror", blind: true, act: isLoud},
+	{lits: "error 01-|error 02-|error 03-|error 04-|error 05-|error 06-|error 07-|error 08-|error 09-|error 10-|error 11-|error 12-", blind: true, act: isLoud},
 	{lits: "supervisord started|info spawned: '|gateway.main|logger\": \"gateway", act: func(r *Reader, _ *hit) { r.foreign = true }},
 	{lits: "sglang/srt|sgl_kernel|sglang.launch_server|sglang::", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
 	{lits: "vllm/entrypoints|vllm/engine|vllm/executor|vllm/worker|vllm serve |(apiserver|(vllmworker", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("vllm") }},
@@ -67,6 +70,9 @@ var phaseMarks = []phaseMark{
 	{lits: "capture_model|capture_graph|cuda_graph_runner|cudagraphwrapper|cuda_graph.py|cudagraph_utils|capturing", blind: true, act: noter("capture")},
 	{lits: "_allocate_kv_cache|initialize_kv_cache|initialize_cache|init_memory_pool|allocate_gpu_cache|_init_kv_cache", blind: true, act: noter("cache")},
 	{lits: "forward_extend|forward_decode|execute_model|sample_tokens|event_loop|forward_batch|logits_processor|process_input|step_async|run_busy_loop|run_batch", blind: true, act: noter("run")},
+	{lits: "versions that require a different python version", act: func(r *Reader, h *hit) {
+		r.facts.leftOut = append(r.facts.leftOut[:0], h.lower[h.col:min(len(h.lower), h.col+bufferSize/8)]...)
+	}},
 	{lits: "torch_compile_cache", blind: true, act: noter("compile_cache")},
 	{lits: "config_mapping[", blind: true, act: noter("config_mapping")},
 	{lits: "nvcc fatal|bin/nvcc |building extension|building 'vllm|building wheel|ninja: entering|[build_ext]|cmake/ninja|ptxas info", blind: true, act: noter("build")},
@@ -77,6 +83,8 @@ var phaseMarks = []phaseMark{
 	{lits: "arg_utils.py|server_args.py|vllm/config|configs/", blind: true, act: noter("config_frame")},
 	{lits: "/dev/shm", blind: true, act: noter("shm")},
 }
+
+func isLoud(r *Reader, h *hit) { r.now.loud = position{h.line, h.col} }
 
 func noter(name string) func(*Reader, *hit) { return func(r *Reader, h *hit) { r.note(name, h) } }
 
@@ -186,7 +194,7 @@ func saysHealthy(r *Reader, h *hit) {
 func saysReady(r *Reader, h *hit) { r.setReady(h) }
 
 func saysServing(r *Reader, h *hit) {
-	if !r.now.ready {
+	if !r.now.ready && r.now.death == nil { // what is answered after an engine has died was asked before
 		r.setReady(h)
 	}
 }
@@ -196,7 +204,7 @@ func (r *Reader) setReady(h *hit) {
 		return
 	}
 	r.now.ready = true
-	r.now.readyAt = place{h.line, excerpt(h.raw, h.col)}
+	r.now.readyAt = place{h.line, h.col, excerpt(h.raw, h.col)}
 	r.now.death = nil
 	if r.now.stop != nil && !r.now.stop.after {
 		r.now.stop = nil
@@ -249,5 +257,5 @@ func oddError(r *Reader, h *hit) {
 	if len(a.odd) >= maxOdd {
 		a.odd = a.odd[1:]
 	}
-	a.odd = append(a.odd, place{h.line, excerpt(h.raw, h.col)})
+	a.odd = append(a.odd, place{h.line, h.col, excerpt(h.raw, h.col)})
 }

@@ -32,19 +32,26 @@ type finding struct {
 // place is a line worth showing.
 type place struct {
 	line int
+	col  int
 	text string
 }
+
+// position orders texts within a log; copies of issues hold many in one line.
+type position struct{ line, col int }
+
+func (p position) after(q position) bool { return p.line > q.line || p.line == q.line && p.col > q.col }
 
 // mark is the last line that told a phase; its text is made when asked for.
 type mark struct {
 	line int
 	raw  []byte
-	col  int
+	col  int // in raw
+	at   int // in the line
 }
 
 func (m *mark) set(line, col int, raw []byte) {
 	from := max(0, min(col-80, len(raw)-maxText))
-	m.line, m.col = line, col-from
+	m.line, m.col, m.at = line, col-from, col
 	m.raw = append(m.raw[:0], raw[from:min(len(raw), from+maxText)]...)
 }
 
@@ -63,6 +70,7 @@ type attempt struct {
 	stop      *finding // first sign that somebody stopped it
 	odd       []place  // errors no rule knows
 	traceback int      // line of the last one
+	loud      position // last sign of an error: a frame of a traceback, a record of level ERROR
 	sequence  int
 }
 
@@ -103,8 +111,9 @@ type Reader struct {
 
 // facts are figures read out of the log, for remedies and lessons.
 type facts struct {
-	cardCapability int   // sm_NNN of the card in the torch warning
-	capabilities   []int // what the torch build supports
+	cardCapability int    // sm_NNN of the card in the torch warning
+	capabilities   []int  // what the torch build supports
+	leftOut        []byte // what pip left out since it wants another Python, in lower case
 }
 
 // NewReader prepares for one log.

@@ -56,6 +56,7 @@ var containerRules = []rule{
 	{code: ExecNotFound, tier: root, quiet: true, lits: "executable file not found in $path|bad interpreter", not: "nvidia-container|nvcc|ninja|nvidia-smi", source: srcDocker},
 	{code: ExecNotFound, tier: root, quiet: true, lits: "unable to start container process", and: "no such file or directory: unknown|no such file or directory", not: "unsatisfied|mount"},
 	{code: ExecNotFound, tier: root, lits: "command not found|: not found", re: regexp.MustCompile(`(?:^|[ :/])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?[\w./+-]+: (?:command )?not found|line \d+: (?:exec: )?[\w./+-]+: (?:command )?not found|exec: [\w./+-]+: not found|zsh: command not found: |^[\w./-]+: \d+: (?:exec: )?[\w./+-]+: not found|^(?:vllm|sglang|python3?|uv|pip3?|llama-server|ray): (?:command )?not found`), refine: commandNotFound},
+	{code: ExecNotFound, tier: root, lits: "cannot execute: required file not found|: no such file or directory", re: regexp.MustCompile(`cannot execute: required file not found|(?:^|[ /])env: .{1,3}[\w./+-]+\S{0,4}: no such file or directory`), source: "https://www.gnu.org/software/coreutils/env"},
 	{code: ExecNotFound, tier: soft, quiet: true, lits: "exit status 127|exit code 127|exited with code 127|exitcode: 127|exit code: 127|status=127"},
 	{code: ExecFormatError, tier: root, quiet: true, lits: "exec format error", source: srcDocker},
 	{code: ExecPermissionDenied, tier: root, quiet: true, lits: "permission denied", re: regexp.MustCompile(`exec: "[^"]*": permission denied|(?:^|[ /])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?\S+: permission denied|line \d+: \S+: permission denied|exec \S+: permission denied|exec: \S+: permission denied|cannot execute: permission denied|unable to start container process.*permission denied|starting container process caused.*permission denied|can't open file .*permission denied`), not: "/dev/nvidia|publickey", source: srcDocker},
@@ -112,7 +113,7 @@ func commandNotFound(h *hit) (Code, tier) {
 
 var installRules = []rule{
 	{code: PipNoMatchingDistribution, tier: root, lits: "no matching distribution found|there is no version of |matching platform tag|is not a supported wheel on this platform|was not found in the package registry|no wheels are available with a matching", source: srcPip, refine: pipWheel},
-	{code: PipNoMatchingDistribution, tier: soft, lits: "could not find a version that satisfies the requirement"},
+	{code: PipNoMatchingDistribution, tier: soft, lits: "could not find a version that satisfies the requirement", refine: pipVersion},
 	{code: PythonVersionUnsupported, tier: root, lits: "does not satisfy python|matching python abi tag|matching python implementation tag|requires a different python|matching python version tag", source: "https://github.com/vllm-project/vllm/issues/43478"},
 	{code: PythonVersionUnsupported, tier: root, lits: "python version >=|unsupported python version|this version of python is not supported|requires python 3|python 3.13 is not supported|cannot install on python version|'type' object is not subscriptable|requires-python|python>=3", re: regexp.MustCompile(`python version >=.*(?:required|needed)|unsupported python version|version of python is not supported|requires python 3[^;]*(?:but|found|running|current)|python 3\.1\d is not supported|cannot install on python version|'(?:abc)?(?:type)' object is not subscriptable|requires-python.*(?:not|incompat)|depends on python>=3`)},
 	{code: PythonVersionUnsupported, tier: root, lits: "longintrepr.h: no such file", source: "https://github.com/vllm-project/vllm/issues/34073"},
@@ -127,6 +128,7 @@ var installRules = []rule{
 	{code: BuildToolMissing, tier: root, lits: "can't find rust compiler|could not find `protoc`|rust package manager, is not installed|cargo, the rust|cmake must be installed|cannot find cmake|could not find cmake|command 'cmake' failed|rustc is not installed|rust toolchain|unable to find cmake|failed to find cmake|pkg-config: not found|protoc: not found|could not find `cargo|requires rust|pg_config executable not found"},
 	{code: BuildToolMissing, tier: root, lits: "error: command 'gcc' failed|x86_64-linux-gnu-gcc' failed|command 'g++' failed|unable to execute 'gcc'|unable to execute 'x86_64|command 'cc' failed", and: "no such file|failed: no such"},
 	{code: PipDownloadTimeout, tier: root, lits: "read timed out|readtimeouterror|operation timed out|connection timed out|uv_http_timeout|request timed out", and: "pypi|pythonhosted|pip/_vendor|pip._vendor|failed to download|failed to fetch|download.pytorch|wheels.vllm|uv_http_timeout|pip install", not: "huggingface|openai.|chat.completion", source: srcPip},
+	{code: PipDownloadTimeout, tier: root, lits: "error: request failed after |error: failed to fetch: ", source: srcUV},
 	{code: PipDownloadTimeout, tier: root, lits: "pip._vendor.urllib3.exceptions.readtimeouterror|pip._vendor.requests.exceptions.connectionerror|pip._vendor.urllib3.exceptions.protocolerror"},
 }
 
@@ -135,7 +137,24 @@ func pipWheel(h *hit) (Code, tier) {
 	if hasAny(h.near, "matching python abi tag|matching python implementation tag|does not satisfy python") && !hasAny(h.near, "platform tag") {
 		return PythonVersionUnsupported, root
 	}
-	return PipNoMatchingDistribution, root
+	return pipVersion(h)
+}
+
+var wantedVersion = regexp.MustCompile(`(?:matching distribution found for|satisfies the requirement) \S+?==([\w.+]+)`)
+
+// pipVersion looks behind pip's last word: an index it could not reach, and versions it left out since they want
+// another Python, also end in "no matching distribution".
+func pipVersion(h *hit) (Code, tier) {
+	t := h.rule.tier
+	if hasAny(h.history(), "after connection broken by '") && h.around("(from versions: none)") {
+		return PipDownloadTimeout, t
+	}
+	if left := h.r.facts.leftOut; len(left) > 0 {
+		if m := wantedVersion.FindSubmatch(h.near); m == nil && h.around("(from versions: none)") || m != nil && containsString(left, " "+string(m[1])+" requires-python") {
+			return PythonVersionUnsupported, t
+		}
+	}
+	return PipNoMatchingDistribution, t
 }
 
 func killedWhileBuilding(h *hit) (Code, tier) {

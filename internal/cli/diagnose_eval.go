@@ -24,10 +24,10 @@ type failureCase struct {
 	LogForm    string  `json:"log_form"`
 }
 
-// badLine stands for a line of an evaluation file that is no case.
+// badLine stands for a line of an evaluation file that is no case; Problem says why, as the other evaluations do.
 type badLine struct {
-	Line    int              `json:"line"`
-	Problem *problem.Problem `json:"problem"`
+	Line    int    `json:"line"`
+	Problem string `json:"problem"`
 }
 
 func (w *World) evalDiagnose(name string, asJSON bool) error {
@@ -65,14 +65,13 @@ func (w *World) evalLine(raw []byte, n int, asJSON bool, enc *json.Encoder, scor
 	var c failureCase
 	why := ""
 	if err := json.Unmarshal(raw, &c); err != nil {
-		why = err.Error()
+		why = "it is not a JSON object: " + err.Error()
 	} else if c.Log == nil {
 		why = `it has no "log"`
 	}
 	if why != "" {
-		p := problem.New(problem.ExitUsage, "bad_case", "line %d is no case: %s", n, why)
 		if asJSON {
-			return enc.Encode(badLine{n, p})
+			return enc.Encode(badLine{n, why})
 		}
 		score.bad++
 		return nil

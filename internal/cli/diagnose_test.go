@@ -99,7 +99,7 @@ not json
 	if status != 0 || len(lines) != 5 {
 		t.Fatalf("status %d, %d lines:\n%s", status, len(lines), out)
 	}
-	for i, want := range []string{`"id":"a"`, `"id":"b"`, `"line":3,"problem"`, `"line":5`, `"line":6,"problem"`} {
+	for i, want := range []string{`"id":"a"`, `"id":"b"`, `{"line":3,"problem":"it is not a JSON object: `, `"line":5`, `{"line":6,"problem":"it has no \"log\""}`} {
 		if !strings.Contains(lines[i], want) {
 			t.Errorf("line %d: no %s in %s", i+1, want, lines[i])
 		}
