@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"justright/catalog"
 	"justright/internal/runner"
@@ -54,6 +53,8 @@ type World struct {
 // Main runs one command and returns its exit status.
 func Main(ctx context.Context, w World) int {
 	w.once = new(sync.Once)
+	answer := &outlet{to: w.Stdout}
+	w.Stdout = answer
 	w.shield()
 	root := newRoot(&w)
 	root.SetArgs(w.Args)
@@ -61,6 +62,10 @@ func Main(ctx context.Context, w World) int {
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
 	err := root.ExecuteContext(ctx)
+	if answer.err != nil { // also where nobody looked: an answer that is cut short is none
+		w.Args = nil // there is no stdout to say it on
+		err = problem.New(problem.ExitCapacity, "output", "the answer cannot be written").Wrap(answer.err)
+	}
 	if err == nil {
 		return int(problem.ExitOK)
 	}
@@ -79,8 +84,25 @@ func Main(ctx context.Context, w World) int {
 			p = problem.From(err)
 		}
 	}
-	w.printProblem(p)
+	if w.printProblem(p); wantsJSON(w.Args) && answer.err != nil {
+		w.Args = nil
+		w.printProblem(p) // a person sees it on stderr at least
+	}
 	return int(p.Exit)
+}
+
+// outlet is an output that remembers why it failed.
+type outlet struct {
+	to  io.Writer
+	err error
+}
+
+func (o *outlet) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // exitStatus ends a command whose answer is already printed, with a status other than 0.
@@ -173,18 +195,6 @@ func noCommand(c *cobra.Command, word string) error {
 	return p.Try("all commands", c.CommandPath()+" --help")
 }
 
-// noEmptyFlag refuses --gpu "": a script's unset variable must not mean any card.
-func noEmptyFlag(c *cobra.Command) error {
-	var err error
-	c.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" && err == nil {
-			err = problem.New(problem.ExitUsage, "usage", "--%s is empty", f.Name).
-				Because("an empty value is none; leave the flag out to leave it open").Try("see", c.CommandPath()+" --help")
-		}
-	})
-	return err
-}
-
 func newRoot(w *World) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "justright",
@@ -197,12 +207,12 @@ requests, and never leaves a machine billing for nothing.`,
 	}
 	root.Flags().Bool("version", false, "say which build this is")
 	root.PersistentFlags().Bool("json", false, "answer as JSON on stdout")
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return noEmptyFlag(c) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return sensibleFlags(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if c == root && len(w.Args) > 0 && !strings.HasPrefix(w.Args[0], "-") {
 			return noCommand(root, w.Args[0]) // its flags are unknown because the command is
 		}
-		return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
+		return w.flagProblem(c, err)
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
@@ -235,7 +245,18 @@ requests, and never leaves a machine billing for nothing.`,
 			return nil
 		},
 	})
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
+		if c.Name() == "help" { // cobra's own answers an unknown word with the help of everything, and 0
+			show := c.Run
+			c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); len(args) > 0 && (err != nil || found == root) {
+					return noCommand(root, args[0])
+				}
+				show(c, args)
+				return nil
+			}
+		}
 		usageErrors(c)
 	}
 	return root

@@ -97,6 +97,9 @@ Exit status: 0; 2 unreadable file.`,
 	}
 }
 
+// mostLeftOut bounds what is said about lines that are no events: a file of another kind has a hundred thousand.
+const mostLeftOut = 5
+
 func (w *World) replay(path string, asJSON bool) error {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(w.Dir, path)
@@ -116,7 +119,7 @@ func (w *World) replay(path string, asJSON bool) error {
 	defer sink.close()
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 16<<20)
-	shown, n := 0, 0
+	shown, n, left := 0, 0, 0
 	for sc.Scan() {
 		n++
 		if len(sc.Bytes()) == 0 {
@@ -124,11 +127,16 @@ func (w *World) replay(path string, asJSON bool) error {
 		}
 		ev, err := report.Parse(sc.Bytes())
 		if err != nil {
-			fmt.Fprintf(w.Stderr, "line %d is left out: %s\n", n, err)
+			if left++; left <= mostLeftOut {
+				fmt.Fprintf(w.Stderr, "line %d is left out: %s\n", n, err)
+			}
 			continue
 		}
 		shown++
 		_ = sink.Emit(ev)
+	}
+	if left > mostLeftOut {
+		fmt.Fprintf(w.Stderr, "%d lines more are left out\n", left-mostLeftOut)
 	}
 	if err := sc.Err(); err != nil || shown == 0 {
 		return problem.New(problem.ExitUsage, "unreadable_file", "%s is no recorded run", path).Wrap(err).

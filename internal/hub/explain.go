@@ -31,7 +31,7 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 	var e *httpclient.Error
 	if !errors.As(err, &e) || e.Status == 0 {
 		p := problem.New(problem.ExitCapacity, "hub_unreachable", "the model hub %s cannot be reached", r.host()).Wrap(err)
-		return p.Try("without a network, name a local directory or a model that the catalog knows, such as openai/gpt-oss-20b", "")
+		return alike(p, id).Try("without a network, name a local directory or a model that the catalog knows, such as openai/gpt-oss-20b", "")
 	}
 	file := strings.Contains(address, "/resolve/")
 	switch {
@@ -48,6 +48,7 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 		return problem.New(problem.ExitCredentials, "bad_token", "the hub refuses the token in HF_TOKEN").Try("make a new one at "+r.endpoint()+"/settings/tokens", "")
 	case h.code == "RepoNotFound", e.Status == http.StatusUnauthorized, e.Status == http.StatusNotFound:
 		p := problem.New(problem.ExitUsage, "unknown_model", "the hub %s knows no model %s", r.host(), id)
+		p = alike(p, id)
 		if r.o.Token == "" {
 			return p.Because("%s", "it does not exist, or it is private and no HF_TOKEN is set")
 		}

@@ -118,11 +118,16 @@ func fromRecord(m catalog.ModelRecord) (model.Profile, error) {
 
 func unknown(ref, why string) *problem.Problem {
 	p := problem.New(problem.ExitUsage, "unknown_model", "unknown model %q", clip(ref)).Because("%s", why)
+	if p = alike(p, ref); len(p.Hints) == 0 {
+		p = p.Try("give the hub's id of the model, OWNER/NAME, or a directory that holds config.json", "")
+	}
+	return p
+}
+
+// alike names what the catalog knows under almost that name.
+func alike(p *problem.Problem, ref string) *problem.Problem {
 	for _, id := range similar(ref) {
 		p = p.Try("known offline", "justright plan "+id)
-	}
-	if len(p.Hints) == 0 {
-		p = p.Try("give the hub's id of the model, OWNER/NAME, or a directory that holds config.json", "")
 	}
 	return p
 }
@@ -136,7 +141,7 @@ func similar(ref string) []string {
 	}
 	var out []string
 	for _, m := range catalog.Models() {
-		if n := name(m.ID); strings.Contains(n, want) || distance(n, want) <= 2 {
+		if n := name(m.ID); strings.Contains(n, want) || problem.Distance(n, want) <= 2 {
 			out = append(out, m.ID)
 		}
 		if len(out) == 3 {
@@ -144,27 +149,6 @@ func similar(ref string) []string {
 		}
 	}
 	return out
-}
-
-// distance is the number of letters to change, add or leave out between two short words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func clip(s string) string {
