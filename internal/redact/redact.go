@@ -88,7 +88,8 @@ var shapes = regexp.MustCompile(`(\\[nrtbf]|\b)(?:rpa_[A-Za-z0-9]{12,}|hf_[A-Za-
 // shapeMarks are what stands in every one of the shapes; where none does, the slow search is spared.
 var shapeMarks = []string{"rpa_", "hf_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "xox", "AIza", "nvapi-", "pypi-", "dckr_pat_", "eyJ"}
 
-// userinfo is who and whose password in an address.
+// userinfo is who and whose password in an address. A name alone may be a token there, but for ssh, where it is an account of
+// the machine.
 var userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#"'<>@\\]*(?::[^\s/"'<>@\\]*)?@`)
 
 // query is a parameter of an address whose name speaks of a secret.
@@ -121,7 +122,13 @@ func shaped(s string) string {
 	}
 	if strings.Contains(s, "://") {
 		if strings.Contains(s, "@") {
-			s = userinfo.ReplaceAllString(s, "${1}"+Mark+"@")
+			s = userinfo.ReplaceAllStringFunc(s, func(m string) string {
+				scheme, who, _ := strings.Cut(m, "://")
+				if strings.EqualFold(scheme, "ssh") && !strings.Contains(who, ":") {
+					return m
+				}
+				return scheme + "://" + Mark + "@"
+			})
 		}
 		if strings.Contains(s, "=") {
 			s = query.ReplaceAllString(s, "${1}"+Mark)
