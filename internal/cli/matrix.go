@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"html/template"
-	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 
@@ -205,67 +202,3 @@ func exampleOf(rows []solve.MatrixRow, code string) string {
 	}
 	return ""
 }
-
-func (w *World) writeMatrixPage(path string, d matrixDocument) error {
-	byCode, codes := letters(d.Rows)
-	legend := make([][2]string, len(codes))
-	for i, c := range codes {
-		legend[i] = [2]string{byCode[c], c}
-	}
-	var b strings.Builder
-	page := template.Must(template.New("matrix").Funcs(template.FuncMap{
-		"text": func(c solve.MatrixCell) string { return cellText(c, byCode) },
-		"why": func(c solve.MatrixCell) string {
-			if c.Verdict == solve.Works {
-				return "works with the CUDA " + c.WheelCUDA + " build"
-			}
-			text := c.Code + ": " + c.Reason
-			for _, f := range c.Facts {
-				text += "\n" + f.Statement + " (" + factOrigin(f) + ")"
-			}
-			return text
-		},
-	}).Parse(matrixPage))
-	if err := page.Execute(&b, struct {
-		matrixDocument
-		Legend [][2]string
-	}{d, legend}); err != nil {
-		return err
-	}
-	if path == "-" {
-		_, err := fmt.Fprint(w.Stdout, b.String())
-		return err
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", path).Wrap(err)
-	}
-	fmt.Fprintf(w.Stderr, "wrote %s\n", path)
-	return nil
-}
-
-const matrixPage = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{.Model.ID}}: engine releases and host CUDA</title>
-<style>
-body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}
-table{border-collapse:collapse}th,td{padding:.25rem .6rem;text-align:left;border:1px solid #ddd}
-th{background:#f4f4f4;position:sticky;top:0}td.works{background:#d8f0dc}td.refused{background:#f6dcd8;cursor:help}
-#why{white-space:pre-wrap;margin:1rem 0;padding:.8rem;background:#f4f4f4;min-height:5rem}
-@media (prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,#why{background:#262626}th,td{border-color:#444}td.works{background:#1e4a2a}td.refused{background:#55261e}}
-</style>
-<h1>{{.Model.ID}}{{with .GPU}} on {{.}}{{end}}</h1>
-<p>Engine releases against the CUDA version that the host's driver offers. w: wheels of the CUDA build named; +i: the official image as well; i: the image alone; letters: refused. Point at a cell or focus it for its reason.</p>
-<div id="why" aria-live="polite"></div>
-<table><thead><tr><th>release<th>of{{range .Hosts}}<th>{{.}}{{end}}</tr></thead><tbody>
-{{range .Rows}}<tr><th scope="row">{{.Engine}} {{.Version}}<td>{{.Released}}{{range .Cells}}<td tabindex="0" class="{{.Verdict}}" title="{{why .}}">{{text .}}{{end}}</tr>
-{{end}}</tbody></table>
-<ul>{{range .Legend}}<li>{{index . 0}}: {{index . 1}}{{end}}</ul>
-<script>
-const why=document.getElementById("why");
-for(const e of ["mouseover","focusin"])document.addEventListener(e,x=>{const t=x.target.closest("td[title]");if(t)why.textContent=t.title});
-</script>
-</html>
-`

@@ -135,7 +135,7 @@ func TestMatrixPageStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(b)
-	for _, want := range []string{"0.10.1", "architecture_unknown_to_engine", "<style>", "w129"} {
+	for _, want := range []string{"0.10.1", "architecture_unknown_to_engine", "<style>", "12.9", "+img", `id="idle"`, "https://docs.nvidia.com/"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
