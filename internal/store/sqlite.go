@@ -92,7 +92,7 @@ func (s *SQLite) migrate(ctx context.Context) error {
 		return err
 	}
 	// Two processes may open a new journal at once: the second waits here until the first is done.
-	unlock, err := lockFile(filepath.Join(s.dir, "journal.lock"))
+	unlock, err := LockFile(filepath.Join(s.dir, "journal.lock"))
 	if err != nil {
 		return err
 	}
