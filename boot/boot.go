@@ -94,6 +94,7 @@ type Spec struct {
 	EngineEnv map[string]string `json:"engine_env,omitempty"`
 	Args      []string          `json:"args,omitempty"` // for an image whose own entrypoint must stay: what it is given
 	Door      bool              `json:"door"`           // the key guards every path
+	Forked    bool              `json:"forked"`         // the engine's Python module starts its processes by fork: see script/start.py
 	Secrets   []SecretRef       `json:"secrets"`
 	Root      string            `json:"root,omitempty"` // where caches live; empty: the home's cache
 	Port      int               `json:"port"`
@@ -113,6 +114,9 @@ func (s Spec) validate() error {
 	}
 	if s.Install != "image" && s.Install != "wheels" {
 		return bad("install method %q is neither image nor wheels", s.Install)
+	}
+	if s.Forked && (len(s.Argv) < 3 || s.Argv[1].Text != "-m") {
+		return bad("only a Python module can be started by fork")
 	}
 	for i, w := range s.Argv {
 		if strings.ContainsRune(w.Text, 0) {

@@ -20,15 +20,19 @@ type piece struct {
 
 // pieces are the fixed parts of a script.
 type pieces struct {
-	door, pod piece // assignments
-	shell     piece // the functions
-	main      piece
+	door, start, pod piece // assignments
+	shell            piece // the functions
+	main             piece
 }
 
 // fixed reads and compresses the embedded files when the first script is rendered.
 var fixed = sync.OnceValues(func() (pieces, error) {
 	var p pieces
 	door, err := source("door.py")
+	if err != nil {
+		return p, err
+	}
+	start, err := source("start.py")
 	if err != nil {
 		return p, err
 	}
@@ -50,7 +54,7 @@ var fixed = sync.OnceValues(func() (pieces, error) {
 		into *piece
 		text string
 	}{
-		{&p.door, "JR_MIDDLEWARE=" + Quote(door) + "\n"}, {&p.pod, "JR_POD=" + Quote(pod) + "\n"}, {&p.shell, shell.String()}, {&p.main, main.String()},
+		{&p.door, "JR_MIDDLEWARE=" + Quote(door) + "\n"}, {&p.start, "JR_STARTER=" + Quote(start) + "\n"}, {&p.pod, "JR_POD=" + Quote(pod) + "\n"}, {&p.shell, shell.String()}, {&p.main, main.String()},
 	} {
 		blocks, err := deflated(x.text)
 		if err != nil {

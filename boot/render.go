@@ -42,6 +42,11 @@ func Render(s Spec) (Script, error) {
 	} else {
 		w.text.WriteString("JR_MIDDLEWARE=" + Quote("") + "\n")
 	}
+	if err == nil && s.Forked {
+		err = w.fixed(p.start)
+	} else {
+		w.text.WriteString("JR_STARTER=" + Quote("") + "\n")
+	}
 	if err == nil {
 		err = w.fixed(p.pod)
 	}
@@ -142,7 +147,12 @@ func asOfBut(e Environment) string {
 // writeEngine writes the function that becomes the engine.
 func writeEngine(b *strings.Builder, s Spec) {
 	b.WriteString("exec_engine() {\nset --")
-	for _, w := range s.Argv {
+	argv := s.Argv
+	if s.Forked {
+		b.WriteString(" " + Quote(argv[0].Text) + ` "$JR_RUN/door/justright_start.py"`)
+		argv = argv[2:]
+	}
+	for _, w := range argv {
 		if w.Var != "" {
 			b.WriteString(` "$` + string(w.Var) + `"`)
 		} else {

@@ -206,6 +206,7 @@ func (s *Spec) setCPU(stack solve.Stack, o Options) {
 	for _, w := range s.Argv {
 		flags = append(flags, w.Text)
 	}
+	s.Forked = forks(stack.Engine.Version)
 	if !hasFlag(flags, "--enforce-eager") && !hasFlag(flags, "--no-enforce-eager") {
 		s.Argv = append(s.Argv, Word{Text: "--enforce-eager"})
 	}
@@ -217,6 +218,17 @@ func (s *Spec) setCPU(stack solve.Stack, o Options) {
 		s.EngineEnv = map[string]string{}
 	}
 	s.EngineEnv["VLLM_CPU_KVCACHE_SPACE"] = strconv.FormatInt(gib, 10)
+}
+
+// forks reports whether a release of the CPU engine is one that script/start.py was seen to start: 0.27.0 and each
+// minor release until 0.32.0, 2026-11-25. It took 9 to 10 s to be ready where the engine by itself took 27.
+func forks(release string) bool {
+	v, err := version.ParsePEP440(release)
+	if err != nil {
+		return false
+	}
+	r := v.Release()
+	return len(r) > 1 && r[0] == 0 && r[1] >= 27 && r[1] <= 32
 }
 
 // setEnvironment says what is installed. A CPU build pins torch==X+cpu, a local version that the plain index does

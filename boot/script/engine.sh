@@ -39,6 +39,7 @@ start_engine() {
   if [ -n "$JR_MIDDLEWARE" ]; then
     mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_MIDDLEWARE" >"$JR_RUN/door/justright_door.py" && JR_DOOR=1
   fi
+  [ -z "$JR_STARTER" ] || { mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_STARTER" >"$JR_RUN/door/justright_start.py"; }
   [ $JR_DOOR = 0 ] || export PYTHONPATH="$JR_RUN/door${PYTHONPATH:+:$PYTHONPATH}"
   if [ "$JR_INSTALL" = wheels ]; then
     export PATH="$JR_ENV/bin:$PATH" VIRTUAL_ENV="$JR_ENV"
