@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"bytes"
+	"regexp"
 	"strconv"
 )
 
@@ -85,7 +86,7 @@ func jsonMessage(line []byte) []byte {
 			case '\\':
 				j++
 			case '"':
-				if level := jsonLevel(line); level != "" && key != `"log":` {
+				if level := jsonLevel(line); level != "" && key != `"log":` && !speaksForItself(v[1:j]) {
 					return append([]byte(level+" "+jsonTarget(line)), v[1:j]...)
 				}
 				return v[1:j]
@@ -94,6 +95,13 @@ func jsonMessage(line []byte) []byte {
 	}
 	return line
 }
+
+// ownLevel is a text that needs no level from outside: a traceback's line, an exception, a record with a level.
+var ownLevel = regexp.MustCompile(`^(?:\s|Traceback |(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt): |(?i:error|fatal)\b)|\b(?:ERROR|WARNING|INFO|DEBUG|CRITICAL) |\b(?i:error: )`)
+
+// speaksForItself reports whether a record is a collector's around what a program printed: the level then is the
+// collector's, which calls all output of a program "info".
+func speaksForItself(message []byte) bool { return ownLevel.Match(message) }
 
 // jsonTarget is the module that speaks, as Rust's tracing names it and writes it before its messages in plain text.
 func jsonTarget(line []byte) string {

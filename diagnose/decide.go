@@ -261,13 +261,15 @@ func (a *attempt) disproved(f *finding) bool {
 		need = PhasePull // a machine was found after all
 	case info.Stage == StageImagePull:
 		need = PhaseContainer
+	case f.tier == hint && f.code == LibcudaMissing:
+		need = PhaseResolve // the engine found its platform without it
 	case f.tier == hint:
 		need = PhaseLoad
 	case f.phase >= PhaseLoad:
 		need = f.phase + 2
 	}
 	for q := need; q < phaseCount; q++ {
-		if a.phaseAt[q] > f.line {
+		if at := a.phaseAt[q]; at.line > f.line || f.tier == hint && at.after(position{f.line, f.col}) { // a reporter quotes the error before the log, not a warning
 			return true
 		}
 	}

@@ -48,7 +48,7 @@ var phaseMarks = []phaseMark{
 	{lits: "http/1.1\" 200 ok", and: "(apiserver", act: saysServing}, // vLLM opens its port when its engine stands
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
-	{lits: "text_generation_router::server", and: ": connected", phase: PhaseServe, act: saysReady},
+	{lits: "text_generation_router::server", and: ": connected|message\":\"connected|\\\"connected\\\"", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},
 	{lits: "decode batch. #running-req|decode batch, #running-req", phase: PhaseServe, act: saysServing},
 	{lits: "post /v1/chat/completions http/1.1\" 200|post /v1/completions http/1.1\" 200|post /v1/embeddings http/1.1\" 200", phase: PhaseServe, act: saysServing},
@@ -73,6 +73,7 @@ var phaseMarks = []phaseMark{
 	{lits: "versions that require a different python version", act: func(r *Reader, h *hit) {
 		r.facts.leftOut = append(r.facts.leftOut[:0], h.lower[h.col:min(len(h.lower), h.col+bufferSize/8)]...)
 	}},
+	{lits: "in _call_impl|in forward", blind: true, act: noter("forward")},
 	{lits: "torch_compile_cache", blind: true, act: noter("compile_cache")},
 	{lits: "config_mapping[", blind: true, act: noter("config_mapping")},
 	{lits: "nvcc fatal|bin/nvcc |building extension|building 'vllm|building wheel|ninja: entering|[build_ext]|cmake/ninja|ptxas info", blind: true, act: noter("build")},
@@ -101,7 +102,7 @@ func (r *Reader) mark(h *hit, m *phaseMark) {
 		r.download.open = false // the engine has its weights
 	}
 	a.phase = max(a.phase, m.phase)
-	a.phaseAt[m.phase] = h.line
+	a.phaseAt[m.phase] = position{h.line, h.col}
 	a.mark.set(h.line, h.col, r.buf[h.start:h.end])
 }
 
@@ -237,7 +238,7 @@ func ownPhase(r *Reader, h *hit) {
 		return
 	}
 	a.current, a.phase = phase, max(a.phase, phase)
-	a.phaseAt[phase] = h.line
+	a.phaseAt[phase] = position{h.line, h.col}
 	a.mark.set(h.line, h.col, r.buf[h.start:h.end])
 }
 
@@ -248,7 +249,8 @@ func oddError(r *Reader, h *hit) {
 	if len(a.odd) >= maxOdd && !(a.ready && a.odd[len(a.odd)-1].line < a.readyAt.line) {
 		return
 	}
-	if hasAny(h.near, wrapperTexts) || hasAny(h.near, "broken pipe|raised from|raise |validation error for") || levelAt(h.raw, h.lower, h.col) == levelQuiet {
+	said := h.lower[h.col:min(len(h.lower), h.col+250)] // in a copy of an issue a wrapper may follow the error in the same line
+	if hasAny(said[:min(len(said), 120)], wrapperTexts) || hasAny(said, "broken pipe|raised from|raise |validation error for") || levelAt(h.raw, h.lower, h.col) == levelQuiet {
 		return
 	}
 	if n := len(a.odd); n > 0 && a.odd[n-1].line == h.line {

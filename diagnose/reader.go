@@ -62,8 +62,8 @@ type attempt struct {
 	found     map[findingKey]*finding
 	phase     Phase // furthest
 	current   Phase
-	phaseAt   [phaseCount]int // line of the last mark of each phase; 0: none
-	mark      mark            // last phase mark
+	phaseAt   [phaseCount]position // the last mark of each phase; line 0: none
+	mark      mark                 // last phase mark
 	ready     bool
 	readyAt   place
 	death     *finding // first wrapper

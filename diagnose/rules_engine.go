@@ -76,6 +76,7 @@ func killed137(h *hit) (Code, tier) {
 
 var (
 	triedToAllocate = regexp.MustCompile(`tried to allocate (\d+(?:\.\d+)?) (g|m|k)ib`)
+	servedBefore    = regexp.MustCompile(`"post /\S+ http/1\.[01]" \d{3}`)
 	freePair        = regexp.MustCompile(`\((\d+(?:\.\d+)?)/(\d+(?:\.\d+)?) gib\)`)
 )
 
@@ -97,6 +98,8 @@ func outOfMemory(h *hit) (Code, tier) {
 	switch {
 	case a.ready:
 		return CUDAOOMRuntime, strength
+	case servedBefore.Match(h.lower[:h.col]) || servedBefore.Match(h.history()):
+		return CUDAOOMRuntime, strength
 	case hasAny(h.near, "warming up sampler|inductorerror|failed to run autotuning|profile_run|autotun"):
 		return CUDAOOMProfile, strength
 	case hasAny(h.near, "not enough gpu memory. try|failed to load model|create_weights|loading model weights|load_model"):
@@ -108,7 +111,7 @@ func outOfMemory(h *hit) (Code, tier) {
 	}
 	load, profile, capture, run, cache := at("load"), at("profile"), at("capture"), at("run"), at("cache")
 	switch {
-	case a.phaseAt[PhaseCache] > 0 && hasAny(h.near, "cuda error: out of memory"):
+	case a.phaseAt[PhaseCache].line > 0 && hasAny(h.near, "cuda error: out of memory"):
 		return CUDAOOMCudagraph, strength // the plain form is what a capture that runs out says
 	case a.current == PhaseCapture || capture >= 0 && capture >= load && h.line-capture < 30:
 		return CUDAOOMCudagraph, strength
@@ -116,13 +119,13 @@ func outOfMemory(h *hit) (Code, tier) {
 		return CUDAOOMProfile, strength
 	case load >= 0 && h.line-load < 40 && at("loaded") < 0:
 		return CUDAOOMLoad, strength
-	case at("loaded") >= 0 || a.phaseAt[PhaseCompile] > 0 || a.current == PhaseCompile:
+	case at("loaded") >= 0 || a.phaseAt[PhaseCompile].line > 0 || a.current == PhaseCompile:
 		return CUDAOOMProfile, strength
 	case cache >= 0 && cache >= load:
 		return CUDAOOMProfile, strength
 	case a.current == PhaseLoad:
 		return CUDAOOMLoad, strength
-	case run >= 0:
+	case run >= 0, h.r.engine == "sglang" && at("forward") >= 0: // SGLang runs no model before it serves but to capture
 		return CUDAOOMRuntime, strength
 	}
 	// Without surroundings the size asked for speaks: no single weight takes many GiB, a profiling run's buffers do.
@@ -252,7 +255,7 @@ var distributedRules = []rule{
 	{code: PeerConnectionLost, tier: soft, lits: "connection closed by peer", not: "warning 0|huggingface"},
 	{code: PeerConnectionLost, tier: soft, lits: "connection reset by peer|remote process exited|broken pipe", and: "distnetworkerror|distbackenderror|gloo|nccl|tcpstore|runtimeerror|connectionreseterror: |brokenpipeerror: ", not: "huggingface|registry|/v2/|should dump|sendbytes|warning|[w", source: srcTorch},
 	{code: RayWorkerDied, tier: soft, lits: "worker exit type: system_error|the actor died unexpectedly|actordiederror|rayactorerror|workercrashederror|actor is dead because|worker died or was killed|died unexpectedly before finishing", not: "raised in its creation task", source: srcRay},
-	{code: RayNotEnoughGPUs, tier: root, lits: "cannot provide a placement group|current node has no gpu available|does not allocate any gpus on the driver|exceeds the total number of available gpus|is larger than the number of available gpus|number of required gpus exceeds|not enough gpus|exceeds the number of available gpus|no available node types can fulfill", and: "placement|gpu|node types", not: "warning 0", source: srcRay},
+	{code: RayNotEnoughGPUs, tier: root, lits: "cannot provide a placement group|current node has no gpu available|does not allocate any gpus on the driver|exceeds the total number of available gpus|is larger than the number of available gpus|larger than the number of available gpus|number of required gpus exceeds|not enough gpus|exceeds the number of available gpus|no available node types can fulfill", and: "placement|gpu|node types", not: "warning 0", source: srcRay},
 	{code: ThreadLimit, tier: root, lits: "pthread_create failed|can't start new thread|thread creation failed|cannot create thread|blas_thread_init", source: srcVLLM},
 	{code: ThreadLimit, tier: root, lits: "resource temporarily unavailable", and: "thread|fork|pthread"},
 }
@@ -279,7 +282,7 @@ var serveRules = []rule{
 	{code: ChatTemplateMissing, tier: root, lits: "default chat template is no longer allowed|appears path-like, but|looks like a file path, but|cannot use chat template functions|tokenizer.chat_template is not set|no chat template|does not have a chat template|must provide a chat template|chat template is not", re: regexp.MustCompile(`no longer allowed|appears path-like|looks like a file path, but|cannot use chat template|chat_template is not set|(?:no|not have a|must provide a) chat template|chat template is not (?:set|found|defined)`), not: "no chat template is provided. using|no chat template found, defaulting|using default", serves: true, source: srcVLLM},
 	{code: StartupTimeout, tier: soft, lits: "failed to start within|did not become ready|did not start within|result expired|timed out waiting for server|timeout waiting for server|server startup timed out|timed out waiting for the server|did not receive response from front-end|not ready within|not ready after|failed to become ready|timed out waiting for vllm|timed out waiting for engine|startup probe failed|server did not start in|server did not start within|health check timed out|server failed to start in|failed to start server within", quiet: true, source: srcSGLang},
 	{code: EngineHangTimeout, tier: root, lits: "rpc call to |self.watchdog_timeout|no heartbeat|missing heartbeat|engine iteration timed out|is not responding to heartbeat|did not respond to heartbeat|watchdog timeout|execute_model timed out|detokenizer heartbeat", and: "timed out|timeout|heartbeat", not: "nccl|collective|no heartbeat received for 0", serves: true, source: "https://github.com/vllm-project/vllm/issues/35496"},
-	{code: WorkerSegfault, tier: root, lits: "segmentation fault|signal sigsegv|exit code 139|exit status 139|exited with code 139|exit code -11|exitcode: -11|exitcode=-11|died with <signals.sigsegv|signal 11 (sigsegv|(signal 11)", not: "potential root causes|or other unexpected", serves: true, source: "https://github.com/vllm-project/vllm/issues/17770"},
+	{code: WorkerSegfault, tier: root, lits: "segmentation fault|signal sigsegv|exit code 139|exit status 139|exited with code 139|exit code -11|exit code: -11|exitcode: -11|exitcode=-11|died with <signals.sigsegv|signal 11 (sigsegv|(signal 11)", not: "potential root causes|or other unexpected", serves: true, source: "https://github.com/vllm-project/vllm/issues/17770"},
 	{code: StoppedFromOutside, tier: wrapper, quiet: true, lits: "trigger received signal=sig|cancelled at|due to time limit|received signal 15|received sigterm|received sigint|sigterm received|signal: terminated|received exit signal|caught signal terminated|due to preemption|stop container |due to user request|stopping container|handling signal: term|shutdown signal received|received signal: term|got signal sigterm|received stop request|api server: shutdown triggered|finished server process|[shutdown] enginecore: start mode|starting resource teardown", not: "prompt:|core dumped", source: srcVLLM},
 	{code: StoppedFromOutside, tier: wrapper, quiet: true, lits: "keyboardinterrupt: terminated|shutting down fastapi http server|application shutdown complete", refine: shutDown, source: srcVLLM},
 	{code: StoppedFromOutside, tier: wrapper, lits: "keyboardinterrupt", refine: interrupted},
