@@ -133,10 +133,14 @@ func matchesAll(f catalog.Fact, words []string) bool {
 	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, strings.ToLower(word)) })
 }
 
+// indexes are the package indexes that the user's tools ask, the first one first.
+func (w *World) indexes() []string {
+	return pyindex.Configured(w.Env, func(p string) ([]byte, bool) { b, err := os.ReadFile(p); return b, err == nil }, w.Env("HOME"))
+}
+
 // packageIndex makes a client of the index the user's tools ask.
 func (w *World) packageIndex() (*pyindex.Client, error) {
-	indexes := pyindex.Configured(w.Env, func(p string) ([]byte, bool) { b, err := os.ReadFile(p); return b, err == nil }, w.Env("HOME"))
-	c, err := pyindex.New(pyindex.Options{Indexes: indexes, Transport: w.Transport})
+	c, err := pyindex.New(pyindex.Options{Indexes: w.indexes(), Transport: w.Transport})
 	if err != nil {
 		return nil, problem.New(problem.ExitUsage, "bad_index", "%s", err).Try("name another", "export PIP_INDEX_URL=https://pypi.org/simple/")
 	}

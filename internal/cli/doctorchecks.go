@@ -15,6 +15,7 @@ import (
 	"justright/internal/httpclient"
 	"justright/internal/provider"
 	"justright/internal/provider/runpod"
+	"justright/internal/pyindex"
 	"justright/launch"
 	"justright/money"
 	"justright/problem"
@@ -139,15 +140,18 @@ func (w *World) skew(from string, server time.Time) finding {
 
 // examineIndex asks the package index for a small page.
 func (w *World) examineIndex(ctx context.Context, _ string) []finding {
-	index, from := "https://pypi.org/simple", "the default"
-	for _, k := range []string{"UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL"} {
-		if v := strings.TrimSpace(w.Env(k)); v != "" {
-			index, from = v, k
+	index, from := strings.TrimRight(w.indexes()[0], "/"), "pip's configuration"
+	for _, k := range []string{"UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"} {
+		if strings.TrimSpace(w.Env(k)) != "" {
+			from = k
 			break
 		}
 	}
+	if index == strings.TrimRight(pyindex.DefaultIndex, "/") {
+		from = "the default"
+	}
 	start := w.Now()
-	_, err := w.examiner().Do(ctx, httpclient.Request{URL: strings.TrimRight(index, "/") + "/uv/", Header: http.Header{"Accept": {"application/vnd.pypi.simple.v1+json, text/html;q=0.5"}}})
+	_, err := w.examiner().Do(ctx, httpclient.Request{URL: index + "/uv/", Header: http.Header{"Accept": {"application/vnd.pypi.simple.v1+json, text/html;q=0.5"}}})
 	if err != nil {
 		f := bad(problem.ExitCapacity, "package-index", "%s (%s) does not serve packages (%s)", httpclient.RedactURL(index), from, shortError(err))
 		if from == "the default" {

@@ -29,6 +29,7 @@ func commands(w *World) []*cobra.Command {
 		newReplayCommand(w),
 		newSimCommand(w),
 		newSimToolCommand(w),
+		newConfigCommand(w),
 		newVersionCommand(w),
 	}
 }
