@@ -298,3 +298,31 @@ func parametersOfName(norm string) (int64, bool) {
 	}
 	return int64(total), moe
 }
+
+// FamilyInTag finds the family that an image's tag names without the signs between its words: "deepseekv4-cu129" is
+// "deepseek-v4"; "" when there is none.
+func FamilyInTag(tag string) string {
+	bare := strings.NewReplacer("-", "", ".", "", "_", "")
+	squeezed := bare.Replace(strings.ToLower(tag))
+	for _, f := range families {
+		if !strings.Contains(f.pattern, "*") && len(f.pattern) > 4 && strings.HasPrefix(squeezed, bare.Replace(f.pattern)) {
+			return f.pattern
+		}
+	}
+	return ""
+}
+
+// ShapesDividing counts the well-known shapes whose heads can be split over a number of ranks, of all of them.
+func ShapesDividing(ranks int) (divide, of int) {
+	for _, s := range shapes {
+		h, kv := s.shape.Heads, s.shape.KVHeads
+		if h == 0 {
+			continue
+		}
+		of++
+		if h%ranks == 0 && (kv == 0 || kv%ranks == 0 || ranks%kv == 0) {
+			divide++
+		}
+	}
+	return divide, of
+}

@@ -81,6 +81,7 @@ type Named struct {
 	Name         string
 	Releases     Timeline
 	RenamedTo    string // the flag that took over; "" when none is known
+	engine       string // "" is vLLM
 	source, read string
 }
 
@@ -112,7 +113,7 @@ func (s *Snapshot) Named(kind NameKind, name string) (Named, bool) {
 		name = "--" + positive
 		t, ok = sec.of(kind)[name]
 	}
-	return Named{kind, name, t, sec.renamed[name], sec.sources[kind], sec.read}, ok
+	return Named{Kind: kind, Name: name, Releases: t, RenamedTo: sec.renamed[name], source: sec.sources[kind], read: sec.read}, ok
 }
 
 // NamesIn lists the names of a kind that a release has, sorted; ok is false when the release was not read.
@@ -159,14 +160,18 @@ func FlagName(arg string) string {
 func (n *Named) Fact() Fact {
 	what := map[NameKind]string{FlagNames: "flag", ToolParsers: "tool parser", ReasoningParsers: "reasoning parser",
 		KVCacheDTypes: "KV cache dtype", QuantMethods: "quantisation method", ConfigTypes: "configuration class for",
-		EnvVars: "environment variable"}[n.Kind]
-	st := fmt.Sprintf("vLLM has the %s %s in %s", what, n.Name, n.Releases)
+		EnvVars: "environment variable", AttentionBackends: "attention backend"}[n.Kind]
+	engine, id := "vLLM", VLLM
+	if n.engine == SGLang {
+		engine, id = "SGLang", SGLang
+	}
+	st := fmt.Sprintf("%s has the %s %s in %s", engine, what, n.Name, n.Releases)
 	if len(n.Releases) == 0 {
-		st = fmt.Sprintf("no vLLM release that was read has the %s %s", what, n.Name)
+		st = fmt.Sprintf("no %s release that was read has the %s %s", engine, what, n.Name)
 	}
 	if n.RenamedTo != "" {
 		st += "; " + n.RenamedTo + " took over"
 	}
-	return Fact{ID: FactID(fmt.Sprintf("vllm/%s/%s", n.Kind, strings.TrimPrefix(n.Name, "--"))), Statement: st,
+	return Fact{ID: FactID(fmt.Sprintf("%s/%s/%s", id, n.Kind, strings.TrimPrefix(n.Name, "--"))), Statement: st,
 		Source: n.source, Date: n.read, Standing: Derived}
 }

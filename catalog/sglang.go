@@ -20,6 +20,11 @@ type sglangSection struct {
 	Releases      [][5]string         `json:"releases"` // version, day, torch, transformers, Python
 	Architectures map[string]Timeline `json:"architectures"`
 	Config        map[string]Timeline `json:"config"` // class names without "Config", lower case
+
+	Names         map[string]map[string]Timeline `json:"names"`          // kind of name, name
+	Wheels        [][5]string                    `json:"wheels"`         // version, glibc, Pythons, pin of the kernels' package, demand on "kernels"
+	Kernels       [][4]string                    `json:"kernels"`        // version, CUDA major, capabilities on x86_64 and on aarch64
+	MinCapability map[string][][2]string         `json:"min_capability"` // quantisation method: release, capability from it on
 }
 
 var sglangWheels = sync.OnceValue(func() sglangSection {

@@ -19,6 +19,7 @@ type Case struct {
 	// choose, so that only a whole statement can be said to work.
 	Closed bool
 
+	Fragment    bool   // the flags are what somebody changed, not a whole command: without a word of the number of cards it is not known
 	NominalGiB  int    // memory of one card as its name states it: tells the 16 GB from the 32 GB variant of a card
 	Provider    string // where the host is: "GKE", "RunPod serverless"
 	ARM         bool   // the host's CPU is aarch64

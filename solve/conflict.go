@@ -12,7 +12,7 @@ import (
 
 // telling adds the refusals people ask about first: the first image everybody tries, and "latest".
 func (s *search) telling() {
-	if s.r.Target == "local" && !slices.ContainsFunc(s.plans, func(p made) bool { return p.GPU.ID != "" }) {
+	if s.r.ownHost() && !slices.ContainsFunc(s.plans, func(p made) bool { return p.GPU.ID != "" }) {
 		return
 	}
 	if e := engineOf(s.r); e.Name != "" && e.Name != catalog.VLLM {

@@ -148,7 +148,9 @@ func (i Incident) WinningCase(find Lookup) (Case, bool) {
 	if same == before && (!stated("flags") || t.stack.Flags == before.stack.Flags) {
 		return Case{}, false
 	}
-	return i.caseOf(t, find), true
+	c := i.caseOf(t, find)
+	c.Fragment = stated("flags")
+	return c, true
 }
 
 func (i Incident) caseOf(t sideText, find Lookup) Case {

@@ -67,6 +67,7 @@ var rules = []rule{
 	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers, ruleStatedParts,
 	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
+	ruleSGLangNames, ruleSGLangWheel, basic(ruleSGLangCapability), ruleSGLangAttention, ruleSGLangQuant,
 }
 
 // machineRules are those that a card, its number or its host decide; the others do not change with the machine.

@@ -206,7 +206,7 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 		if st.Engine.Python == "" {
 			st.Unknowns = append(st.Unknowns, "the Python inside "+st.Image)
 		}
-	case s.r.Target == "local" || strings.HasPrefix(s.r.Target, "ssh"):
+	case s.r.ownHost():
 		st.Guarded = true
 	default:
 		st.Guarded = true
@@ -250,7 +250,7 @@ func (s *search) imageFor(p place, c engineChoice) (catalog.Image, bool) {
 
 // nothingToStartFrom: a rented machine starts an image, and none that fits the release is admitted by these hosts.
 func (s *search) nothingToStartFrom(p place, c engineChoice) *finding {
-	if c.image != nil || s.r.Target == "local" || strings.HasPrefix(s.r.Target, "ssh") {
+	if c.image != nil || s.r.ownHost() {
 		return nil
 	}
 	if _, ok := s.imageFor(p, c); ok {
@@ -388,7 +388,7 @@ func (s *search) setReady(st *Stack, c engineChoice) {
 	switch {
 	case c.engine == catalog.VLLMCPU:
 		lo, hi = 30+weights/200e6, 300+weights/20e6
-	case s.r.Target == "local":
+	case s.r.ownHost():
 		lo, hi = 60+max(45, quick), 240+max(240, slow)
 	case c.install == "wheels":
 		lo, hi = 100+max(60, quick), 240+max(150, slow)

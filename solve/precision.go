@@ -25,7 +25,7 @@ func (s *search) addPrecision(st *Stack, have Flags, add func(string, ...string)
 	if name == bfloat16Name {
 		st.Unknowns = append(st.Unknowns, "bfloat16 was seen to answer wrongly on one processor; "+why)
 	}
-	st.Facts = append(st.Facts, catalog.Fact{ID: "machine/precision", Statement: name + ": " + why, Source: "this machine", Standing: catalog.Derived})
+	st.Facts = append(st.Facts, catalog.Fact{ID: "machine/precision", Statement: name + ": " + why, Source: s.r.hostWords(), Standing: catalog.Derived})
 }
 
 // precision is the type, and why.
@@ -45,7 +45,7 @@ func (s *search) precision(weights int64) (name, why string) {
 	case weights == 0:
 		return bfloat16Name, "the size of the weights is not known, and float32 needs twice of it"
 	case free == 0:
-		return bfloat16Name, "this machine's memory is not known, and float32 needs twice the weights"
+		return bfloat16Name, "the memory of " + s.r.hostWords() + " is not known, and float32 needs twice the weights"
 	case need > free/4*3 && wide/2 > free/16: // what is little beside the rest of the engine decides nothing
 		return bfloat16Name, fmt.Sprintf("float32 would need %.1f GiB, more than three quarters of the %.1f GiB that are free", gib(need), gib(free))
 	}

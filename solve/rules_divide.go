@@ -60,6 +60,13 @@ func ruleDivisible(s *subject) []finding {
 		}
 		return []finding{f}
 	}
+	if heads == 0 && s.c.Closed && s.modelProfile() == nil && tp&(tp-1) != 0 {
+		if divide, of := catalog.ShapesDividing(tp); of > 0 && divide*10 <= of {
+			return []finding{{code: CodeTP, at: at, reason: fmt.Sprintf("whichever model it is, its heads hardly divide by the tensor parallel size %d", tp),
+				facts: []catalog.Fact{reported(fmt.Sprintf("model/shapes/tp%d", tp), fmt.Sprintf("of %d well-known shapes %d can be split over %d ranks", of, divide, tp), catalog.FamilySource, catalog.ModelsDate), s.says("tp", "tensor parallel size is %d", tp)},
+				hints: []problem.Hint{{Text: "sizes that divide most models: 2, 4, 8"}}}}
+		}
+	}
 	if heads > 0 && heads%tp != 0 {
 		return refuse("attention heads", heads, fmt.Sprintf("%d attention heads do not divide by the tensor parallel size %d", heads, tp))
 	}

@@ -124,7 +124,7 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 		case n.Releases.At(v) != catalog.Absent || s.dev && n.Releases.At(v.Base()) == catalog.Present:
 			return finding{}, false
 		case n.Releases.First().Compare(v) > 0:
-			if v.Compare(catalog.FirstCurrentVLLM) < 0 && n.Releases[0].OrEarlier {
+			if v.Compare(catalog.FirstCurrentVLLM) < 0 && n.Releases[0].OrEarlier || s.soonAfter(n.Releases.First()) {
 				return finding{}, false
 			}
 			return finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{n.Fact()}, reason: fmt.Sprintf("%s does not know %s yet; it came in %s", s.label(), f.Given, n.Releases.First())}, true
@@ -151,6 +151,13 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 		return finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s does not know %s yet; it came in %s", s.label(), f.Given, sp.from)}, true
 	}
 	return finding{}, false
+}
+
+// soonAfter reports whether the release in use is but a guess from a day, and a release came within three weeks of it: whoever used what that
+// one brought had a build from the branch.
+func (s *subject) soonAfter(first version.PEP440) bool {
+	r := s.j.find(s.engine, first)
+	return s.c.Closed && s.c.Engine.Moving && r != nil && r.Released > s.day && daysBetween(s.day, r.Released) <= 21
 }
 
 // neverAFlag: no release that was read has the flag, nor one that begins with it (argparse takes abbreviations).
@@ -238,7 +245,7 @@ func (s *subject) valueFinding(flag, value string, kind catalog.NameKind, spans 
 	v := s.version.Public()
 	at := "--" + flag + " " + value
 	if n, known := s.j.s.Named(kind, value); known {
-		if n.Releases.At(v) != catalog.Absent || s.dev {
+		if n.Releases.At(v) != catalog.Absent || s.dev || s.soonAfter(n.Releases.First()) {
 			return finding{}, false
 		}
 		f := finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{n.Fact()}, reason: fmt.Sprintf("%s has no %q for --%s", s.label(), value, flag)}

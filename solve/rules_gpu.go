@@ -95,6 +95,10 @@ func ruleCapability(s *subject) []finding {
 	if f, ok := s.oldAssembler(); ok {
 		return []finding{f}
 	}
+	if c == capOf(8, 7) && s.before("0.16.0") && (!s.hasImage || s.official) {
+		return []finding{s.capabilityFinding(fmt.Sprintf("%s holds no code for %s, and code for desktop cards does not run on Tegra", s.label(), s.cardName()),
+			reported("vllm/8.7", "vLLM's builds of 2025 hold no code for compute capability 8.7 (Jetson Orin); machine code of desktop cards does not run on Tegra", "https://github.com/vllm-project/vllm/pull/19328, https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#binary-compatibility", "2025-06-08"))}
+	}
 	if s.arm && c.Major == 11 && s.since("0.25.0") {
 		return nil // the aarch64 builds have a list of their own, with 11.0 in CUDA 13
 	}
@@ -247,6 +251,9 @@ func ruleAttention(s *subject) []finding {
 		case old && v1 == "1" && s.before("0.11.0"):
 			add(fmt.Sprintf("the V1 engine of %s needs compute capability 8.0, %s has less", s.label(), s.cardName()),
 				reported("vllm/v1/8.0", "the V1 engine ran on FlashAttention 2, which needs compute capability 8.0; lower ones fell back to V0 while there was one", "https://github.com/vllm-project/vllm/issues/13398", "2025-02-17"))
+		case s.prefixKernel():
+			add(fmt.Sprintf("the Triton kernel for cached prefixes and chunked prompts of %s does not compile for %s", s.label(), s.cardName()),
+				reported("vllm/prefix-kernel/7.x", "the V0 engine's Triton kernel for prefix caching and chunked prefill fails on Volta (mma -> mma layout conversion is only supported on Ampere), with Triton 2 on Turing too", "https://github.com/vllm-project/vllm/issues/4059, https://github.com/vllm-project/vllm/issues/8024, https://github.com/vllm-project/vllm/issues/13738", "2025-02-24"))
 		case old && s.backendIs("FLASH_ATTN"):
 			add("FlashAttention needs compute capability 8.0", reported("vllm/fa2/8.0", "FlashAttention 2 needs compute capability 8.0", "https://github.com/Dao-AILab/flash-attention#nvidia-cuda-support", "2026-11-25"))
 		case old && s.backendIs("FLASHINFER") && !s.before("0.4.3") && s.before("0.11.0"):
@@ -282,6 +289,20 @@ func ruleAttention(s *subject) []finding {
 		}
 	}
 	return out
+}
+
+// prefixKernel: the V0 engine's kernel for prompts that begin with cached tokens, on cards that its Triton does not compile it for.
+func (s *subject) prefixKernel() bool {
+	if !s.flags.Has("enable-prefix-caching") && !s.flags.Has("enable-chunked-prefill") || s.release == nil || s.before("0.3.1") || s.atMost {
+		return false
+	}
+	switch s.gpu.capability {
+	case capOf(7, 0):
+		return s.before("0.9.0")
+	case capOf(7, 5):
+		return s.before("0.5.0") // whose Triton is 2.x
+	}
+	return false
 }
 
 // sinksMissing: the first image with gpt-oss, on a card for which they choose an attention without sinks.

@@ -118,7 +118,7 @@ func (s *subject) mixedMajor() (finding, bool) {
 	if s.variant == nil || !s.wheels && s.variantText == "" {
 		return finding{}, false
 	}
-	f := finding{code: CodeVariantMissing, at: s.c.Torch, facts: []catalog.Fact{s.release.Fact(catalog.AspectVariants), s.says("torch", "torch is %s", s.torch.Text),
+	f := finding{code: CodeVariantMissing, at: s.c.Torch, weak: s.c.Closed && s.c.Engine.Moving, facts: []catalog.Fact{s.release.Fact(catalog.AspectVariants), s.says("torch", "torch is %s", s.torch.Text),
 		reported("vllm/torch-backend", "uv's --torch-backend chooses torch's build, not vLLM's", "https://github.com/vllm-project/vllm/issues/44335", "2026-08-03")},
 		reason: fmt.Sprintf("this is the CUDA %s build of %s with a CUDA %s torch: it looks for libcudart.so.%d", s.buildCUDA, s.label(), s.torch.CUDA, s.buildCUDA.Major)}
 	for _, v := range s.release.Variants {

@@ -3,6 +3,7 @@ package solve
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"justright/catalog"
@@ -96,12 +97,21 @@ func (s *subject) ranks() (tp, pp int) {
 	case tp > 0:
 	case pp > 1:
 		tp = 1
+	case s.isVLLM() && s.c.Closed && s.gpu.count > 1 && s.wholeCommand():
+		tp = 1 // a command that names its model and no number of cards: the engine's own default
 	case s.gpu.count > 0:
 		tp = s.gpu.count
+	case s.c.Fragment:
 	case len(s.flags.List) > 0:
 		tp = 1 // the engine's own default
 	}
 	return tp, pp
+}
+
+// wholeCommand reports whether the flags are a command as it was given, with the model in it.
+func (s *subject) wholeCommand() bool {
+	return slices.ContainsFunc(s.flags.List, func(f Flag) bool { return f.Name == "model" && f.Dashed && f.Value != "" }) &&
+		!s.flags.Has("data-parallel-size") && !s.flags.Has("pipeline-parallel-size")
 }
 
 // use is how the model is served, for the account of memory.
@@ -162,6 +172,9 @@ func ruleMemory(s *subject) []finding {
 		return s.largerThanAnyCard(prof, u)
 	}
 	b := memory.Estimate(prof, u)
+	if s.engine == catalog.SGLang {
+		return s.sglangMemory(prof, b, u.GPU.TotalBytes, tp*pp)
+	}
 	likely := b.Fits == nil && b.BudgetKnown && b.NeedBytes > 0 && b.KVBudgetBytes < b.NeedBytes
 	if b.Fits != nil && *b.Fits || b.Fits == nil && !likely {
 		return nil
@@ -173,11 +186,8 @@ func ruleMemory(s *subject) []finding {
 	code := CodeKV
 	// Weights that fit leave too little for the cache; with an encoder, whose largest item is run beside them, the start
 	// runs out of memory before it counts the cache.
-	if beside := float64(b.WeightsBytes); beside > share || prof.Vision && beside > 0.9*share {
-		code = CodeWeights
-	}
-	if s.engine == catalog.SGLang && float64(b.WeightsBytes) < float64(u.GPU.TotalBytes) {
-		return nil // its accounting is its own
+	if beside := float64(b.WeightsBytes); beside > share || prof.Vision && beside > 0.9*share || b.Utilization >= 0.995 {
+		code = CodeWeights // a share of everything leaves nothing for the context: an allocation fails
 	}
 	at := ""
 	if f, ok := s.flags.Get("max-model-len"); ok && code == CodeKV {

@@ -65,7 +65,11 @@ func ruleArchitecture(s *subject) []finding {
 	}
 	has := s.registered(s.architecture)
 	next := s.j.next(s.release)
-	if s.dev && has == catalog.Present && next != nil && a.Registered.At(next.Version) == catalog.Absent && daysBetween(s.day, next.Released) <= 14 {
+	near := 14
+	if strings.Contains(strings.ToLower(s.c.Engine.Text), "after") {
+		near = 45 // after a change that is named: what went within a release of it went with it
+	}
+	if s.dev && has == catalog.Present && next != nil && a.Registered.At(next.Version) == catalog.Absent && daysBetween(s.day, next.Released) <= near {
 		last := s.release.Version
 		return append(out, finding{code: CodeRemoved, facts: []catalog.Fact{s.registration(s.architecture)}, at: s.atEngine(),
 			reason: fmt.Sprintf("%s went after %s, and the branch of that day is all but %s", s.architecture, last, next.Version),

@@ -339,7 +339,7 @@ func (s *subject) checkpointBF16() bool {
 	case "llama":
 		return strings.Contains(name, "llama-3") || strings.Contains(name, "llama3") || strings.Contains(name, "yi-")
 	case "qwen", "qwen2", "qwen2_moe", "qwen2_vl", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "mistral", "mixtral", "phi3", "chatglm", "internlm2", "cohere", "baichuan", "deepseek_v2":
-		return s.named.Architecture != "" && s.modelType != "chatglm"
+		return s.named.Architecture != "" && (s.modelType != "chatglm" || strings.Contains(name, "glm-4")) // ChatGLM up to 3 is float16
 	}
 	return false
 }

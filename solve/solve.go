@@ -83,6 +83,8 @@ type Start struct {
 type Ready struct {
 	Seconds [2]int        `json:"seconds"`
 	Dollars *[2]money.USD `json:"dollars"` // null when no price is known
+	// Measured is how many launches the interval comes from; 0: from the facts alone.
+	Measured int `json:"measured,omitempty"`
 }
 
 // Stack is one plan: a combination that violates no known fact. It marshals to the PLAN of DESIGN 6.

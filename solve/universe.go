@@ -66,7 +66,7 @@ func (j *Judger) choices(r Request, cpu bool) []engineChoice {
 		if !wantImage {
 			out = append(out, j.wheelChoices(r, rel)...)
 		}
-		if (r.Pins.Install == "" || r.Pins.Install == "image") && !cpu && r.Target != "local" && !(img.Text != "" && img.Engine.Name == "") {
+		if (r.Pins.Install == "" || r.Pins.Install == "image") && !cpu && !r.ownHost() && !(img.Text != "" && img.Engine.Name == "") {
 			out = append(out, j.imageChoices(r, rel, img)...)
 		}
 	}
@@ -179,7 +179,7 @@ func (c *engineChoice) fillImage(j *Judger) bool {
 // prices.
 func (j *Judger) places(r Request) []place {
 	offers := r.Offers
-	if offers == nil && r.Target != "local" {
+	if offers == nil && !r.ownHost() {
 		for _, g := range j.s.GPUs() {
 			if len(g.RunPodIDs) == 0 || g.Vendor != "nvidia" {
 				continue
