@@ -38,6 +38,7 @@ type wish struct {
 	Cloud          string        `json:"cloud,omitempty"`
 	VolumeID       string        `json:"volume_id,omitempty"`
 	Locked         *solve.Stack  `json:"locked,omitempty"` // a lock file's plan: the only one
+	Expose         string        `json:"expose,omitempty"` // host[:port] of a machine that ssh reaches
 	LockText       string        `json:"lock_text,omitempty"`
 }
 
@@ -140,6 +141,9 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	return p.w.solve(r)
 }
 
+	if err := p.t.tellHost(ctx, &r); err != nil {
+		return solve.Result{}, providerProblem(err, p.t.word)
+	}
 // lockedPlans is the one plan of a lock, at today's price.
 func lockedPlans(p solve.Stack, offers []catalog.Offer) []solve.Stack {
 	for _, o := range offers {
@@ -172,7 +176,7 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 		pr.Hints = c.Hints
 		return runner.Proposal{}, pr
 	}
-	if err := p.holds(); err != nil {
+	if err := p.holds(ctx); err != nil {
 		return runner.Proposal{}, err
 	}
 	dear := 0
@@ -197,10 +201,14 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 	return runner.Proposal{}, pr
 }
 
-// holds reports whether this machine has the memory for the weights, when the launch is here and has no GPU. A card's
-// memory is the resolver's business.
-func (p *planner) holds() error {
-	if p.t.local == nil {
+// holds reports whether a machine of one's own has the memory for the weights, when it has no GPU. A card's memory is the resolver's
+// business.
+func (p *planner) holds(ctx context.Context) error {
+	m, own, err := p.t.host(ctx)
+	if err != nil {
+		return providerProblem(err, p.t.word)
+	}
+	if !own {
 		return nil
 	}
 	weights := p.wish.Model.WeightsBytes
@@ -211,11 +219,10 @@ func (p *planner) holds() error {
 		}
 		weights = int64(float64(p.wish.Model.Parameters) * bits / 8)
 	}
-	m := p.t.local.Describe(context.Background())
 	if len(m.GPUs) > 0 || m.MemoryBytes == 0 || weights < m.MemoryBytes*9/10 {
 		return nil
 	}
-	return problem.New(problem.ExitNoStack, "does_not_fit", "this machine cannot hold %s", p.wish.Model.ID).
+	return problem.New(problem.ExitNoStack, "does_not_fit", "%s cannot hold %s", p.t.hostName(), p.wish.Model.ID).
 		Because("its weights take %.1f GiB, the machine has %.1f GiB of memory and no GPU", gibOf(weights), gibOf(m.MemoryBytes)).
 		Try("rent a machine that can", p.w.again("--on", onRunPod))
 }
@@ -234,7 +241,7 @@ func bootLimit(plan solve.Stack) time.Duration {
 const containerDiskMonth = money.Dollar / 10
 
 func (p *planner) proposal(plan solve.Stack) runner.Proposal {
-	prop := runner.Proposal{Stack: plan, Summary: planSummary(plan), Boot: bootLimit(plan)}
+	prop := runner.Proposal{Stack: plan, Summary: planSummary(plan, p.t.hostName()), Boot: bootLimit(plan)}
 	if plan.PricePerHour != nil && p.t.rents() {
 		prop.Price = *plan.PricePerHour
 	}
@@ -250,8 +257,8 @@ func diskGB(plan solve.Stack) int {
 }
 
 // planSummary is a plan in one line: "RTX A5000 24 GB · vLLM 0.19.1 (cu129) · wheels".
-func planSummary(plan solve.Stack) string {
-	gpu := "this machine's CPU"
+func planSummary(plan solve.Stack, host string) string {
+	gpu := host + "'s CPU"
 	if plan.GPU.ID != "" {
 		gpu = fmt.Sprintf("%s %d GB", plan.GPU.ID, (plan.GPU.MemoryBytes+1<<29)>>30)
 		if plan.GPU.Count > 1 {
@@ -266,12 +273,18 @@ func planSummary(plan solve.Stack) string {
 }
 
 // bootOptions are what a stack does not say about its start.
-func (p *planner) bootOptions(plan solve.Stack) boot.Options {
+func (p *planner) bootOptions(ctx context.Context, plan solve.Stack) (boot.Options, error) {
 	o := boot.Options{Model: p.wish.Model, Lock: p.wish.LockText}
-	if p.t.local != nil {
-		m := p.t.local.Describe(context.Background())
-		o.Host, o.HostMemory, o.Pythons = "127.0.0.1", m.MemoryBytes, m.Pythons
-		o.MinCapability = m.Capability
+	m, own, err := p.t.host(ctx)
+	if err != nil {
+		return o, providerProblem(err, p.t.word)
+	}
+	if own {
+		o.HostMemory, o.Pythons, o.MinCapability = m.MemoryBytes, m.Pythons, m.Capability
+		o.PythonFetch = p.t.ssh != nil && len(m.Pythons) == 0
+		if p.wish.Expose == "" {
+			o.Host = "127.0.0.1"
+		}
 	}
 	if p.wish.VolumeID != "" {
 		o.Root = volumePath + "/justright"
@@ -279,7 +292,7 @@ func (p *planner) bootOptions(plan solve.Stack) boot.Options {
 	if g, ok := p.w.findGPU(plan.GPU.ID); ok {
 		o.MinCapability = g.Capability
 	}
-	return o
+	return o, nil
 }
 
 const volumePath = "/workspace"
@@ -293,9 +306,13 @@ func (w *World) findGPU(id string) (catalog.GPU, bool) {
 }
 
 // Spec is what the provider is sent for an attempt.
-func (p *planner) Spec(_ context.Context, s launch.State, a launch.Attempt) (launch.Spec, error) {
+func (p *planner) Spec(ctx context.Context, s launch.State, a launch.Attempt) (launch.Spec, error) {
 	plan := *a.Stack
-	bs, err := boot.SpecFrom(plan, p.bootOptions(plan))
+	o, err := p.bootOptions(ctx, plan)
+	if err != nil {
+		return launch.Spec{}, err
+	}
+	bs, err := boot.SpecFrom(plan, o)
 	if err != nil {
 		return launch.Spec{}, err
 	}
@@ -306,7 +323,7 @@ func (p *planner) Spec(_ context.Context, s launch.State, a launch.Attempt) (lau
 	spec := launch.Spec{
 		Name: a.PodName, AttemptID: a.ID, OwnerID: s.Owner, Image: plan.Image, Start: script.Start(), Env: script.Env(),
 		Ports: []string{fmt.Sprintf("%d/http", bs.Port)}, DiskGB: diskGB(plan), GPUCount: plan.GPU.Count, MinCUDA: plan.Host.MinCUDA,
-		Cloud: p.wish.Cloud, DataCenters: p.wish.DataCenters, VolumeID: p.wish.VolumeID, MaxPricePerHour: a.Confirmed,
+		Cloud: p.wish.Cloud, DataCenters: p.wish.DataCenters, VolumeID: p.wish.VolumeID, Expose: p.wish.Expose, MaxPricePerHour: a.Confirmed,
 	}
 	if plan.GPU.ID != "" {
 		spec.GPU = plan.GPU.ID
@@ -341,7 +358,7 @@ func (p *planner) secrets(env map[string]string) {
 		}
 	}
 	for _, k := range []string{"HF_ENDPOINT", "PIP_INDEX_URL", "UV_INDEX_URL"} {
-		if v := p.w.Env(k); v != "" && (p.t.word != onRunPod || !runpod.IsRunPod(p.t.address) || public(v)) {
+		if v := p.w.Env(k); v != "" && p.reaches(v) {
 			env[k] = v
 		}
 	}
@@ -360,6 +377,22 @@ func public(address string) bool {
 	}
 	h := u.Hostname()
 	if ip := net.ParseIP(h); ip != nil {
+// reaches reports whether an address of this machine's environment means the same on the machine of a launch.
+func (p *planner) reaches(address string) bool {
+	switch {
+	case p.t.ssh != nil:
+		u, err := url.Parse(address)
+		if err != nil {
+			return false
+		}
+		ip := net.ParseIP(u.Hostname())
+		return p.t.loopback() || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	case p.t.word == onRunPod && runpod.IsRunPod(p.t.address):
+		return public(address)
+	}
+	return true
+}
+
 		return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified()
 	}
 	return strings.Contains(h, ".") && !strings.HasSuffix(h, ".local") && !strings.HasSuffix(h, ".internal") && !strings.HasSuffix(h, ".localhost")

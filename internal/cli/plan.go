@@ -23,6 +23,7 @@ type planOptions struct {
 	unguarded            bool
 	cloud                string
 	dataCenters          []string
+	unasked              string // why a machine that ssh reaches was not asked; empty: it was, or is none
 }
 
 func newPlanCommand(w *World) *cobra.Command {
@@ -163,6 +164,11 @@ var dataCenter = regexp.MustCompile(`^[A-Z]{2,4}-[A-Z]{2,3}-[0-9]{1,2}$`)
 
 // notePlace says in each plan that where it is offered was not asked, when a place was asked for.
 func (o *planOptions) notePlace(r solve.Request, plans []solve.Stack) {
+	if o.unasked != "" {
+		for i := range plans {
+			plans[i].Unknowns = append(plans[i].Unknowns, "host: it was not asked what it has ("+o.unasked+")")
+		}
+	}
 	if r.Offers != nil || o.cloud == "" && len(o.dataCenters) == 0 {
 		return
 	}
@@ -199,7 +205,21 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 		p := planner{wish: wish{Cloud: o.cloud, DataCenters: o.dataCenters}}
 		r.Offers = p.wanted(all)
 		return nil
-	case o.on == onRehearsal, o.on == "kubernetes", strings.HasPrefix(o.on, "ssh://") && len(o.on) > len("ssh://"):
+	case isSSH(o.on):
+		t, err := w.sshTarget(o.on)
+		if err != nil {
+			return err
+		}
+		r.Target = t.word
+		if r.Offers, err = t.provider.Offers(ctx); err == nil {
+			return t.tellHost(ctx, r)
+		}
+		if r.Pins.GPU != "" { // on paper, by the card that is stated
+			o.unasked = problem.From(err).Error()
+			return nil
+		}
+		return problem.From(providerProblem(err, "offers of "+t.word)).Try("plan on paper, for a card that you name", w.again("--gpu", "NAME"))
+	case o.on == onRehearsal, o.on == "kubernetes":
 		return nil
 	}
 	return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target", o.on).Try("the targets are --on runpod, local, rehearsal, kubernetes and ssh://user@host", "")

@@ -13,6 +13,7 @@ import (
 	"justright/internal/provider"
 	"justright/internal/provider/local"
 	"justright/internal/provider/runpod"
+	"justright/internal/provider/ssh"
 	"justright/launch"
 	"justright/money"
 	"justright/problem"
@@ -33,22 +34,26 @@ type target struct {
 	account  string // fingerprint of the key
 	why      string // why this one, for the first line
 	local    *local.Provider
+	ssh      *ssh.Provider
 }
 
 // rents reports whether machines of this target are another's and bill, if only on paper.
-func (t target) rents() bool { return t.local == nil }
+func (t target) rents() bool { return t.local == nil && t.ssh == nil }
 
-// lacks refuses a start on this machine when it has not the programs for one.
+// lacks refuses a start on a machine of one's own when it has not the programs for one.
 func (t target) lacks(ctx context.Context) error {
-	if t.local == nil {
+	m, own, err := t.host(ctx)
+	if err != nil {
+		return providerProblem(err, t.word)
+	}
+	if !own || len(m.Lacks) == 0 {
 		return nil
 	}
-	missing := t.local.Lacks(ctx)
-	if len(missing) == 0 {
-		return nil
+	p := problem.New(problem.ExitCapacity, "tool_missing", "%s lacks what a start needs: %s", t.hostName(), strings.Join(m.Lacks, ", "))
+	if t.ssh != nil {
+		return p.Because("nothing was started").Try("install them there; another directory of the host is taken with", "--on "+t.word+"/DIRECTORY")
 	}
-	return problem.New(problem.ExitCapacity, "tool_missing", "this machine lacks what a start needs: %s", strings.Join(missing, ", ")).
-		Because("not found on PATH; nothing was started").
+	return p.Because("not found on PATH; nothing was started").
 		Try("install them, or mend PATH, and look again", "justright doctor --on local")
 }
 
@@ -154,8 +159,11 @@ func (w *World) chooseTarget(ctx context.Context, on string, fits func(target) e
 		return w.rehearsalTarget(ctx, true)
 	case "":
 	default:
+		if isSSH(on) {
+			return w.sshTarget(on)
+		}
 		return target{}, problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target of up", on).
-			Try("the targets are --on runpod, local and rehearsal", "")
+			Try("the targets are --on runpod, local, rehearsal and ssh://user@host", "")
 	}
 	t, err := w.runpodTarget()
 	if err == nil {
@@ -195,6 +203,9 @@ func (w *World) targetOf(ctx context.Context, s launch.State) (target, error) {
 		// The simulator ends itself when no pod is left, and takes its pods with it when it is killed.
 		return target{word: onRehearsal, provider: vanished{}, address: address, account: fingerprint("rehearsal")}, nil
 	default:
+		if isSSH(s.Target) {
+			return w.sshTarget(s.Target)
+		}
 		return w.runpodTarget()
 	}
 }

@@ -35,6 +35,7 @@ const (
 type upFlags struct {
 	pins                    pinFlags
 	on, name, cloud, volume string
+	expose                  string
 	budget, maxPrice        string
 	ttl, idle               time.Duration
 	dataCenters             []string
@@ -49,7 +50,8 @@ type upFlags struct {
 // add declares the flags of up.
 func (f *upFlags) add(fl *pflag.FlagSet) {
 	f.pins.add(fl)
-	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local or rehearsal")
+	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local, rehearsal or ssh://user@host[:port][/directory]")
+	fl.StringVar(&f.expose, "expose", "", "with ssh://: clients reach the engine at this `HOST[:PORT]`, by plain HTTP; default: a tunnel on this machine's loopback")
 	fl.StringVar(&f.budget, "budget", defaultBudget.String(), "most `DOLLARS` that this task may cost, failed attempts included")
 	fl.DurationVar(&f.ttl, "ttl", 0, "longest life of a machine (default: until the budget ends)")
 	fl.DurationVar(&f.idle, "idle", defaultIdle, "the machine ends itself after so long without requests; 0: never")
@@ -82,8 +84,10 @@ none). Until its guard has reported, nobody but this program ends it, and Ctrl-C
 leaves it running and says so, twice tears it down and waits for the proof. A machine without a guard inside needs
 --allow-unguarded.
 
-Where. --on runpod (RUNPOD_API_KEY), local (this machine) or rehearsal (a simulator: the same road, nothing rented). Without --on:
-runpod when a key is set, else local when this machine can hold the model.
+Where. --on runpod (RUNPOD_API_KEY), local (this machine), rehearsal (a simulator: the same road, nothing rented) or
+ssh://user@host[:port], a machine of your own: your ssh and its configuration are used, nothing is asked for a password, and the
+endpoint is on this machine's loopback through a tunnel, or with --expose at the host's own address. Without --on: runpod when a
+key is set, else local when this machine can hold the model.
 
 A second up of a model that runs attaches to it, unless its flags ask for something else; one that broke off goes on where it
 died. --name OTHER starts a second one.
@@ -141,7 +145,7 @@ func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, a
 	if running != nil {
 		return w.attach(ctx, journal, *running, r, nil)
 	}
-	t, err := w.chooseTarget(ctx, f.on, func(t target) error {
+	t, err := w.chooseTarget(ctx, r.on, func(t target) error {
 		p := w.plannerFor(t, journal, r.wish, "")
 		_, err := p.Next(ctx, launch.State{AllowUnguarded: true})
 		return err
@@ -149,7 +153,7 @@ func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, a
 	if err != nil {
 		return err
 	}
-	if r.wish.Model.Local && t.rents() {
+	if r.wish.Model.Local && t.local == nil {
 		return problem.New(problem.ExitUsage, "local_model", "%s is a directory of this machine, and %s cannot reach it", r.wish.Model.ID, t.word).
 			Because("nothing was created").
 			Try("serve it here", w.again("--on", onLocal)).
@@ -162,6 +166,13 @@ func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, a
 func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlags, asJSON bool) (upRequest, error) {
 	r := upRequest{upFlags: f, asJSON: asJSON}
 	var err error
+	if r.on, err = targetWord(f.on); err != nil {
+		return r, err
+	}
+	if f.expose != "" && !isSSH(r.on) {
+		return r, problem.New(problem.ExitUsage, "usage", "--expose is for a machine that ssh reaches").Try("name it", w.again("--on", "ssh://USER@HOST"))
+	}
+	r.wish.Expose = f.expose
 	if r.budget, err = money.Parse(f.budget); err != nil || r.budget <= 0 {
 		return r, problem.New(problem.ExitUsage, "usage", "--budget %q is no amount of dollars", f.budget)
 	}
@@ -405,6 +416,9 @@ func (w *World) timingOf(t target) launch.Timing {
 	d := launch.DefaultTiming()
 	if t.local != nil {
 		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, 200*time.Millisecond, 2*time.Second, 5*time.Second
+	}
+	if t.ssh != nil { // the machine itself answers, without lag
+		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, time.Second, 5*time.Second, 10*time.Second
 	}
 	if t.word == onRehearsal { // our own simulator, whose lists and answers do not lag
 		d.Poll, d.ConfirmAfter, d.ConfirmGap, d.Lookup = 2*time.Second, 3*time.Second, time.Second, 10*time.Second

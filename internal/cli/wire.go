@@ -30,6 +30,7 @@ func commands(w *World) []*cobra.Command {
 		newSimCommand(w),
 		newSimToolCommand(w),
 		newConfigCommand(w),
+		newTunnelCommand(w),
 		newVersionCommand(w),
 	}
 }

@@ -118,7 +118,7 @@ func (s *Sink) Emit(e report.Event) error {
 func (s *Sink) show(e report.Event, at time.Time) {
 	switch {
 	case e.Begin != nil:
-		s.began, s.attempt, s.cap, s.free = at, at, e.Begin.Budget, e.Begin.Target == "local"
+		s.began, s.attempt, s.cap, s.free = at, at, e.Begin.Budget, e.Begin.Target == "local" || strings.HasPrefix(e.Begin.Target, "ssh://")
 		line := fmt.Sprintf("%s   on %s", e.Begin.Model, e.Begin.Target)
 		if e.Begin.Why != "" {
 			line += "   " + e.Begin.Why
