@@ -26,7 +26,11 @@ type group struct {
 	tokens int // of one block
 	kind   model.LayerKind
 	window int
+	weight float64 // of one of its blocks when concurrency is counted; 0 is 1
 }
+
+// crossAttention keeps the encoder's positions of a request, however long the text is.
+const crossAttention model.LayerKind = "cross_attention"
 
 // layers of one kind and size
 type class struct {
@@ -69,7 +73,7 @@ func elementBytes(p *model.Profile, u Use, r rules) (size, tail float64, word st
 
 // classes lists the kinds of layers that have a cache.
 func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) {
-	if p.EncoderDecoder {
+	if p.EncoderDecoder && (p.CrossTokens == 0 || r.firstEngine || !r.crossCache) {
 		return nil, "", "the cache of encoder-decoder models is not described"
 	}
 	if p.MLA != nil && !r.described {
@@ -77,9 +81,12 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 	}
 	switch p.ModelType {
 	case "deepseek_v4":
-		return nil, "", "DeepSeek V4 packs compressed and window layers in a way that its config does not tell"
-	case "longcat_flash", "minimax_m3", "zamba2":
+		return nil, "", "config.json does not tell which layers of DeepSeek V4 compress how (compress_ratios)"
+	case "mllama":
 		return nil, "", "the cache of " + p.ModelType + " is not described"
+	}
+	if r.firstEngine && p.Mamba != nil {
+		return nil, "", "the first engine kept recurrent states beside the cache, for every sequence"
 	}
 	for _, s := range p.Unknowns {
 		if strings.HasPrefix(s, "layer kinds") {
@@ -103,6 +110,9 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 	state := count(model.LinearAttention, model.MambaLayer, model.HybridLayer)
 	if predicts(p, u) {
 		full += p.MTPLayers
+	}
+	if p.TwinBlocks {
+		full *= 2
 	}
 	if full > 0 && p.MLA != nil {
 		latent, why := latentClasses(p, u, r, full, e)
@@ -133,6 +143,13 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 			}
 			list = append(list, class{kind: model.FullAttention, layers: full, perToken: cost(orElse(p.FullKVHeads, p.KVHeads), d, v)})
 		}
+	}
+	if p.IndexKeyLayers > 0 && p.IndexKeyDim > 0 {
+		list = append(list, class{kind: model.FullAttention, layers: int(math.Ceil(float64(p.IndexKeyLayers) / float64(pp))), perToken: 2 * float64(p.IndexKeyDim)})
+	}
+	if p.CrossTokens > 0 && full > 0 {
+		c := list[len(list)-1]
+		list = append(list, class{kind: crossAttention, layers: full, perToken: c.perToken, window: p.CrossTokens})
 	}
 	if state > 0 {
 		bytes, why := stateBytes(p, u)
@@ -232,6 +249,9 @@ func drafts(u Use) int {
 
 // arrange cuts the classes into groups.
 func arrange(p *model.Profile, u Use, r rules) layout {
+	if compressed(p) {
+		return compressedLayout(p, u, r)
+	}
 	list, word, why := classes(p, u, r)
 	if why != "" {
 		return layout{why: why}
@@ -335,26 +355,45 @@ func (l layout) grouped(list []class, block int, word string, r rules) layout {
 func (l layout) request(n, batch int, u Use, r rules) float64 {
 	sum := 0.0
 	for _, g := range l.groups {
-		held := 0.0
-		switch g.kind {
-		case model.MambaLayer:
-			held = 1 + float64(drafts(u)*boolInt(u.Speculative.On))
-			if r.alignState && !u.NoPrefixCache && len(l.groups) > 1 {
-				held++
-			}
-		case model.SlidingAttention:
-			held = math.Ceil(math.Min(float64(g.window-1+batch), float64(n))/float64(g.tokens)) + 1
-			if len(l.groups) == 1 && float64(n) <= float64(g.window) {
-				held = math.Ceil(float64(n) / float64(g.tokens))
-			}
-		case model.ChunkedAttention:
-			held = math.Ceil(math.Min(float64(g.window+batch), float64(n)) / float64(g.tokens))
-		default:
-			held = math.Ceil(float64(n) / float64(g.tokens))
-		}
-		sum += float64(g.count) * held
+		sum += float64(g.count) * g.held(n, batch, u, r, len(l.groups) == 1)
 	}
 	return sum
+}
+
+// shared is request as the engine counts it for its concurrency line, where a smaller group's block may count less.
+func (l layout) shared(n, batch int, u Use, r rules) float64 {
+	sum := 0.0
+	for _, g := range l.groups {
+		held := float64(g.count) * g.held(n, batch, u, r, len(l.groups) == 1)
+		if g.weight > 0 {
+			held *= g.weight
+		}
+		sum += held
+	}
+	return math.Ceil(sum - 1e-9)
+}
+
+// held is how many blocks of one group a request of n tokens holds; alone says that there is no other group.
+func (g group) held(n, batch int, u Use, r rules, alone bool) float64 {
+	switch g.kind {
+	case model.MambaLayer:
+		held := 1 + float64(drafts(u)*boolInt(u.Speculative.On))
+		if r.alignState && !u.NoPrefixCache && !alone {
+			held++
+		}
+		return held
+	case model.SlidingAttention:
+		if alone && n <= g.window {
+			return math.Ceil(float64(n) / float64(g.tokens))
+		}
+		return math.Ceil(math.Min(float64(g.window-1+batch*r.inFlight), float64(n))/float64(g.tokens)) + 1
+	case crossAttention:
+		return math.Ceil(float64(g.window) / float64(g.tokens))
+	case model.ChunkedAttention:
+		return math.Ceil(math.Min(float64(g.window+batch*r.inFlight), float64(n)) / float64(g.tokens))
+	default:
+		return math.Ceil(float64(n) / float64(g.tokens))
+	}
 }
 
 func boolInt(b bool) int {
@@ -370,7 +409,7 @@ func (l layout) reported(n, batch int, u Use, r rules) float64 {
 		return 0
 	}
 	if r.tokensByNeed && n > 0 {
-		return l.blockBytes * l.request(n, batch, u, r) / float64(n)
+		return l.blockBytes * l.shared(n, batch, u, r) / float64(n)
 	}
 	groups := 0
 	for _, g := range l.groups {

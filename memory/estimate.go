@@ -71,6 +71,8 @@ func Estimate(p model.Profile, u Use) Breakdown {
 	l := arrange(&p, u, r)
 	if l.why != "" {
 		b.Unknowns = append(b.Unknowns, "cache: "+l.why)
+	} else if batchDecides(&p, u) {
+		b.Unknowns = append(b.Unknowns, "cache: what a token costs hangs on --max-num-batched-tokens, which is not stated")
 	} else if b.Context > 0 || !r.tokensByNeed || l.uniform {
 		b.KVBytesPerToken = rounded(l.reported(b.Context, tokens, u, r))
 	}
@@ -98,12 +100,16 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 	b.term("resident", rest, of)
 	around := outside(u, r, graph)
 	b.term("outside", around, "CUDA context and what starts before the engine looks")
-	need := 0.0
+	var need span
 	if l.why == "" && b.Context > 0 {
-		per := l.need(b.Context, tokens, u, r)
-		need = per * float64(max(1, u.Concurrency))
-		b.NeedBytes = rounded(need)
-		b.term("cache needed", span{need, need, need}, fmt.Sprintf("%d requests of %d tokens; %s", max(1, u.Concurrency), b.Context, l.formula))
+		requests := float64(max(1, u.Concurrency))
+		need.at = l.need(b.Context, tokens, u, r) * requests
+		need.low, need.high = need.at, need.at
+		if batchDecides(p, u) {
+			need.low, need.high = l.need(b.Context, 2048, u, r)*requests, l.need(b.Context, 2*16384, u, r)*requests
+		}
+		b.NeedBytes = rounded(need.at)
+		b.term("cache needed", need, fmt.Sprintf("%d requests of %d tokens; %s", max(1, u.Concurrency), b.Context, l.formula))
 	}
 	total := float64(u.GPU.TotalBytes)
 	if total <= 0 {
@@ -126,7 +132,9 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 	}
 	b.term("cache budget", budget, "share of the card less weights, activations, graphs and what is resident")
 	b.KVBudgetBytes = rounded(budget.at)
-	b.capacity(p, u, r, l, tokens, budget.at)
+	if !batchDecides(p, u) {
+		b.capacity(p, u, r, l, tokens, budget.at)
+	}
 	b.judge(p, u, r, w, l, judged{budget: budget, need: need, requested: requested, act: act, around: around})
 }
 
@@ -137,7 +145,7 @@ func (b *Breakdown) capacity(p *model.Profile, u Use, r rules, l layout, tokens 
 	}
 	blocks := math.Floor(budget / l.blockBytes)
 	if b.Context > 0 {
-		b.Concurrency = blocks / l.request(b.Context, tokens, u, r)
+		b.Concurrency = blocks / l.shared(b.Context, tokens, u, r)
 	}
 	if r.tokensByNeed && b.Context > 0 {
 		b.KVTokens = rounded(b.Concurrency * float64(b.Context))
@@ -165,9 +173,9 @@ func (b *Breakdown) capacity(p *model.Profile, u Use, r rules, l layout, tokens 
 }
 
 type judged struct {
-	budget          span
-	need, requested float64
-	act, around     span
+	budget            span
+	requested         float64
+	act, around, need span
 }
 
 // judge decides. It says yes only when the pessimistic account still holds most of what is needed, no only when the
@@ -188,18 +196,18 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		b.Reason = "the cache is not described: " + l.why
 	case b.Context == 0 && !p.EncoderOnly && len(l.groups) > 0:
 		b.Reason = "the context is not known"
-	case j.budget.high < j.need:
-		say(&no, "%d tokens need %.2f GiB of cache; %.2f are left", b.Context, gib(j.need), gib(math.Max(0, j.budget.at)))
+	case j.budget.high < j.need.low:
+		say(&no, "%d tokens need %.2f GiB of cache; %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.low && u.CacheBytes == 0 && !u.GPU.unified():
 		say(&no, "a share of %.2f leaves %.2f GiB for the CUDA context and graphs", b.Utilization, gib(total-j.requested))
-	case u.CacheBytes == 0 && r.known && !r.firstEngine && b.Context > 0 && j.need-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
-		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need), gib(math.Max(0, j.budget.at)))
+	case u.CacheBytes == 0 && r.known && !r.firstEngine && b.Context > 0 && j.need.low-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
+		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.unified():
 		b.Reason = fmt.Sprintf("a share of %.2f leaves %.2f GiB for the CUDA context and graphs, which may not do", b.Utilization, gib(total-j.requested))
-	case j.budget.low >= j.need && j.budget.low > 0, r.known && !r.firstEngine && j.budget.at-j.need > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
-		say(&yes, "%.2f GiB of cache are left; %.2f are needed", gib(j.budget.at), gib(j.need))
+	case j.budget.low >= j.need.high && j.budget.low > 0, r.known && !r.firstEngine && j.budget.at-j.need.high > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
+		say(&yes, "%.2f GiB of cache are left; %.2f are needed", gib(j.budget.at), gib(j.need.high))
 	default:
-		b.Reason = fmt.Sprintf("too close to say: %.2f to %.2f GiB of cache are left, %.2f are needed", gib(math.Max(0, j.budget.low)), gib(j.budget.high), gib(j.need))
+		b.Reason = fmt.Sprintf("too close to say: %.2f to %.2f GiB of cache are left, %.2f are needed", gib(math.Max(0, j.budget.low)), gib(j.budget.high), gib(j.need.at))
 	}
 }
 

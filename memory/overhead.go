@@ -111,25 +111,32 @@ func graphs(p *model.Profile, u Use, r rules, seqs int) (span, string) {
 }
 
 // resident is what stays inside the budget besides weights and cache: kernels and libraries loaded while
-// profiling, collective buffers, and on unified memory the processes themselves.
+// profiling, collective buffers, and on unified memory the processes themselves. "non-torch memory" of published starts:
+// 0.02 to 0.1 GiB on one card; with the collectives inside, 1.4 on two Hopper cards and 1.8 to 2.5 on four or more,
+// whose switch makes buffers of its own, 0.2 to 0.9 elsewhere.
 func resident(u Use, r rules) (span, string) {
 	s, what := span{0.1 * GiB, 0.02 * GiB, 0.35 * GiB}, "kernels and libraries"
-	if u.TensorParallel*max(1, u.PipelineParallel) > 1 {
+	if ranks := u.TensorParallel * max(1, u.PipelineParallel); ranks > 1 {
 		what += ", collective buffers"
-		if r.ncclInside {
-			s.at, s.high = s.at+0.6*GiB, s.high+1.8*GiB
-		} else {
+		switch {
+		case r.ncclInside && u.GPU.switched() && ranks > 2:
+			s.at, s.low, s.high = s.at+1.9*GiB, s.low+0.3*GiB, s.high+2.6*GiB
+		case r.ncclInside && u.GPU.switched():
+			s.at, s.low, s.high = s.at+1.2*GiB, s.low+0.2*GiB, s.high+1.8*GiB
+		case r.ncclInside:
+			s.at, s.high = s.at+0.3*GiB, s.high+1.8*GiB
+		default:
 			s.at, s.high = s.at+0.2*GiB, s.high+0.8*GiB
 		}
 		if u.ExpertParallel {
-			s.at, s.high = s.at+0.8*GiB, s.high+2*GiB
+			s.at, s.high = s.at+0.4*GiB, s.high+2*GiB
 		}
 	}
 	if u.GPU.unified() {
 		what += ", host memory of the engine"
 		s.at, s.high = s.at+1.8*GiB, s.high+4*GiB
 	}
-	if r.firstEngine { // it counts whatever else is on the card, the CUDA context first
+	if r.countsOthers { // whatever else is on the card, the CUDA context first
 		s.at, s.low = s.at+0.5*GiB, s.low+0.3*GiB
 	}
 	if r.firstEngine || !r.known {

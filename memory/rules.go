@@ -25,21 +25,33 @@ type rules struct {
 	groupSlack    float64 // a larger class this much larger than the smallest still makes one group size
 	alignState    bool    // prefix caching keeps one more state per sequence
 	mmPrefixGrows bool    // bidirectional image attention raises the batch to one whole item
+	crossCache    bool    // the second engine serves encoder-decoder models
+	countsOthers  bool    // whatever else is on the card counts as the engine's
+	flatAbsMax    bool    // bitsandbytes' scales are unpacked to single precision while loading
+	inFlight      int     // batches whose tokens a window layer must hold at once
+	packedBlocks  bool    // a block is as large as its widest group, whatever sizes its pages have
+	blockShare    bool    // a request's concurrency counts the blocks it holds, whatever their group's size
 }
 
 // The releases at which rules changed; development builds before a release count as it.
 var (
 	v0_2    = version.MustParsePEP440("0.2.0")
 	v0_6    = version.MustParsePEP440("0.6.0.dev0")
+	v0_6_5  = version.MustParsePEP440("0.6.5.dev0")
 	v0_7_1  = version.MustParsePEP440("0.7.1.dev0")
 	v0_8    = version.MustParsePEP440("0.8.0.dev0")
 	v0_9    = version.MustParsePEP440("0.9.0.dev0")
 	v0_9_2  = version.MustParsePEP440("0.9.2.dev0")
 	v0_11_1 = version.MustParsePEP440("0.11.1.dev0")
+	v0_12   = version.MustParsePEP440("0.12.0.dev0")
 	v0_16   = version.MustParsePEP440("0.16.0.dev0")
+	v0_18   = version.MustParsePEP440("0.18.0.dev0")
 	v0_19   = version.MustParsePEP440("0.19.0.dev0")
 	v0_20   = version.MustParsePEP440("0.20.0.dev0")
-	v0_21   = version.MustParsePEP440("0.21.0.dev0")
+	v0_20_1 = version.MustParsePEP440("0.20.1.dev0")
+	v0_26   = version.MustParsePEP440("0.26.0.dev0")
+	v0_29   = version.MustParsePEP440("0.29.0.dev0")
+	v0_27   = version.MustParsePEP440("0.27.0.dev0")
 )
 
 func rulesFor(v version.PEP440) rules {
@@ -48,13 +60,23 @@ func rulesFor(v version.PEP440) rules {
 	}
 	from := func(first version.PEP440) bool { return v.IsZero() || v.Compare(first) >= 0 }
 	r := rules{
-		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1.25,
+		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1, inFlight: 1,
 		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
 		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
-		alignState: from(v0_20), mmPrefixGrows: from(v0_19),
+		alignState: from(v0_20), mmPrefixGrows: from(v0_19), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5), flatAbsMax: from(v0_6_5),
+		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), packedBlocks: from(v0_29),
 	}
-	if from(v0_21) {
-		r.utilization, r.graphsCounted, r.tokensByNeed, r.groupSlack = 0.92, true, true, 1.5
+	switch {
+	case from(v0_18):
+		r.groupSlack = 1.5
+	case from(v0_12):
+		r.groupSlack = 1.25
+	}
+	if from(v0_20) {
+		r.utilization, r.graphsCounted = 0.92, true
+	}
+	if r.known && from(v0_26) {
+		r.inFlight = 2 // scheduling runs one step ahead
 	}
 	return r
 }

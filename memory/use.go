@@ -35,6 +35,18 @@ func (g GPU) unified() bool {
 	return false
 }
 
+// switched reports cards whose links meet in a switch that computes (Hopper and Blackwell data-centre cards), for
+// which the collectives' library allocates more.
+func (g GPU) switched() bool {
+	name := strings.ToLower(g.Name)
+	for _, w := range []string{"h100", "h200", "h20", "h800", "gh200", "b200", "b300"} {
+		if strings.Contains(name, w) && !strings.Contains(name, "pcie") && !strings.Contains(name, "nvl") {
+			return true
+		}
+	}
+	return false
+}
+
 // Speculative is speculative decoding.
 type Speculative struct {
 	On     bool

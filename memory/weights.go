@@ -30,16 +30,29 @@ func weigh(p *model.Profile, u Use, r rules) weighed {
 	return weighed{why: "neither the shape nor the size of the files is known"}
 }
 
-// online is a quantisation made while loading; only FP8 and bitsandbytes do that.
-func online(p *model.Profile, u Use) *model.Quant {
+// online is a quantisation made while loading, by the names of --quantization that do that; a name that only reads
+// quantised files says what the files hold when no config.json does.
+func online(p *model.Profile, u Use, r rules) *model.Quant {
 	if p.Quant != nil {
 		return p.Quant
 	}
 	switch u.Quantization {
 	case "fp8", "fbgemm_fp8", "ptpc_fp8":
 		return &model.Quant{Method: "fp8", Format: "fp8", Bits: 8}
+	case "fp8_per_tensor", "fp8_per_channel", "fp8_per_block":
+		return &model.Quant{Method: "fp8", Format: "fp8", Bits: 8}
+	case "mxfp8":
+		return &model.Quant{Method: "mxfp8", Format: "mxfp8", Bits: 8, GroupSize: 32}
+	case "int8_per_channel_weight_only", "tpu_int8":
+		return &model.Quant{Method: u.Quantization, Format: "int8", Bits: 8}
+	case "experts_int8":
+		return &model.Quant{Method: "experts_int8", Groups: []model.QuantGroup{{Format: "int8", Bits: 8, Targets: []string{"experts"}}}}
 	case "bitsandbytes":
-		return &model.Quant{Method: "bitsandbytes", Format: "bnb4", Bits: 4, GroupSize: 64}
+		format := "bnb4"
+		if !r.flatAbsMax {
+			format = "bnb4-nested"
+		}
+		return &model.Quant{Method: "bitsandbytes", Format: format, Bits: 4, GroupSize: 64}
 	case "awq", "gptq", "awq_marlin", "gptq_marlin", "compressed-tensors":
 		return &model.Quant{Method: u.Quantization, Format: "int4", Bits: 4, GroupSize: 128}
 	case "modelopt", "modelopt_fp4", "nvfp4":
@@ -67,7 +80,7 @@ func share(p *model.Profile, part model.Part, u Use) float64 {
 	return 1 / tp
 }
 
-// stages is the share of the fullest pipeline stage; the ends hold a table each.
+// stages is the share of the fullest pipeline stage; tables are at its ends.
 func stages(p *model.Profile, role string, u Use) float64 {
 	pp := max(1, u.PipelineParallel)
 	if pp == 1 || role == "embedding" || role == "lm_head" {
@@ -76,6 +89,28 @@ func stages(p *model.Profile, role string, u Use) float64 {
 	n := max(1, p.Layers)
 	return math.Ceil(float64(n)/float64(pp)) / float64(n)
 }
+
+// ends are the two tables of the vocabulary: the first stage of a pipeline holds one, the last the other, or its copy
+// of the first when they are tied.
+type ends struct {
+	apart       bool
+	first, last float64
+}
+
+// put keeps a table back when the stages hold one each, and passes everything else through.
+func (e *ends) put(role string, bytes float64) float64 {
+	switch {
+	case e.apart && role == "embedding":
+		e.first += bytes
+	case e.apart && role == "lm_head":
+		e.last += bytes
+	default:
+		return bytes
+	}
+	return 0
+}
+
+func (e *ends) larger() float64 { return math.Max(e.first, e.last) }
 
 func skipped(p *model.Profile, role string, u Use) bool {
 	return role == "vision" && u.TextOnly || role == "mtp" && !predicts(p, u)
@@ -87,8 +122,12 @@ func predicts(p *model.Profile, u Use) bool {
 }
 
 func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
-	q := online(p, u)
+	q := online(p, u, r)
+	if p.Quant != nil && q.Bits == 0 && len(q.Groups) == 0 && p.WeightsBytes == 0 {
+		return weighed{why: "how " + name(q) + " stores the matrices is not known without the files"}
+	}
 	rank, whole := 0.0, 0.0
+	e := ends{apart: u.PipelineParallel > 1}
 	for _, part := range parts {
 		per, _ := 2.0, ""
 		if part.Quant {
@@ -107,13 +146,11 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 		if part.Role == "expert" {
 			b *= padding(p, q, u, r)
 		}
-		rank += b
+		rank += e.put(part.Role, b)
 	}
+	rank += e.larger()
 	spread := 0.01
 	formula := "sum of the shape's matrices"
-	if p.TieEmbeddings && u.PipelineParallel > 1 {
-		rank += float64(p.Vocab) * float64(p.Hidden) * 2 / float64(max(1, u.TensorParallel))
-	}
 	if q != nil {
 		formula += ", linears as " + name(q)
 		spread = 0.03
@@ -136,6 +173,9 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 	if predicts(p, u) {
 		rank += mtp / float64(max(1, u.TensorParallel))
 		spread += 0.02
+	}
+	if p.VisionTower != nil && !u.TextOnly && rank > 0 && p.WeightsBytes == 0 { // a tower's shape is known roughly
+		spread += math.Min(0.1, 0.3*2*float64(p.VisionTower.Parameters)/float64(max(1, u.TensorParallel))/rank)
 	}
 	return finishWeights(p, rank, spread, formula, u)
 }
@@ -204,8 +244,9 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 		s.whole += part.Weights
 		s.rank += part.Weights * share(p, part, u)
 	}
-	q := online(p, u)
+	q := online(p, u, r)
 	rank := copies
+	e := ends{apart: u.PipelineParallel > 1}
 	for _, g := range p.Tensors {
 		if skipped(p, g.Role, u) || g.Role == "lm_head" && p.TieEmbeddings {
 			continue
@@ -227,8 +268,9 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 		if g.Role == "expert" {
 			of *= padding(p, q, u, r)
 		}
-		rank += bytes * of * stages(p, g.Role, u)
+		rank += e.put(g.Role, bytes*of*stages(p, g.Role, u))
 	}
+	rank += e.larger()
 	return finishWeights(p, rank, 0.01, "sum of the tensors in the files' headers", u)
 }
 
@@ -258,11 +300,7 @@ func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use
 	if rank < 0 {
 		rank = 0
 	}
-	rotary := float64(p.MaxPosition) * float64(max(p.HeadDim, 64)+p.FullHeadDim) * 2
-	if p.EncoderOnly {
-		rotary = 0
-	}
-	rank += math.Min(rotary, 0.3*GiB)
+	rank += float64(p.RotaryBytes)
 	if u.LoRAs > 0 {
 		rank += lora(p, u)
 	}

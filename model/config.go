@@ -52,6 +52,7 @@ func FromConfig(config []byte, s Sizes) (Profile, error) {
 	r.experts(&p)
 	r.state(&p)
 	r.layers(&p)
+	r.rotary(&p)
 	r.tower(&p)
 	r.quant(&p, s.QuantConfig)
 	if r.err != nil {
@@ -120,11 +121,24 @@ func (r *reader) identity(p *Profile) {
 	}
 	p.EncoderOnly = encoderOnly(p)
 	p.EncoderDecoder = r.flag(r.top, "is_encoder_decoder") || p.ModelType == "whisper"
+	if p.ModelType == "whisper" {
+		p.CrossTokens = max(1, r.dim(maxPositions, "max_source_positions"))
+	}
 }
 
 // shape reads the sizes every transformer has, under the names the families use.
 func (r *reader) shape(p *Profile) {
 	p.Layers = r.dim(maxLayers, "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_decoder_layers")
+	if p.Layers == 0 { // families that state each layer leave the number out
+		for _, key := range []string{"layers_block_type", "layer_types"} {
+			if n := len(stringsOf(r.text[key])); p.Layers == 0 && n <= maxLayers {
+				p.Layers = n
+			}
+		}
+		if pattern := r.str(r.text, "hybrid_override_pattern"); p.Layers == 0 && len(pattern) <= maxLayers {
+			p.Layers = len(patternLayers(pattern))
+		}
+	}
 	p.Hidden = r.dim(maxDimension, "hidden_size", "n_embd", "d_model", "dim", "model_dim")
 	p.Heads = r.dim(maxDimension, "num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads")
 	p.Intermediate = r.dim(maxDimension, "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff", "decoder_ffn_dim", "hidden_dim")
@@ -134,6 +148,9 @@ func (r *reader) shape(p *Profile) {
 		if n := r.in(a, "attn_config.kv_n_heads", maxDimension, "kv_n_heads"); n > 0 {
 			p.KVHeads = n
 		}
+	}
+	if strings.HasPrefix(p.text(), "falcon") && r.flag(r.text, "multi_query") && !r.flag(r.text, "new_decoder_architecture") {
+		p.KVHeads = 1 // whatever the class filled in
 	}
 	if p.KVHeads == 0 && p.Heads > 0 {
 		if r.flag(r.text, "multi_query") && !r.flag(r.text, "new_decoder_architecture") {
@@ -156,8 +173,13 @@ func (r *reader) shape(p *Profile) {
 	p.MaxPosition = r.maxPosition()
 	p.TieEmbeddings = r.tied(p)
 	p.AttentionBias = r.flag(r.text, "attention_bias") || r.flag(r.text, "qkv_bias") || strings.HasPrefix(p.text(), "qwen2")
+	switch r.str(r.text, "hidden_act", "mlp_hidden_act", "hidden_activation") {
+	case "relu2", "xielu":
+		p.PlainMLP = p.text() != "bitnet" // the other families with these have no gate
+	}
+	r.feedForwardWidth(p)
 	switch p.text() {
-	case "falcon", "gpt2", "gpt_neox", "gptj", "opt", "bloom", "mpt", "nemotron", "nemotron_h", "phi", "starcoder2", "gpt_bigcode", "whisper", "bert", "roberta", "xlm-roberta":
+	case "falcon", "codegen", "gpt_neo", "gpt_neox_japanese", "gpt2", "gpt_neox", "gptj", "opt", "bloom", "mpt", "nemotron", "nemotron_h", "phi", "starcoder2", "gpt_bigcode", "whisper", "bert", "roberta", "xlm-roberta":
 		p.PlainMLP = true
 	}
 	switch p.text() {
@@ -167,6 +189,26 @@ func (r *reader) shape(p *Profile) {
 	p.MTPLayers = r.dim(maxLayers, "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers")
 	if p.Layers == 0 {
 		r.unknown("number of layers: config.json does not say")
+	}
+}
+
+// feedForwardWidth fills in widths that config.json leaves to the class.
+func (r *reader) feedForwardWidth(p *Profile) {
+	switch p.text() {
+	case "gpt2", "gpt_bigcode", "gptj", "codegen", "gpt_neo", "gpt_neox_japanese", "bloom", "mpt", "falcon":
+		if p.Intermediate == 0 {
+			p.Intermediate = 4 * p.Hidden
+		}
+	case "longcat_flash": // two attentions and two dense blocks a layer, and experts beside them
+		p.TwinBlocks = true
+		p.Intermediate = orElse(r.dim(maxDimension, "ffn_hidden_size"), 12288)
+	}
+	if adjust, ok := r.text["block_auto_adjust_ff_dim"].(bool); ok && adjust { // LFM2
+		width, multiple := 2*p.Intermediate/3, max(1, r.dim(maxDimension, "block_multiple_of"))
+		if f, ok := number(r.text["block_ffn_dim_multiplier"]); ok && f > 0 && f < 16 {
+			width = int(f * float64(width))
+		}
+		p.Intermediate = (width + multiple - 1) / multiple * multiple
 	}
 }
 
@@ -194,11 +236,14 @@ func familyHeadDim(p *Profile) int {
 	return 0
 }
 
+// positionKeys are the names of the longest context.
+var positionKeys = []string{"max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx", "max_target_positions", "model_max_length"}
+
 // maxPosition is the longest context, extended by a stated rope scaling as vLLM does (ModelConfig,
 // _get_and_verify_max_len): yarn multiplies the original length, linear and dynamic the stated one, and the
 // others do not change it.
 func (r *reader) maxPosition() int {
-	n := r.dim(maxPositions, "max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx", "max_target_positions", "model_max_length")
+	n := r.dim(maxPositions, positionKeys...)
 	rope, ok := r.text["rope_scaling"].(object)
 	if !ok {
 		rope, ok = r.text["rope_parameters"].(object)
@@ -271,7 +316,32 @@ func (r *reader) attention(p *Profile) {
 	if p.ChunkSize > 0 && !strings.HasPrefix(p.text(), "llama4") {
 		p.ChunkSize = 0 // MiMo V2 repeats its window there
 	}
+	if c, ok := r.text["sparse_attention_config"].(object); ok { // MiniMax M3: an index key beside the cache
+		p.IndexKeyDim = r.in(c, "sparse_attention_config.sparse_index_dim", maxDimension, "sparse_index_dim")
+		p.IndexKeyHeads = r.in(c, "sparse_attention_config.sparse_num_index_heads", maxDimension, "sparse_num_index_heads")
+		for i, v := range listOf(c["sparse_attention_freq"]) {
+			if f, ok := number(v); ok && f > 0 && i < p.Layers {
+				p.IndexKeyLayers++
+			}
+		}
+	} else if strings.HasPrefix(p.text(), "minimax_m3") {
+		p.IndexKeyDim, p.IndexKeyHeads = r.dim(maxDimension, "index_head_dim"), r.dim(maxDimension, "index_n_heads")
+		for _, w := range stringsOf(r.text["layer_types"]) {
+			if w != "full_attention" {
+				p.IndexKeyLayers++
+			}
+		}
+	}
 	rank := r.dim(maxDimension, "kv_lora_rank")
+	if rank == 0 && p.text() == "longcat_flash" { // the class's sizes
+		p.MLA = &MLA{KVLoraRank: 512, QKRopeHeadDim: 64, QKNopeHeadDim: 128, VHeadDim: 128, QLoraRank: 1536}
+		p.VHeadDim = 128
+		return
+	}
+	if strings.HasPrefix(p.ModelType, "deepseek_v4") || r.text["compress_ratios"] != nil {
+		r.compression(p)
+		return
+	}
 	if rank == 0 {
 		return
 	}
@@ -301,7 +371,7 @@ func (r *reader) experts(p *Profile) {
 		return
 	}
 	m := &MoE{
-		Experts: n, PerToken: r.dim(maxExperts, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "top_k_experts", "moe_k", "num_selected_experts"),
+		Experts: n, PerToken: r.dim(maxExperts, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "top_k_experts", "moe_k", "num_selected_experts", "moe_topk"),
 		Intermediate:  r.dim(maxDimension, "moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size"),
 		SharedExperts: r.dim(maxExperts, "n_shared_experts", "num_shared_experts", "moe_num_shared_experts"),
 		DenseLayers:   r.dim(maxLayers, "first_k_dense_replace", "moe_layer_start_index", "num_dense_layers"), EverySteps: 1,
@@ -316,11 +386,15 @@ func (r *reader) experts(p *Profile) {
 	if m.SharedIntermediate > 0 && m.SharedExperts == 0 {
 		m.SharedExperts = 1
 	}
+	if d := r.dim(maxDimension, "dense_intermediate_size"); d > 0 { // MiniMax M3
+		m.DenseIntermediate = d
+		m.SharedIntermediate = orElse(r.dim(maxDimension, "shared_intermediate_size"), m.SharedIntermediate)
+	}
 	if d := r.dim(maxDimension, "intermediate_size_mlp"); d > 0 { // Llama 4
 		m.DenseIntermediate, m.SharedExperts, m.SharedIntermediate = d, 1, p.Intermediate
 	}
 	m.LatentSize = r.dim(maxDimension, "moe_latent_size")
-	m.BesideDense = strings.HasPrefix(p.text(), "gemma4")
+	m.BesideDense = strings.HasPrefix(p.text(), "gemma4") || p.TwinBlocks
 	m.EverySteps = max(1, r.dim(maxLayers, "decoder_sparse_step", "interleave_moe_layer_step", "expert_layer_period", "moe_layer_interval"))
 	m.Layers = r.expertLayers(p, m)
 	p.MoE = m
@@ -342,6 +416,20 @@ func (r *reader) expertLayers(p *Profile, m *MoE) int {
 	}
 	if pattern := r.str(r.text, "hybrid_override_pattern"); pattern != "" {
 		return strings.Count(pattern, "E")
+	}
+	if words := stringsOf(r.text["layers_block_type"]); contains(words, "moe") {
+		n := 0
+		for _, w := range words {
+			n += boolInt(w == "moe")
+		}
+		return n
+	}
+	if words := stringsOf(r.text["mlp_layer_types"]); len(words) == p.Layers && contains(words, "sparse") {
+		n := 0
+		for _, w := range words {
+			n += boolInt(w == "sparse")
+		}
+		return n
 	}
 	return max(0, (p.Layers-m.DenseLayers)/m.EverySteps)
 }

@@ -180,3 +180,63 @@ func TestHeaderLength(t *testing.T) {
 		}
 	}
 }
+
+func TestPythonsInfinitiesAreRead(t *testing.T) {
+	t.Parallel()
+	p, err := FromConfig([]byte(`{"architectures":["NemotronHForCausalLM"],"model_type":"nemotron_h","time_step_limit":[0.0, Infinity],"x":-Infinity,"y":NaN,
+		"note":"Infinity \" NaN","num_hidden_layers":4,"hidden_size":256,"hybrid_override_pattern":"M*-M"}`), Sizes{})
+	if err != nil || p.Layers != 4 || len(p.LayerKinds) != 4 {
+		t.Fatalf("got %d layers, kinds %v, error %v", p.Layers, p.LayerKinds, err)
+	}
+	for _, bad := range []string{`{"a":Infinit}`, `{"a":NaNs}`, `{"a":Infinity`, `{"a":"Infinity`} {
+		if _, err := FromConfig([]byte(bad), Sizes{}); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
+	}
+}
+
+// TestLayersWithoutANumber: Nemotron 3 Ultra lists its layers and leaves the number out.
+func TestLayersWithoutANumber(t *testing.T) {
+	t.Parallel()
+	p, err := FromConfig([]byte(`{"architectures":["NemotronHForCausalLM"],"model_type":"nemotron_h","hidden_size":64,"layers_block_type":["mamba","moe","mamba","attention"],"n_routed_experts":4,"moe_intermediate_size":32}`), Sizes{})
+	if err != nil || p.Layers != 4 || p.MoE == nil || p.MoE.Layers != 1 || p.CountKind(MambaLayer) != 2 || p.CountKind(FullAttention) != 1 {
+		t.Fatalf("%d layers, experts %+v, error %v", p.Layers, p.MoE, err)
+	}
+}
+
+// TestEncoderLayersAreNoPrediction: Whisper turbo has 32 encoder and 4 decoder layers; the later encoder layers were
+// once taken for prediction layers beyond the fourth.
+func TestEncoderLayersAreNoPrediction(t *testing.T) {
+	t.Parallel()
+	config := `{"architectures":["WhisperForConditionalGeneration"],"model_type":"whisper","d_model":1280,"decoder_layers":4,"encoder_layers":32,"decoder_attention_heads":20,"vocab_size":51866,"max_source_positions":1500,"max_target_positions":448}`
+	p, err := FromConfig([]byte(config), Sizes{Tensors: []Tensor{{Name: "model.encoder.layers.30.fc1.weight", DType: "F16", Elements: 10, Bytes: 20}}})
+	if err != nil || len(p.Tensors) != 1 || p.Tensors[0].Role == "mtp" || p.CrossTokens != 1500 {
+		t.Fatalf("%+v, %v", p.Tensors, err)
+	}
+	deepseek := `{"architectures":["DeepseekV3ForCausalLM"],"model_type":"deepseek_v3","hidden_size":64,"num_hidden_layers":3,"num_nextn_predict_layers":1}`
+	p, err = FromConfig([]byte(deepseek), Sizes{Tensors: []Tensor{{Name: "model.layers.3.mlp.up_proj.weight", DType: "BF16", Elements: 10, Bytes: 20}}})
+	if err != nil || p.Tensors[0].Role != "mtp" {
+		t.Fatalf("%+v, %v", p.Tensors, err)
+	}
+}
+
+// TestRotaryTables against the buffers of vLLM 0.32's own classes.
+func TestRotaryTables(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		config string
+		want   int64
+	}{
+		"plain":       {`{"model_type":"qwen3","num_hidden_layers":1,"hidden_size":1024,"num_attention_heads":16,"head_dim":128,"max_position_embeddings":40960}`, 40960 * 128 * 2},
+		"yarn":        {`{"model_type":"deepseek_v3","num_hidden_layers":1,"num_attention_heads":128,"kv_lora_rank":512,"qk_rope_head_dim":64,"hidden_size":7168,"max_position_embeddings":163840,"rope_scaling":{"type":"yarn","factor":40,"original_max_position_embeddings":4096}}`, 163840 * 64 * 2},
+		"two kinds":   {`{"model_type":"gemma4_text","num_hidden_layers":2,"num_attention_heads":16,"hidden_size":2816,"head_dim":256,"global_head_dim":512,"max_position_embeddings":262144,"rope_parameters":{"full_attention":{"rope_theta":1e6},"sliding_attention":{"rope_theta":1e4}}}`, 262144 * (256 + 512) * 2},
+		"partial":     {`{"model_type":"qwen3_5_text","num_hidden_layers":1,"num_attention_heads":24,"hidden_size":5120,"head_dim":256,"max_position_embeddings":262144,"rope_parameters":{"partial_rotary_factor":0.25}}`, 262144 * 64 * 2},
+		"linear":      {`{"model_type":"gemma3_text","num_hidden_layers":1,"num_attention_heads":32,"hidden_size":5376,"head_dim":128,"max_position_embeddings":131072,"rope_local_base_freq":10000,"rope_scaling":{"factor":8,"rope_type":"linear"}}`, (8 + 1) * 131072 * 128 * 2},
+		"no rotation": {`{"model_type":"opt","num_hidden_layers":1,"num_attention_heads":12,"hidden_size":768,"max_position_embeddings":2048}`, 0},
+	} {
+		p, err := FromConfig([]byte(tt.config), Sizes{})
+		if err != nil || p.RotaryBytes != tt.want {
+			t.Errorf("%s: %d bytes, want %d (%v)", name, p.RotaryBytes, tt.want, err)
+		}
+	}
+}

@@ -7,6 +7,9 @@ import (
 // layers decides how each layer keeps its past. Families state it in a dozen ways; LayerKinds stays empty when
 // all layers are full attention.
 func (r *reader) layers(p *Profile) {
+	if len(p.Compress) > 0 {
+		return // described by their ratios
+	}
 	kinds := r.statedLayers(p)
 	if kinds == nil {
 		kinds = r.familyLayers(p)
@@ -39,6 +42,7 @@ var kindWords = map[string]LayerKind{
 	"sliding_window_attention": SlidingAttention, "chunked_attention": ChunkedAttention,
 	"linear_attention": LinearAttention, "gated_deltanet": LinearAttention, "gdn": LinearAttention, "kda": LinearAttention, "lightning": LinearAttention,
 	"mamba": MambaLayer, "mamba2": MambaLayer, "m": MambaLayer, "recurrent": MambaLayer, "conv": MambaLayer, "short_conv": MambaLayer,
+	"minimax_m3_sparse": FullAttention, "sparse_attention": FullAttention, "indexed_attention": FullAttention, // latent attention with an indexer, as transformers names it
 	"hybrid": HybridLayer, "moe": NoAttention, "mlp": NoAttention, "none": NoAttention,
 }
 
@@ -86,6 +90,35 @@ func (r *reader) statedLayers(p *Profile) []LayerKind {
 		return kinds
 	}
 	return nil
+}
+
+// compression reads DeepSeek V4's layers: ratios as its own config.json lists them (one more for the prediction
+// layer), or the words that transformers writes.
+func (r *reader) compression(p *Profile) {
+	p.MLA = &MLA{KVLoraRank: p.HeadDim, QKRopeHeadDim: r.dim(maxDimension, "qk_rope_head_dim"), QLoraRank: r.dim(maxDimension, "q_lora_rank"),
+		IndexHeadDim: r.dim(maxDimension, "index_head_dim"), IndexHeads: r.dim(maxDimension, "index_n_heads"), Sparse: true,
+		OutGroups: r.dim(maxDimension, "o_groups"), OutLoraRank: r.dim(maxDimension, "o_lora_rank")}
+	if l, ok := r.text["compress_ratios"].([]any); ok {
+		for _, v := range l[:min(len(l), maxLayers)] {
+			f, _ := number(v)
+			p.Compress = append(p.Compress, int(min(max(f, 0), 1<<20)))
+		}
+		return
+	}
+	rates, _ := r.text["compress_rates"].(object)
+	for _, w := range stringsOf(r.text["layer_types"]) {
+		ratio := 0
+		switch w {
+		case "compressed_sparse_attention":
+			ratio = 4
+		case "heavily_compressed_attention":
+			ratio = 128
+		}
+		if f, ok := number(rates[w]); ok && f > 0 && f < 1<<20 {
+			ratio = int(f)
+		}
+		p.Compress = append(p.Compress, ratio)
+	}
 }
 
 // patternLayers reads Nemotron-H's string: M is Mamba-2, * attention, - an MLP, E experts.
@@ -160,6 +193,14 @@ func (r *reader) familyLayers(p *Profile) []LayerKind {
 		return every(n, LinearAttention)
 	case p.Mamba != nil && (t == "mamba" || t == "mamba2" || t == "falcon_mamba"):
 		return repeat(p.Layers, MambaLayer)
+	case p.Mamba != nil && t == "bamba":
+		kinds := repeat(p.Layers, MambaLayer)
+		for _, v := range listOf(r.text["attn_layer_indices"]) {
+			if f, ok := number(v); ok && f >= 0 && int(f) < len(kinds) {
+				kinds[int(f)] = FullAttention
+			}
+		}
+		return kinds
 	case p.Mamba != nil && t == "falcon_h1":
 		return repeat(p.Layers, HybridLayer)
 	case p.Mamba != nil && t == "jamba":
@@ -230,7 +271,9 @@ func (r *reader) state(p *Profile) {
 		c, _ := r.text["linear_attn_config"].(object)
 		n := func(k string) int { return r.in(c, "linear_attn_config."+k, maxDimension, k) }
 		p.Mamba = &Mamba{Kind: "kda", Heads: n("num_heads"), HeadDim: n("head_dim"), ConvKernel: n("short_conv_kernel_size"), StateDType: "float32"}
-	case r.text["attn_type_list"] != nil:
+	case d("linear_num_heads") > 0 && d("linear_head_dim") > 0: // Kimi Linear as transformers writes it
+		p.Mamba = &Mamba{Kind: "kda", Heads: d("linear_num_heads"), HeadDim: d("linear_head_dim"), ConvKernel: max(1, d("linear_conv_kernel_dim")), StateDType: "float32"}
+	case r.text["attn_type_list"] != nil || t == "minimax" || t == "minimax_text_01":
 		p.Mamba = &Mamba{Kind: "lightning", Heads: p.Heads, HeadDim: p.HeadDim, StateDType: "float32"}
 	case d("conv_L_cache") > 0:
 		p.Mamba = &Mamba{Kind: "short_conv", ConvKernel: d("conv_L_cache"), Inner: p.Hidden}

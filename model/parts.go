@@ -46,7 +46,8 @@ func (p *Profile) Parts() (parts []Part, complete bool) {
 	}
 	c.need(!p.EncoderDecoder) // the second stack has sizes of its own
 	switch p.text() {
-	case "deepseek_v4", "gemma3n_text", "zamba2", "longcat_flash", "minimax_m3", "recurrent_gemma", "rwkv", "kimi_linear":
+	case "gemma3n_text", "zamba", "zamba2", "recurrent_gemma", "rwkv", "kimi_linear", "kimi_k3", "jetmoe", "doge", "blt", "hrm_text", "moshi",
+		"mllama_text_model", "phi4_multimodal", "ernie4_5_vl_moe_text", "xlstm", "zaya", "inkling_text", "ctrl", "cpmant", "nanochat":
 		c.need(false) // blocks that are not described by the sizes read here
 	}
 	return c.parts, !c.missing
@@ -97,9 +98,21 @@ func (c *counter) attention() {
 	if p.EncoderOnly {
 		full = p.Layers
 	}
-	if p.MLA != nil {
+	switch {
+	case len(p.Compress) > 0:
+		c.compressed()
+		return
+	case p.MLA != nil:
+		if p.TwinBlocks {
+			full *= 2
+		}
 		c.latent(full)
 		return
+	}
+	if p.IndexKeyLayers > 0 {
+		n := float64(p.IndexKeyLayers) * h * float64(p.IndexKeyDim)
+		c.add("attention", n*float64(p.IndexKeyHeads), Split, true, p.IndexKeyLayers)
+		c.add("attention", n, Replicated, true, p.IndexKeyLayers)
 	}
 	one := func(n, heads, kv, dim, vdim, projected int) {
 		if n == 0 {
@@ -161,6 +174,35 @@ func (c *counter) latent(n int) {
 	}
 }
 
+// compressed counts DeepSeek V4: one latent head for keys and values, an output projection of low rank in groups, the
+// compressors of the layers that have one, and the hyper-connections between layers.
+func (c *counter) compressed() {
+	p, m := c.p, c.p.MLA
+	h, n, wide := float64(p.Hidden), float64(p.Layers), float64(p.Heads*p.HeadDim)
+	c.need(m.QLoraRank > 0 && m.OutGroups > 0 && m.OutLoraRank > 0 && p.HeadDim > 0)
+	c.add("attention", n*(h*float64(m.QLoraRank)+h*float64(p.HeadDim)), Replicated, true, p.Layers)
+	c.add("attention", n*float64(m.QLoraRank)*wide, Split, true, p.Layers)
+	if m.OutGroups > 0 {
+		low := float64(m.OutGroups * m.OutLoraRank)
+		c.add("attention", n*(wide/float64(m.OutGroups)*low+low*h), Split, true, p.Layers)
+	}
+	w, four, others := 0.0, 0, 0
+	for i, r := range p.Compress {
+		switch {
+		case i >= p.Layers || r <= 1:
+		case r == 4: // twice as wide, and an indexer with a compressor of its own
+			w += 4*h*float64(p.HeadDim) + 4*h*float64(m.IndexHeadDim)
+			four++
+		default:
+			w += 2 * h * float64(p.HeadDim)
+			others++
+		}
+	}
+	c.add("compressor", w, Replicated, false, four+others)
+	c.add("attention", float64(four)*float64(m.IndexHeads)*(float64(m.QLoraRank*m.IndexHeadDim)+h), Replicated, true, four)
+	c.add("norm", n*2*24*4*h*2, Replicated, false, p.Layers) // single precision: two of 16 bit
+}
+
 // state counts recurrent layers.
 func (c *counter) state() {
 	p, m := c.p, c.p.Mamba
@@ -216,6 +258,9 @@ func (c *counter) feedForward() {
 	c.need(m.Intermediate > 0)
 	if !m.BesideDense {
 		dense -= m.Layers
+	}
+	if p.TwinBlocks {
+		dense *= 2
 	}
 	if dense > 0 {
 		width := orElse(m.DenseIntermediate, p.Intermediate)

@@ -50,6 +50,13 @@ type Profile struct {
 	PlainMLP      bool // two matrices a block instead of three
 	MTPLayers     int  // multi-token-prediction layers in the checkpoint, loaded only with speculation
 	AttentionBias bool
+	TwinBlocks    bool  // each layer has two attentions and two dense blocks (LongCat Flash)
+	RotaryBytes   int64 // tables of rotary positions, which an engine computes and keeps; 0 none or unknown
+	Compress      []int // tokens that share one stored state, layer by layer (DeepSeek V4); 0 and 1 keep a window only
+
+	// Keys of a block index that some layers cache beside keys and values, whole on every rank (MiniMax M3).
+	IndexKeyDim, IndexKeyHeads, IndexKeyLayers int
+	CrossTokens                                int // encoder positions that each decoder layer caches (Whisper)
 
 	LayerKinds     []LayerKind // one per layer; empty when all layers are full attention
 	MLA            *MLA
@@ -89,6 +96,7 @@ type MLA struct {
 	KVLoraRank, QKRopeHeadDim, QKNopeHeadDim, VHeadDim, QLoraRank int
 	Sparse                                                        bool // DeepSeek sparse attention indexer
 	IndexHeadDim, IndexHeads                                      int
+	OutGroups, OutLoraRank                                        int // of DeepSeek V4's output projection
 }
 
 // MoE describes expert layers.

@@ -286,6 +286,8 @@ func storedBytes(format string, bits float64, group int, block []int, zeros bool
 		return 1 + 1.0/32
 	case format == "bnb4":
 		return 0.5 + 4.0/64
+	case format == "bnb4-nested": // scales are quantised themselves
+		return 0.5 + 1.0/64 + 4.0/(64*256)
 	case group > 0 && zeros:
 		return bits/8 + (2+bits/8)/g
 	case group > 0:

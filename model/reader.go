@@ -32,7 +32,7 @@ func decodeObject(b []byte) (object, error) {
 	if d := depth(b); d > maxDepth {
 		return nil, &ConfigError{Why: fmt.Sprintf("it nests deeper than %d levels", maxDepth)}
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
+	d := json.NewDecoder(bytes.NewReader(withoutInfinities(b)))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
@@ -46,6 +46,41 @@ func decodeObject(b []byte) (object, error) {
 		return nil, &ConfigError{Why: "it is not a JSON object"}
 	}
 	return o, nil
+}
+
+// withoutInfinities writes null for the words NaN, Infinity and -Infinity outside strings: Python's json writes them,
+// and configs of recurrent models hold one (time_step_limit), but JSON has no such words.
+func withoutInfinities(b []byte) []byte {
+	if !bytes.Contains(b, []byte("Infinity")) && !bytes.Contains(b, []byte("NaN")) {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] == '"' { // over the string
+			start := i
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+			out = append(out, b[start:min(i+1, len(b))]...)
+			continue
+		}
+		word := 0
+		for _, w := range []string{"-Infinity", "Infinity", "NaN"} {
+			if bytes.HasPrefix(b[i:], []byte(w)) {
+				word = len(w)
+				break
+			}
+		}
+		if word == 0 {
+			out = append(out, b[i])
+			continue
+		}
+		out = append(out, "null"...)
+		i += word - 1
+	}
+	return out
 }
 
 // depth is the deepest nesting of brackets outside strings.
@@ -189,4 +224,16 @@ func sortedShares(m map[string]float64) []string {
 	}
 	sort.Strings(keys)
 	return keys
+}
+
+func listOf(v any) []any {
+	l, _ := v.([]any)
+	return l[:min(len(l), maxLayers)]
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

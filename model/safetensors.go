@@ -156,9 +156,10 @@ func (p *Profile) addTensors(tensors []Tensor) {
 	for _, t := range tensors {
 		role := Role(t.Name)
 		head = head || role == "lm_head"
-		if i := layerIndex(t.Name); role != "vision" && i != "" && p.Layers > 0 && len(i) < 6 {
-			if n := atoi(i); n >= p.Layers && strings.Contains(t.Name, "layers."+i+".") {
-				role = "mtp" // DeepSeek and GLM keep their prediction layers after the last
+		if i := layerIndex(t.Name); role != "vision" && i != "" && p.Layers > 0 && len(i) < 6 && !p.EncoderDecoder {
+			// DeepSeek and GLM keep their prediction layers after the last.
+			if n := atoi(i); n >= p.Layers && n < p.Layers+max(p.MTPLayers, 1) && strings.Contains(t.Name, "model.layers."+i+".") {
+				role = "mtp"
 			}
 		}
 		k := [2]string{role, t.DType}

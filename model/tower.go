@@ -41,6 +41,9 @@ func (r *reader) tower(p *Profile) {
 	if c, ok := r.top["thinker_config"].(object); ok && v == nil {
 		v, _ = c["vision_config"].(object)
 	}
+	if stated, ok := r.top["vision_config"]; ok && stated == nil && r.top["audio_config"] == nil {
+		return // a multimodal class without its tower
+	}
 	known := -1
 	for i, t := range towers {
 		if strings.HasPrefix(p.ModelType, t.prefix) && (p.TextModelType != "" || v != nil || strings.Contains(p.Architecture, "ConditionalGeneration") || t.prefix == "dots_ocr") {
