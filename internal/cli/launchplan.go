@@ -37,8 +37,8 @@ type wish struct {
 	DataCenters    []string      `json:"data_centers,omitempty"`
 	Cloud          string        `json:"cloud,omitempty"`
 	VolumeID       string        `json:"volume_id,omitempty"`
-	Locked         *solve.Stack  `json:"locked,omitempty"` // a lock file's plan: the only one
 	Expose         string        `json:"expose,omitempty"` // host[:port] of a machine that ssh reaches
+	Locked         *solve.Stack  `json:"locked,omitempty"` // a lock file's plan: the only one
 	LockText       string        `json:"lock_text,omitempty"`
 }
 
@@ -135,15 +135,15 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
 		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.MaxPrice, AllowUnguarded: p.wish.AllowUnguarded, All: true,
 	}
+	if err := p.t.tellHost(ctx, &r); err != nil {
+		return solve.Result{}, providerProblem(err, p.t.word)
+	}
 	if p.wish.Anyway {
 		return p.anyway(r)
 	}
 	return p.w.solve(r)
 }
 
-	if err := p.t.tellHost(ctx, &r); err != nil {
-		return solve.Result{}, providerProblem(err, p.t.word)
-	}
 // lockedPlans is the one plan of a lock, at today's price.
 func lockedPlans(p solve.Stack, offers []catalog.Offer) []solve.Stack {
 	for _, o := range offers {
@@ -369,14 +369,6 @@ func (p *planner) secrets(env map[string]string) {
 	}
 }
 
-// public reports whether an address can be reached from a rented machine, as far as its host tells.
-func public(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil || u.User != nil || u.RawQuery != "" { // everybody on the account reads a pod's environment
-		return false
-	}
-	h := u.Hostname()
-	if ip := net.ParseIP(h); ip != nil {
 // reaches reports whether an address of this machine's environment means the same on the machine of a launch.
 func (p *planner) reaches(address string) bool {
 	switch {
@@ -393,6 +385,14 @@ func (p *planner) reaches(address string) bool {
 	return true
 }
 
+// public reports whether an address can be reached from a rented machine, as far as its host tells.
+func public(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.RawQuery != "" { // everybody on the account reads a pod's environment
+		return false
+	}
+	h := u.Hostname()
+	if ip := net.ParseIP(h); ip != nil {
 		return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified()
 	}
 	return strings.Contains(h, ".") && !strings.HasSuffix(h, ".local") && !strings.HasSuffix(h, ".internal") && !strings.HasSuffix(h, ".localhost")

@@ -41,14 +41,14 @@ func (w *World) plannerFor(t target, journal store.Store, x wish, key string) *p
 
 // clockOf is the provider's clock; asking for it also tells whether the key is accepted at all.
 func (w *World) clockOf(ctx context.Context, t target) (func() time.Time, error) {
-	b, ok := t.provider.(billed)
-	if !ok {
 	if t.ssh != nil {
 		if _, err := t.ssh.Describe(ctx); err != nil {
 			return nil, providerProblem(err, t.word)
 		}
 		return runner.ServerClock(ctx, t.provider, w.Now), nil
 	}
+	b, ok := t.provider.(billed)
+	if !ok {
 		return w.Now, nil
 	}
 	if _, err := b.Whoami(ctx); err != nil {

@@ -29,8 +29,8 @@ func commands(w *World) []*cobra.Command {
 		newReplayCommand(w),
 		newSimCommand(w),
 		newSimToolCommand(w),
-		newConfigCommand(w),
 		newTunnelCommand(w),
+		newConfigCommand(w),
 		newVersionCommand(w),
 	}
 }
