@@ -13,6 +13,9 @@ import (
 // factsFor is how long what was read of the machine counts: free disk and memory move.
 const factsFor = 30 * time.Second
 
+// staleFor is how long they must do while the machine does not answer.
+const staleFor = 10 * time.Minute
+
 // Describe looks at the machine. It takes a moment: nvidia-smi and each Python are run there.
 func (p *Provider) Describe(ctx context.Context) (onhost.Machine, error) {
 	p.mu.Lock()
@@ -21,6 +24,9 @@ func (p *Provider) Describe(ctx context.Context) (onhost.Machine, error) {
 		return p.facts, nil
 	}
 	a, err := p.ask(ctx, "offers", "facts", nil, "")
+	if err != nil && isLost(err) && !p.asked.IsZero() && p.c.Now().Sub(p.asked) < staleFor {
+		return p.facts, nil // a lost connection changes no machine
+	}
 	if err != nil {
 		return onhost.Machine{}, err
 	}
