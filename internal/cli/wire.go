@@ -27,6 +27,7 @@ func commands(w *World) []*cobra.Command {
 		newLessonsCommand(w),
 		newBundleCommand(w),
 		newReplayCommand(w),
+		newServeCommand(w),
 		newSimCommand(w),
 		newSimToolCommand(w),
 		newTunnelCommand(w),

@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"time"
+
+	"justright/launch"
+	"justright/money"
+)
+
+// CauseIdle is why a launch is removed that nobody asks anything.
+const CauseIdle = "idle"
+
+// SpentOn is what a model has cost and costs, by the journal. committed is the most that today can come to without a further
+// launch: a machine that is not proven gone counts with what is left of its cap. A day is one of UTC.
+func SpentOn(tasks []launch.State, model string, now time.Time) (d Dollars, committed money.USD) {
+	d.Model = model
+	midnight := now.UTC().Truncate(24 * time.Hour)
+	for _, s := range tasks {
+		if s.Model != model {
+			continue
+		}
+		for _, a := range s.Attempts {
+			cost := a.CostAt(now)
+			before := costBefore(a, midnight, now)
+			d.Spent += cost
+			d.Today += cost - before
+			today := cost - before
+			if !a.Phase.Settled() {
+				today = max(today, a.Reserved-before)
+				if a.PodID != "" {
+					d.PerHour += a.Hourly()
+				}
+			}
+			committed += today
+		}
+	}
+	return d, committed
+}
+
+// costBefore is what an attempt had cost by a moment: its cost, by the share of its time.
+func costBefore(a launch.Attempt, t, now time.Time) money.USD {
+	if a.Created.IsZero() || !a.Created.Before(t) {
+		return 0
+	}
+	all := a.SecondsAt(now)
+	if all <= 0 {
+		return 0
+	}
+	share := min(1, t.Sub(a.Created).Seconds()/all)
+	return money.USD(float64(a.CostAt(now)) * share)
+}
+
+// FailedBoots counts the machines in a row, newest first, that were rented for a model and never became an endpoint, and tells the
+// newest one's cause. Machines from before since do not count: somebody has told the gateway to try again. ready says whether a
+// launch was ever proven, which ends the row.
+func FailedBoots(tasks []launch.State, model string, since time.Time, ready func(launch.State) bool) (n int, cause, detail string) {
+	for i := len(tasks) - 1; i >= 0; i-- {
+		s := tasks[i]
+		if s.Model != model {
+			continue
+		}
+		if ready(s) {
+			return n, cause, detail
+		}
+		for k := len(s.Attempts) - 1; k >= 0; k-- {
+			a := s.Attempts[k]
+			if !bootFailed(a) || a.Intended.Before(since) {
+				continue
+			}
+			if n++; n == 1 {
+				cause, detail = a.Cause, a.Detail
+			}
+		}
+	}
+	return n, cause, detail
+}
+
+// bootFailed reports whether an attempt was a machine that failed by itself, and not one that somebody ended or that was never
+// rented.
+func bootFailed(a launch.Attempt) bool {
+	if a.PodID == "" || a.Duplicate || a.Cause == "" {
+		return false
+	}
+	switch a.Cause {
+	case launch.CauseDown, launch.CauseInterrupt, CauseIdle, launch.CauseElsewhere, launch.CausePrice, launch.CauseUnanswered, launch.CauseDuplicate:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,321 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"justright/internal/httpclient"
+	"justright/money"
+)
+
+// Replica is one proven endpoint of a model.
+type Replica struct {
+	ID      string // unlike any other's, and never used again: the attempt
+	Task    string // the journal's id of its launch
+	Launch  string // name of its launch
+	Model   string // hub id
+	Served  string // the name its engine answers to
+	Base    string // address without /v1
+	Key     httpclient.Secret
+	Price   money.USD     // per hour, disks included
+	Idle    time.Duration // it may be removed after so long without requests; 0: never
+	Context int           // longest request in tokens; 0: not known
+	Since   time.Time
+}
+
+// Model is one that may be woken.
+type Model struct {
+	ID      string
+	Aliases []string // other names clients may use
+}
+
+// replica is a Replica with what the gateway knows of it. The fleet's lock guards it.
+type replica struct {
+	Replica
+	inFlight int
+	served   int       // requests sent to it
+	failures int       // in a row
+	ejected  time.Time // until then no request goes there while another can take it; zero: it is well
+	leaving  bool      // it is about to be removed: no new request
+	active   time.Time // when its last request ended, or its engine was last seen to work
+	mark     string    // the engine's own counters as last read
+	read     time.Time // when they were
+}
+
+// Fleet is what the gateway can send requests to. All methods are safe for concurrent use.
+type Fleet struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	models   []Model
+	replicas []*replica
+	gone     []*replica    // that still answer requests
+	changed  chan struct{} // closed when the fleet has changed
+}
+
+// NewFleet makes a fleet of models that may be woken and of nothing that runs.
+func NewFleet(models []Model, now func() time.Time) *Fleet {
+	return &Fleet{now: now, models: models, changed: make(chan struct{})}
+}
+
+// Health of a replica: a third failure in a row ejects it, for a time that doubles with each further one.
+const (
+	ejectAfter = 3
+	ejectFirst = 5 * time.Second
+	ejectMost  = time.Minute
+)
+
+// Update makes the fleet what runs now. What stays keeps its counts; what goes may finish its requests.
+func (f *Fleet) Update(now []Replica) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := map[string]*replica{}
+	for _, r := range slices.Concat(f.replicas, f.gone) {
+		old[r.ID] = r
+	}
+	f.replicas, f.gone = make([]*replica, 0, len(now)), nil
+	for _, r := range now {
+		k := old[r.ID]
+		if k == nil {
+			k = &replica{active: f.now()}
+		}
+		delete(old, r.ID)
+		k.Replica = r
+		f.replicas = append(f.replicas, k)
+	}
+	for _, k := range old {
+		if k.inFlight > 0 {
+			f.gone = append(f.gone, k)
+		}
+	}
+	slices.SortFunc(f.replicas, func(a, b *replica) int {
+		return cmp.Or(strings.Compare(a.Model, b.Model), a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID))
+	})
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// Changed is closed at the next change.
+func (f *Fleet) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// meant is what a name stands for.
+type meant struct {
+	model  string // its hub id, for counting
+	wakes  bool   // it may be woken
+	launch string // one launch alone is meant; empty: every replica of the model
+}
+
+// answersTo reports whether a replica is meant by a name.
+func (r *replica) answersTo(m meant) bool {
+	return r.Model == m.model && (m.launch == "" || r.Launch == m.launch)
+}
+
+// find says what a name stands for. Names are a model's hub id, what its engine calls it, an alias, or a launch; case
+// counts only where it tells two apart.
+func (f *Fleet) find(name string) (meant, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		for _, m := range f.models {
+			if same(m.ID, name) || slices.ContainsFunc(m.Aliases, func(a string) bool { return same(a, name) }) {
+				return meant{model: m.ID, wakes: true}, true
+			}
+		}
+		for _, r := range f.replicas {
+			if same(r.Model, name) || same(r.Served, name) {
+				return meant{model: r.Model, wakes: f.wakes(r.Model)}, true
+			}
+		}
+		for _, r := range f.replicas {
+			if same(r.Launch, name) {
+				return meant{model: r.Model, launch: r.Launch}, true
+			}
+		}
+	}
+	return meant{}, false
+}
+
+func (f *Fleet) wakes(model string) bool {
+	return slices.ContainsFunc(f.models, func(m Model) bool { return m.ID == model })
+}
+
+// only is the one model there is, for a request that names none.
+func (f *Fleet) only() (meant, bool) {
+	f.mu.Lock()
+	var ids []string
+	for _, m := range f.models {
+		ids = append(ids, m.ID)
+	}
+	for _, r := range f.replicas {
+		ids = append(ids, r.Model)
+	}
+	f.mu.Unlock()
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) != 1 {
+		return meant{}, false
+	}
+	return f.find(ids[0])
+}
+
+// pick takes the replica with the least to do, and counts the request in until done. False: there is none that was not tried
+// already. One that is ejected is taken only when no other is left: a wrong ejection must not close a door that is open.
+func (f *Fleet) pick(m meant, tried map[string]bool) (Replica, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	var best *replica
+	for _, r := range f.replicas {
+		if !r.answersTo(m) || r.leaving || tried[r.ID] {
+			continue
+		}
+		if best == nil || cmp.Or(boolCompare(now.Before(r.ejected), now.Before(best.ejected)), cmp.Compare(r.inFlight, best.inFlight),
+			cmp.Compare(r.served, best.served)) < 0 {
+			best = r
+		}
+	}
+	if best == nil {
+		return Replica{}, false
+	}
+	best.inFlight++
+	best.served++
+	return best.Replica, true
+}
+
+// another reports whether there is a replica that was not tried.
+func (f *Fleet) another(m meant, tried map[string]bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.replicas, func(r *replica) bool { return r.answersTo(m) && !r.leaving && !tried[r.ID] })
+}
+
+// with lets change do so to a replica, if it is still there or still answers.
+func (f *Fleet) with(id string, change func(*replica)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, all := range [][]*replica{f.replicas, f.gone} {
+		for _, r := range all {
+			if r.ID == id {
+				change(r)
+			}
+		}
+	}
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// has reports whether anything serves what is meant.
+func (f *Fleet) has(m meant) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.replicas, func(r *replica) bool { return r.answersTo(m) && !r.leaving })
+}
+
+// done counts a request out.
+func (f *Fleet) done(id string) {
+	f.with(id, func(r *replica) { r.inFlight, r.active = r.inFlight-1, f.now() })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = slices.DeleteFunc(f.gone, func(r *replica) bool { return r.inFlight == 0 })
+}
+
+// well notes an answer.
+func (f *Fleet) well(id string) {
+	f.with(id, func(r *replica) { r.failures, r.ejected = 0, time.Time{} })
+}
+
+// ill notes a failure to answer, and reports whether the replica is ejected by it.
+func (f *Fleet) ill(id string) (ejected bool) {
+	f.with(id, func(r *replica) {
+		if r.failures++; r.failures < ejectAfter {
+			return
+		}
+		wait := ejectFirst
+		for i := ejectAfter; i < r.failures && wait < ejectMost; i++ {
+			wait *= 2
+		}
+		r.ejected, ejected = f.now().Add(min(wait, ejectMost)), true
+	})
+	return ejected
+}
+
+// Status is a replica as the dashboard and the metrics show it.
+type Status struct {
+	Replica
+	InFlight int
+	Served   int
+	Ejected  bool
+	Leaving  bool
+	Active   time.Time
+}
+
+// Status lists the replicas by model and age.
+func (f *Fleet) Status() []Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, out := f.now(), make([]Status, 0, len(f.replicas))
+	for _, r := range f.replicas {
+		out = append(out, Status{r.Replica, r.inFlight, r.served, now.Before(r.ejected), r.leaving, r.active})
+	}
+	return out
+}
+
+// Idle lists the replicas that nobody has asked anything for as long as they may stay: neither through the gateway nor, by
+// their engine's own counters, past it. One whose counters cannot be read now is not idle as far as anybody knows.
+func (f *Fleet) Idle() []Replica {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	var out []Replica
+	for _, r := range f.replicas {
+		if r.idle(now) && !r.leaving {
+			out = append(out, r.Replica)
+		}
+	}
+	return out
+}
+
+// freshFor is how long a reading of an engine's counters is worth something.
+const freshFor = 2 * time.Minute
+
+func (r *replica) idle(now time.Time) bool {
+	return r.Idle > 0 && r.inFlight == 0 && now.Sub(r.active) >= r.Idle && now.Sub(r.read) < freshFor
+}
+
+// Leave takes a replica out of use, if it is still idle at this instant: from then on no request goes there. False: it has
+// something to do again.
+func (f *Fleet) Leave(id string) (left bool) {
+	f.with(id, func(r *replica) {
+		left = r.idle(f.now())
+		r.leaving = left
+	})
+	return left
+}
+
+// Stay takes Leave back, when the removal could not be asked for.
+func (f *Fleet) Stay(id string) { f.with(id, func(r *replica) { r.leaving = false }) }
+
+// counted notes what an engine's counters say: work since the last look, or now, is activity.
+func (f *Fleet) counted(id, mark string, busy bool) {
+	f.with(id, func(r *replica) {
+		if busy || r.mark != "" && mark != r.mark {
+			r.active = f.now()
+		}
+		r.mark, r.read = mark, f.now()
+	})
+}

@@ -1,0 +1,324 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// NewTransport reaches engines: many connections to few hosts, nothing compressed (a compressed stream comes in lumps), no limit on
+// how long an answer may take to begin, since a long prompt takes long.
+func NewTransport() *http.Transport {
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns: 2048, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second,
+		DisableCompression: true, ForceAttemptHTTP2: false, WriteBufferSize: 64 << 10, ReadBufferSize: 16 << 10,
+	}
+}
+
+// newProxy lets the standard library's reverse proxy do what every proxy must (hop-by-hop headers, flushing each piece, cancelling
+// with the client) and puts our choice of a replica in the place of its transport.
+func (g *Gateway) newProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:       g.rewrite,
+		Transport:     balancer{g},
+		FlushInterval: -1,
+		BufferPool:    &bufferPool{},
+		ErrorLog:      log.New(io.Discard, "", 0), // what goes wrong stands in the request's own line
+		ErrorHandler:  g.failed,
+	}
+}
+
+// kept are the request's headers that an engine is sent. The client's key, its cookies and what tells who it is stay here.
+var kept = [...]string{"Accept", "Content-Type", "User-Agent", "Traceparent", "Tracestate", "X-Session-Id", "Anthropic-Version", "Anthropic-Beta"}
+
+// rewrite makes the outgoing request, but for where it goes.
+func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
+	h := make(http.Header, len(kept)+2)
+	for _, k := range kept {
+		if v := p.In.Header.Values(k); len(v) > 0 {
+			h[k] = v
+		}
+	}
+	if h.Get("User-Agent") == "" {
+		h.Set("User-Agent", "justright") // Go's own is refused by some proxies
+	}
+	p.Out.Header = h
+	p.Out.Trailer = nil
+}
+
+// balancer is the transport: it chooses a replica, and another one while that is harmless.
+type balancer struct{ g *Gateway }
+
+// errNoReplica is a model whose last replica has just gone.
+var errNoReplica = errors.New("nothing serves it any more")
+
+// RoundTrip returns the first answer that is one. A request goes to a second replica only before a byte of an answer has come,
+// and only when it was not taken in at all, or may be answered twice.
+func (b balancer) RoundTrip(in *http.Request) (*http.Response, error) {
+	g := b.g
+	j, ok := in.Context().Value(jobKey{}).(*job)
+	if !ok {
+		return nil, errors.New("a request without a job")
+	}
+	tried := map[string]bool{}
+	for {
+		rep, ok := g.fleet.pick(j.meant, tried)
+		if !ok {
+			return nil, errNoReplica
+		}
+		tried[rep.ID] = true
+		j.tries++
+		resp, err := b.send(in, rep, j)
+		if in.Context().Err() != nil {
+			g.fleet.done(rep.ID)
+			return nil, errors.Join(in.Context().Err(), closeOf(resp))
+		}
+		again := b.judge(rep, resp, err, j)
+		if !again || j.tries >= g.l.Tries || !g.fleet.another(j.meant, tried) {
+			if err != nil {
+				g.fleet.done(rep.ID)
+				return nil, err
+			}
+			return b.take(resp, rep, j)
+		}
+		_ = closeOf(resp)
+		g.fleet.done(rep.ID)
+		g.met.retried(j)
+		g.o.Log.Warn("another replica is asked", "id", j.id, "model", j.meant.model, "launch", rep.Launch, "why", wordOf(resp, err))
+	}
+}
+
+func closeOf(resp *http.Response) error {
+	if resp == nil {
+		return nil
+	}
+	return resp.Body.Close()
+}
+
+func wordOf(resp *http.Response, err error) string {
+	if err != nil {
+		return errorClass(err)
+	}
+	return strconv.Itoa(resp.StatusCode)
+}
+
+// errorClass words a failure without its addresses.
+func errorClass(err error) string {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		return op.Op + " failed"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed"
+	default:
+		return "no answer"
+	}
+}
+
+// send sends the request to one replica, under the name that its engine knows, with its key.
+func (b balancer) send(in *http.Request, rep Replica, j *job) (*http.Response, error) {
+	body, _, err := j.asked.rename(rep.Served)
+	if err != nil {
+		return nil, err
+	}
+	out := in.Clone(in.Context())
+	if out.URL, err = url.Parse(rep.Base + j.path); err != nil {
+		return nil, err
+	}
+	out.Host = ""
+	out.Body = io.NopCloser(bytes.NewReader(body))
+	out.ContentLength = int64(len(body))
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	out.TransferEncoding = nil
+	out.Header.Set("X-Request-Id", j.id)
+	if rep.Key.Set() {
+		out.Header.Set("Authorization", "Bearer "+rep.Key.Reveal())
+	}
+	if j.kind.repeat {
+		// Empty, it is not sent; it lets the transport repeat a request on a connection that the server had closed already, as
+		// uvicorn does after five idle seconds.
+		out.Header["Idempotency-Key"] = nil
+	}
+	return b.g.o.Transport.RoundTrip(out)
+}
+
+// judge notes what an answer says of its replica's health, and reports whether another may be asked instead.
+func (b balancer) judge(rep Replica, resp *http.Response, err error, j *job) (again bool) {
+	failed := false
+	switch {
+	case err != nil:
+		var op *net.OpError
+		dial := errors.As(err, &op) && op.Op == "dial"
+		failed, again = true, dial || j.kind.repeat
+	case resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusGatewayTimeout,
+		resp.StatusCode >= 520 && resp.StatusCode <= 523: // Cloudflare could not reach it
+		failed, again = true, true
+	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+		failed, again = true, true // another launch has another key
+	case resp.StatusCode == http.StatusTooManyRequests:
+		again = true // it is well, and has enough to do
+	case resp.StatusCode == http.StatusInternalServerError:
+		failed = true // a dead engine core answers so; so does a request that kills it, which must not be passed around
+	}
+	if !failed {
+		b.g.fleet.well(rep.ID)
+		return again
+	}
+	if b.g.fleet.ill(rep.ID) {
+		b.g.met.ejected(rep.Model)
+		if b.g.o.Doubt != nil {
+			b.g.o.Doubt(rep)
+		}
+	}
+	return again
+}
+
+// take makes an engine's answer the client's.
+func (b balancer) take(resp *http.Response, rep Replica, j *job) (*http.Response, error) {
+	g := b.g
+	j.launch = rep.Launch
+	if resp.StatusCode >= 400 {
+		r, body := upstreamRefusal(resp)
+		g.fleet.done(rep.ID)
+		if r != nil {
+			r.Message = rep.Key.Scrub(g.o.Clean(r.Message))
+			return nil, r
+		}
+		body = []byte(rep.Key.Scrub(g.o.Clean(string(body))))
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+		resp.Header = passed(resp.Header)
+		return resp, nil
+	}
+	resp.Header = passed(resp.Header)
+	resp.Header.Set("X-Justright-Launch", rep.Launch)
+	resp.Body = &tap{ReadCloser: resp.Body, g: g, rep: rep, j: j, began: g.o.Now(),
+		stream: strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")}
+	return resp, nil
+}
+
+// passed are the headers of an answer that clients get: what describes the body. A proxy's cookies, its HSTS and its own name
+// would be taken for the gateway's.
+func passed(h http.Header) http.Header {
+	out := http.Header{}
+	for _, k := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Cache-Control", "Retry-After", "Openai-Processing-Ms", "Openai-Version"} {
+		if v := h.Values(k); len(v) > 0 {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// failed answers when no engine did.
+func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		// The client has gone, or nobody knows: 499 is nginx's word for it, for the log.
+		w.WriteHeader(499)
+		return
+	}
+	var refused *Refusal
+	switch {
+	case errors.As(err, &refused):
+		refused.write(w)
+	case errors.Is(err, errNoReplica):
+		unavailable("replica_unreachable", 2*time.Second, "the model's last replica has just gone; ask again").write(w)
+	default:
+		unavailable("replica_unreachable", 2*time.Second, "the model's engine cannot be reached now (%s)", errorClass(err)).write(w)
+	}
+}
+
+// tap is the body of an answer on its way: it notes when the first byte came and what the last ones say, and counts the request
+// out when it is closed.
+type tap struct {
+	io.ReadCloser
+	g      *Gateway
+	rep    Replica
+	j      *job
+	began  time.Time
+	stream bool
+	tail   tail
+	ended  bool
+	end    []byte // what is still to be said after a break
+	err    error
+	once   sync.Once
+}
+
+func (t *tap) Read(b []byte) (int, error) {
+	if t.err != nil {
+		return t.last(b)
+	}
+	n, err := t.ReadCloser.Read(b)
+	if n > 0 {
+		if t.j.first == 0 {
+			t.j.first = t.g.o.Now().Sub(t.began)
+			t.g.met.first(t.j, t.g.o.Now().Sub(t.j.began)-t.j.woke)
+		}
+		t.tail.add(b[:n])
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		t.ended = true
+	case errors.Is(err, context.Canceled): // the client's doing
+	default:
+		t.j.cut = true
+		if t.g.fleet.ill(t.rep.ID) && t.g.o.Doubt != nil {
+			t.g.o.Doubt(t.rep)
+		}
+		// Between two events there is room for a word; inside one there is not, and the connection is broken off as it is.
+		if t.stream && t.tail.between() {
+			t.err = err
+			t.end = (&Refusal{Type: "server_error", Code: "stream_cut", Message: "the model's engine went away in the middle of the answer"}).event()
+			if n == 0 {
+				return t.last(b)
+			}
+			return n, nil
+		}
+	}
+	return n, err
+}
+
+// last says what there is to say about a break, and then lets it be one.
+func (t *tap) last(b []byte) (int, error) {
+	if len(t.end) == 0 {
+		return 0, t.err
+	}
+	n := copy(b, t.end)
+	t.end = t.end[n:]
+	return n, nil
+}
+
+func (t *tap) Close() error {
+	err := t.ReadCloser.Close()
+	t.once.Do(func() {
+		if t.ended {
+			t.j.usage = usageOf(t.tail.bytes())
+		}
+		t.g.fleet.done(t.rep.ID)
+	})
+	return err
+}
+
+// bufferPool lends the reverse proxy its buffers.
+type bufferPool struct{ p sync.Pool }
+
+func (p *bufferPool) Get() []byte {
+	if b, ok := p.p.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 32<<10)
+}
+
+func (p *bufferPool) Put(b []byte) { p.p.Put(&b) }

@@ -1,0 +1,312 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Waker brings models up. Both methods are called from several goroutines.
+type Waker interface {
+	// Wake returns when a replica of the model is in the fleet, or with the reason why there will be none now: a *Refusal when
+	// clients may be told it. It is never called twice at a time for one model.
+	Wake(ctx context.Context, model string) error
+	// Outlook says what a wake is at, for those who wait.
+	Outlook(model string) Outlook
+}
+
+// Outlook is what is known of a wake.
+type Outlook struct {
+	Doing  string        // "weights 9.2 of 12.8 GB"; empty: not known
+	Expect time.Duration // from its begin to its end; 0: not known
+}
+
+// wakes lets each model be woken once, however many ask.
+type wakes struct {
+	waker  Waker
+	now    func() time.Time
+	met    *metrics
+	ctx    context.Context // a wake outlives the request that asked for it: what is paid for is of use to the next
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	under   map[string]*wake
+	refused map[string]refusedWake
+	ended   bool
+}
+
+// wake is one under way.
+type wake struct {
+	began time.Time
+	done  chan struct{} // closed at its end
+	err   error         // valid then
+}
+
+// refusedWake is a wake that failed: until then nobody asks again.
+type refusedWake struct {
+	err   *Refusal
+	until time.Time
+}
+
+func newWakes(w Waker, now func() time.Time, m *metrics) *wakes {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &wakes{waker: w, now: now, met: m, ctx: ctx, cancel: cancel, under: map[string]*wake{}, refused: map[string]refusedWake{}}
+}
+
+// join is the wake of a model that is under way, or a new one. A failure is remembered for as long as it says, so that a crowd of
+// retries does not become a crowd of wakes.
+func (k *wakes) join(model string) (*wake, *Refusal) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if w := k.under[model]; w != nil {
+		return w, nil
+	}
+	if r, ok := k.refused[model]; ok && k.now().Before(r.until) {
+		again := *r.err
+		if again.RetryAfter > 0 {
+			again.RetryAfter = r.until.Sub(k.now())
+		}
+		return nil, &again
+	}
+	if k.waker == nil || k.ended {
+		return nil, unavailable("model_not_running", 0, "nothing serves %s now, and the gateway wakes nothing", model)
+	}
+	w := &wake{began: k.now(), done: make(chan struct{})}
+	k.under[model] = w
+	k.wg.Go(func() {
+		err := k.waker.Wake(k.ctx, model)
+		k.end(model, w, err)
+	})
+	return w, nil
+}
+
+// refuseFor is how long a failure that does not say so is remembered.
+const refuseFor = 30 * time.Second
+
+func (k *wakes) end(model string, w *wake, err error) {
+	k.met.woke(model, err, k.now().Sub(w.began))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.under, model)
+	delete(k.refused, model)
+	if w.err = err; err != nil && k.ctx.Err() == nil {
+		r := refusalOf(err)
+		wait := r.RetryAfter
+		if wait == 0 {
+			wait = refuseFor
+		}
+		k.refused[model] = refusedWake{r, k.now().Add(wait)}
+	}
+	close(w.done)
+}
+
+// Forgive forgets that a model could not be woken.
+func (g *Gateway) Forgive(model string) {
+	g.wakes.mu.Lock()
+	defer g.wakes.mu.Unlock()
+	delete(g.wakes.refused, model)
+}
+
+// Waking reports whether a model is being woken.
+func (g *Gateway) Waking(model string) bool { return g.wakes.is(model) }
+
+func (k *wakes) is(model string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.under[model] != nil
+}
+
+func (k *wakes) close() {
+	k.mu.Lock()
+	k.ended = true
+	k.mu.Unlock()
+	k.cancel()
+	k.wg.Wait()
+}
+
+// patience is how long a request may be held: what the client asks for by RFC 7240's "Prefer: wait=SECONDS", else the default.
+// Whoever would rather ask again says wait=0 and gets 503 with Retry-After at once.
+func (g *Gateway) patience(h http.Header) (hold time.Duration, told bool) {
+	for _, v := range h.Values("Prefer") {
+		for p := range strings.SplitSeq(v, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+			if n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); strings.EqualFold(name, "wait") && err == nil {
+				return min(time.Duration(n)*time.Second, g.l.HoldMost), true
+			}
+		}
+	}
+	return g.l.Hold, false
+}
+
+// await returns when something serves what is meant. The writer it returns is the one to go on with: a stream that waited long
+// has begun already, with comments that say what is going on, so that no proxy on the way takes the silence for the end.
+func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.ResponseWriter, error) {
+	if g.fleet.has(j.meant) {
+		return w, nil
+	}
+	if !j.meant.wakes || j.meant.launch != "" {
+		return w, unavailable("model_not_running", 5*time.Second, "nothing serves %s now, and it is not among the models that are woken", j.meant.model)
+	}
+	began := g.o.Now()
+	defer func() { j.woke = g.o.Now().Sub(began) }()
+	hold, told := g.patience(r.Header)
+	if told {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(hold/time.Second)))
+	}
+	beats := j.kind.streams && j.asked.Stream && hold > 0
+	if beats && !told {
+		hold = g.l.HoldMost
+	}
+	g.met.waiting(j, 1)
+	defer g.met.waiting(j, -1)
+	patience := time.NewTimer(hold)
+	defer patience.Stop()
+	beat := time.NewTicker(g.l.Beat)
+	defer beat.Stop()
+	var stream *held
+	out := func() http.ResponseWriter {
+		if stream != nil {
+			return stream
+		}
+		return w
+	}
+	for again := 0; ; {
+		changed := g.fleet.Changed()
+		if g.fleet.has(j.meant) {
+			return out(), nil
+		}
+		wk, no := g.wakes.join(j.meant.model)
+		if no != nil {
+			return out(), no
+		}
+		select {
+		case <-wk.done:
+			if wk.err != nil {
+				return out(), wk.err
+			}
+			// It is ready, and gone again already: taken down, or idle, in this very moment.
+			if again++; again > 2 && !g.fleet.has(j.meant) {
+				return out(), unavailable("model_waking", 5*time.Second, "%s came up and went away", j.meant.model)
+			}
+		case <-changed:
+		case <-beat.C:
+			if !beats {
+				continue
+			}
+			if stream == nil {
+				stream = hold200(w)
+			}
+			stream.comment(g.progress(j.meant.model, wk))
+		case <-patience.C:
+			return out(), g.still(j.meant.model, wk)
+		case <-r.Context().Done():
+			return out(), r.Context().Err()
+		case <-g.closing:
+			return out(), unavailable("draining", 5*time.Second, "the gateway is about to stop; ask again")
+		}
+	}
+}
+
+// progress is what a waiting stream is told.
+func (g *Gateway) progress(model string, w *wake) string {
+	o := g.o.Waker.Outlook(model)
+	s := fmt.Sprintf("waking %s, %ds so far", model, int(g.o.Now().Sub(w.began).Seconds()))
+	if o.Expect > 0 {
+		s += fmt.Sprintf(" of about %ds", int(o.Expect.Seconds()))
+	}
+	if o.Doing != "" {
+		s += ": " + o.Doing
+	}
+	return s
+}
+
+// Retry-After while a model wakes: no sooner than is of use, no later than OpenAI's clients heed (Node's 60 s).
+const (
+	retrySoonest = 3 * time.Second
+	retryLatest  = 60 * time.Second
+)
+
+// still is what a request is told whose patience ends while the model wakes.
+func (g *Gateway) still(model string, w *wake) *Refusal {
+	o := g.o.Waker.Outlook(model)
+	left := o.Expect - g.o.Now().Sub(w.began)
+	return unavailable("model_waking", min(max(left, retrySoonest), retryLatest), "%s", g.progress(model, w))
+}
+
+// held is a stream that began before there was an answer. What the engine answers then goes into it: a stream as it is, an error
+// as the last event.
+type held struct {
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	header http.Header // what comes too late to be sent
+	status int
+	whole  bytes.Buffer // an answer that is no stream
+}
+
+func hold200(w http.ResponseWriter) *held {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Accel-Buffering", "no") // nginx on the way
+	w.WriteHeader(http.StatusOK)
+	return &held{w: w, rc: http.NewResponseController(w), header: http.Header{}}
+}
+
+// comment sends a line that clients skip.
+func (h *held) comment(s string) {
+	_, _ = io.WriteString(h.w, ": "+strings.NewReplacer("\r", " ", "\n", " ").Replace(s)+"\n\n")
+	_ = h.rc.Flush()
+}
+
+func (h *held) Header() http.Header { return h.header }
+
+func (h *held) WriteHeader(status int) {
+	if h.status == 0 && status >= 200 {
+		h.status = status
+	}
+}
+
+func (h *held) streams() bool {
+	return h.status == http.StatusOK && strings.HasPrefix(h.header.Get("Content-Type"), "text/event-stream")
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	if h.streams() {
+		return h.w.Write(b)
+	}
+	if h.whole.Len()+len(b) > maxUpstreamError {
+		return 0, fmt.Errorf("an answer of more than %d bytes that is no stream", maxUpstreamError)
+	}
+	return h.whole.Write(b)
+}
+
+// FlushError makes http.ResponseController flush.
+func (h *held) FlushError() error {
+	if !h.streams() {
+		return nil
+	}
+	return h.rc.Flush()
+}
+
+// finish sends what was no stream as one event.
+func (h *held) finish() {
+	if h.whole.Len() == 0 {
+		return
+	}
+	var line bytes.Buffer
+	if json.Compact(&line, h.whole.Bytes()) != nil {
+		line.Reset()
+		line.WriteString(`{"error":{"message":"the model's engine gave no answer that can be read","type":"server_error","param":null,"code":"upstream_failed"}}`)
+	}
+	_, _ = fmt.Fprintf(h.w, "data: %s\n\n", line.Bytes())
+	_ = h.rc.Flush()
+}
