@@ -39,6 +39,9 @@ func Parse(doc []byte) (Event, error) {
 	case "progress":
 		e.Progress = new(Progress)
 		body = e.Progress
+	case "expect":
+		e.Expect = new(Expect)
+		body = e.Expect
 	case "log":
 		e.Log = new(Log)
 		body = e.Log

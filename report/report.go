@@ -19,6 +19,7 @@ type Event struct {
 	State    *State
 	Phase    *Phase
 	Progress *Progress
+	Expect   *Expect
 	Log      *Log
 	Finding  *Finding
 	Attempt  *Attempt
@@ -46,6 +47,7 @@ type Plan struct {
 	Summary      string     `json:"summary"`        // "RTX A5000 24 GB · vLLM 0.19.1 (cu129) · wheels"
 	PricePerHour *money.USD `json:"price_per_hour"` // its disk included
 	ReadySeconds [2]int     `json:"ready_seconds"`
+	Measured     int        `json:"measured,omitempty"` // how many launches that interval comes from; 0: from the facts
 	Guarded      bool       `json:"guarded"`
 }
 
@@ -65,7 +67,8 @@ type Phase struct {
 	Name    string    `json:"name"`   // preflight, env, weights, engine, ready, hold
 	Status  string    `json:"status"` // start, ok, fail
 	Detail  string    `json:"detail,omitempty"`
-	Seconds float64   `json:"seconds"`
+	Cached  bool      `json:"cached,omitempty"` // what it makes was there already
+	Seconds float64   `json:"seconds"`          // of the phase, when it ended
 	Spent   money.USD `json:"spent"`
 	Cap     money.USD `json:"cap"`
 }
@@ -74,9 +77,18 @@ type Phase struct {
 type Progress struct {
 	Phase   string    `json:"phase"`
 	Done    int64     `json:"done"`
-	Total   int64     `json:"total"` // 0 when not known
-	Unit    string    `json:"unit"`  // "bytes", "packages", "percent"
-	Seconds float64   `json:"seconds"`
+	Total   int64     `json:"total"`          // 0 when not known
+	Unit    string    `json:"unit"`           // "bytes", "packages", "percent"
+	Rate    float64   `json:"rate,omitempty"` // units a second, smoothed; 0 when not known
+	Seconds float64   `json:"seconds"`        // since the attempt began
+	Spent   money.USD `json:"spent"`
+	Cap     money.USD `json:"cap"`
+}
+
+// Expect is when the engine should be ready, by what is known now. It is said anew when it moves.
+type Expect struct {
+	Ready   time.Time `json:"ready"`
+	Seconds float64   `json:"seconds"` // until then
 	Spent   money.USD `json:"spent"`
 	Cap     money.USD `json:"cap"`
 }
@@ -126,6 +138,10 @@ type End struct {
 	Model   string    `json:"model"`
 	KeyFile string    `json:"key_file"`
 	Spent   money.USD `json:"spent"`
+	// What was learned: how long it took against what was predicted, and the lessons that failures left.
+	ReadySeconds     float64  `json:"ready_seconds,omitempty"` // from the create to the proof
+	PredictedSeconds [2]int   `json:"predicted_seconds,omitzero"`
+	Learned          []string `json:"learned,omitempty"`
 }
 
 // MarshalJSON writes null for an address and a key file that there are not.
@@ -143,7 +159,11 @@ func (e End) MarshalJSON() ([]byte, error) {
 		Model   string    `json:"model"`
 		KeyFile *string   `json:"key_file"`
 		Spent   money.USD `json:"spent"`
-	}{e.Outcome, e.Name, or(e.BaseURL), e.Model, or(e.KeyFile), e.Spent})
+
+		ReadySeconds     float64  `json:"ready_seconds,omitempty"`
+		PredictedSeconds [2]int   `json:"predicted_seconds,omitzero"`
+		Learned          []string `json:"learned,omitempty"`
+	}{e.Outcome, e.Name, or(e.BaseURL), e.Model, or(e.KeyFile), e.Spent, e.ReadySeconds, e.PredictedSeconds, e.Learned})
 }
 
 // Sink takes events in order. Emit must not block for long and must not keep e's pointers.
@@ -189,6 +209,8 @@ func (e Event) body() (string, any) {
 		return "phase", e.Phase
 	case e.Progress != nil:
 		return "progress", e.Progress
+	case e.Expect != nil:
+		return "expect", e.Expect
 	case e.Log != nil:
 		return "log", e.Log
 	case e.Finding != nil:

@@ -14,6 +14,7 @@ import (
 
 	"justright/boot"
 	"justright/catalog"
+	"justright/internal/pace"
 	"justright/internal/provider/runpod"
 	"justright/internal/runner"
 	"justright/internal/store"
@@ -67,9 +68,11 @@ type planner struct {
 	t       target
 	wish    wish
 	lessons func(context.Context) ([]catalog.Lesson, error)
-	key     string // of the endpoint
+	journal store.Store // nil: nothing was measured
+	key     string      // of the endpoint
 
 	mu     sync.Mutex
+	past   []pace.Run // nil: not read yet
 	offers []catalog.Offer
 	asked  time.Time
 }
@@ -125,12 +128,15 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 		return solve.Result{}, err
 	}
 	if p.wish.Locked != nil {
-		return solve.Result{Plans: lockedPlans(*p.wish.Locked, offers)}, nil
+		plans := lockedPlans(*p.wish.Locked, offers)
+		foresee(plans, p.runs(ctx), p.paceOf)
+		return solve.Result{Plans: plans}, nil
 	}
 	known, err := p.lessons(ctx)
 	if err != nil {
 		return solve.Result{}, err
 	}
+	ask := p.w.solve
 	r := solve.Request{
 		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
 		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.MaxPrice, AllowUnguarded: p.wish.AllowUnguarded, All: true,
@@ -139,9 +145,11 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 		return solve.Result{}, providerProblem(err, p.t.word)
 	}
 	if p.wish.Anyway {
-		return p.anyway(r)
+		ask = p.anyway
 	}
-	return p.w.solve(r)
+	res, err := ask(r)
+	foresee(res.Plans, p.runs(ctx), p.paceOf)
+	return res, err
 }
 
 // lockedPlans is the one plan of a lock, at today's price.

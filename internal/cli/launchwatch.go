@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 
 	"justright/catalog"
 	"justright/diagnose"
+	"justright/internal/pace"
 	"justright/internal/provider"
 	"justright/internal/runner"
 	"justright/internal/watch"
@@ -22,6 +24,7 @@ type watcher struct {
 	model   model.Profile
 	oneHost bool              // every plan meets the same machine
 	facts   *catalog.Snapshot // nil: lessons stay as the log teaches them
+	p       *planner          // nil: nothing was measured
 }
 
 // Watch starts to watch an attempt.
@@ -32,6 +35,10 @@ func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
 	}
 	if a.Stack != nil {
 		o.Engine, o.Image, o.GPU = a.Stack.Engine.Name+"=="+a.Stack.Engine.Version, a.Stack.Image, a.Stack.GPU.ID
+		o.Ready = [2]time.Duration{time.Duration(a.Stack.Ready.Seconds[0]) * time.Second, time.Duration(a.Stack.Ready.Seconds[1]) * time.Second}
+		if w.p != nil {
+			o.Typical = pace.Typical(w.p.runs(context.Background()), w.p.paceOf(*a.Stack))
+		}
 	}
 	return signs{watch.New(o), a, w}
 }

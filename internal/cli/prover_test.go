@@ -18,7 +18,9 @@ func TestParserLesson(t *testing.T) {
 	}
 	qwen := model.Profile{ID: "Qwen/Qwen3-8B", Architecture: "Qwen3ForCausalLM"}
 	stranger := model.Profile{ID: "some/model", Architecture: "SomeForCausalLM"}
-	text := func(parsers ...string) probe.ToolFault { return probe.ToolFault{Kind: probe.FaultText, Parsers: parsers} }
+	text := func(parsers ...string) probe.ToolFault {
+		return probe.ToolFault{Kind: probe.FaultText, Parsers: parsers}
+	}
 	stream := probe.ToolFault{Kind: probe.FaultStream}
 	for _, c := range []struct {
 		name    string

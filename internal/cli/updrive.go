@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +36,7 @@ func newSecret() string {
 
 func (w *World) plannerFor(t target, journal store.Store, x wish, key string) *planner {
 	w.hide(key)
-	return &planner{w: w, t: t, wish: x, key: key, lessons: func(ctx context.Context) ([]catalog.Lesson, error) {
+	return &planner{w: w, t: t, wish: x, key: key, journal: journal, lessons: func(ctx context.Context) ([]catalog.Lesson, error) {
 		return journal.Lessons(ctx, w.Now())
 	}}
 }
@@ -91,7 +93,7 @@ func (w *World) runConfig(journal store.Store, t target, p *planner, sink report
 	facts, _ := w.facts() // where they cannot be read, no plan was made
 	return runner.Config{
 		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
-		Watcher: watcher{p.wish.Model, !t.rents(), facts}, Prover: p.prover(journal), Sink: sink, Now: clock, NewID: newSecret,
+		Watcher: watcher{p.wish.Model, !t.rents(), facts, p}, Prover: p.prover(journal), Sink: sink, Now: clock, NewID: newSecret,
 		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap, Clean: w.cleanLine(),
 	}
 }
@@ -164,27 +166,42 @@ func (w *World) failUp(s launch.State, pr *problem.Problem, sink sinks) error {
 	if s.End != nil {
 		outcome = s.End.Outcome
 	}
-	_ = sink.Emit(report.Event{At: w.Now(), End: &report.End{Outcome: outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(w.Now())}})
+	_ = sink.Emit(report.Event{At: w.Now(), End: &report.End{Outcome: outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(w.Now()), Learned: learnedWords(s)}})
 	if sink.text == nil {
 		return exitStatus(pr.Exit)
 	}
 	return pr
 }
 
+// learnedWords are the lessons of a task, each once.
+func learnedWords(s launch.State) []string {
+	var out []string
+	for _, l := range s.Lessons {
+		if words := l.Words(); !slices.Contains(out, words) {
+			out = append(out, words)
+		}
+	}
+	return out
+}
+
 // finishUp says how a run ended.
 func (w *World) finishUp(ctx context.Context, journal store.Store, s launch.State, p *planner, sink sinks, now time.Time) error {
 	if pr := runner.Problem(s); pr != nil {
-		e := report.Event{At: now, End: &report.End{Outcome: s.End.Outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(now)}}
+		e := report.Event{At: now, End: &report.End{Outcome: s.End.Outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(now), Learned: learnedWords(s)}}
 		w.keepEvent(ctx, journal, s.ID, e)
 		return w.failUp(s, pr, sink)
 	}
-	end := report.End{Outcome: "cancelled", Name: s.Name, Model: s.Model, Spent: s.Spent(now)}
+	end := report.End{Outcome: "cancelled", Name: s.Name, Model: s.Model, Spent: s.Spent(now), Learned: learnedWords(s)}
 	if c := s.Current(); c != nil && s.End.Outcome == "ready" {
 		path, err := w.keyFile(s.ID)
 		if err != nil {
 			return err
 		}
 		end.Outcome, end.BaseURL, end.Model, end.KeyFile = "ready", c.BaseURL+"/v1", servedName(p.wish), path
+		if runs := runsOf(ctx, journal, s); len(runs) > 0 {
+			last := runs[len(runs)-1]
+			end.ReadySeconds, end.PredictedSeconds = math.Round(last.Total*10)/10, last.Predicted
+		}
 	}
 	e := report.Event{At: now, End: &end}
 	w.keepEvent(ctx, journal, s.ID, e)
@@ -248,13 +265,21 @@ func (w *World) showPlans(plans []solve.Stack, p *planner, res solve.Result, mod
 		if !plan.Guarded && p.t.rents() {
 			how += ", no guard"
 		}
-		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, fmt.Sprintf("%d-%d min", (plan.Ready.Seconds[0]+30)/60, (plan.Ready.Seconds[1]+59)/60)})
+		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, readyIn(plan.Ready)})
 	}
 	fmt.Fprintln(w.Stderr)
 	printColumns(w.Stderr, rows)
 	fmt.Fprintln(w.Stderr)
 	w.showRefusals(res, model, sink, false)
 	fmt.Fprintln(w.Stderr)
+}
+
+// readyIn words when a plan will be ready, and whether that was measured.
+func readyIn(r solve.Ready) string {
+	if r.Measured > 0 {
+		return fmt.Sprintf("%s, by %d before", text.Interval(r.Seconds), r.Measured)
+	}
+	return text.Interval(r.Seconds)
 }
 
 // showRefusals shows some of the candidates that were refused on paper, images first: those are what people would try.

@@ -273,6 +273,7 @@ func (d *driver) emit(e report.Event) {
 	if e.At.IsZero() {
 		e.At = d.cfg.Now()
 	}
+	d.account(&e)
 	if e.Log == nil { // lines are stored as logs
 		if doc, err := json.Marshal(e); err == nil {
 			_ = d.cfg.Journal.AppendEvent(d.ctx, d.lease.Task, e.At, doc)
@@ -283,13 +284,29 @@ func (d *driver) emit(e report.Event) {
 	}
 }
 
+// account fills in what the task has cost by then, and where it has to end, in what tells of its way.
+func (d *driver) account(e *report.Event) {
+	spent, limit := d.state.Spent(d.cfg.Now()), d.state.Budget
+	switch {
+	case e.Phase != nil:
+		e.Phase.Spent, e.Phase.Cap = spent, limit
+	case e.Progress != nil:
+		e.Progress.Spent, e.Progress.Cap = spent, limit
+		if a := d.state.Current(); a != nil {
+			e.Progress.Seconds = max(0, e.At.Sub(a.Intended).Seconds())
+		}
+	case e.Expect != nil:
+		e.Expect.Spent, e.Expect.Cap = spent, limit
+	}
+}
+
 func (d *driver) reportPlan(next launch.State, p launch.Planned) {
 	for _, a := range next.Attempts {
 		if a.ID == p.AttemptID {
 			price := p.Price + p.Disk
 			d.emit(report.Event{Plan: &report.Plan{
 				Attempt: a.N, Rank: p.Stack.Rank, Summary: p.Summary, PricePerHour: &price,
-				ReadySeconds: p.Stack.Ready.Seconds, Guarded: p.Stack.Guarded,
+				ReadySeconds: p.Stack.Ready.Seconds, Measured: p.Stack.Ready.Measured, Guarded: p.Stack.Guarded,
 			}})
 		}
 	}

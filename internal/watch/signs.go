@@ -22,9 +22,11 @@ func Signs(e Event, attempt string) (launch.Event, *report.Event) {
 	case Failed:
 		return failed(e, attempt), findingOf(e)
 	case Phase:
-		return nil, &report.Event{At: e.At, Phase: &report.Phase{Name: e.Name, Status: e.Status, Detail: e.Detail, Seconds: e.Seconds}}
+		return nil, &report.Event{At: e.At, Phase: &report.Phase{Name: e.Name, Status: e.Status, Detail: e.Detail, Seconds: e.Seconds, Cached: e.Cached}}
 	case Progress:
-		return nil, &report.Event{At: e.At, Progress: &report.Progress{Phase: e.Phase, Done: e.Done, Total: e.Total, Unit: e.Unit}}
+		return nil, &report.Event{At: e.At, Progress: &report.Progress{Phase: e.Phase, Done: e.Done, Total: e.Total, Unit: e.Unit, Rate: e.Rate}}
+	case Expect:
+		return nil, &report.Event{At: e.At, Expect: &report.Expect{Ready: e.Ready.UTC().Truncate(time.Second), Seconds: e.Ready.Sub(e.At).Round(time.Second).Seconds()}}
 	case Silent:
 		return nil, &report.Event{At: e.At, Note: &report.Note{Level: "warning",
 			Text: fmt.Sprintf("%s: nothing has moved for %s; up to %s is usual", e.Phase, e.For.Truncate(time.Second), e.Limit)}}

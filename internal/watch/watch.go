@@ -28,6 +28,7 @@ type (
 		Status  string // start, ok, fail
 		Detail  string
 		Seconds float64 // the phase took, when it ended
+		Cached  bool    // what it makes was there already
 	}
 
 	// Progress: how far a phase has come. Left is negative when it cannot be told.
@@ -102,7 +103,8 @@ type Options struct {
 	Settle     time.Duration                    // after a death, until the cause is said; default 3 s
 	NoneAfter  time.Duration                    // without container and without a line about it; default 10 min
 	MaxRestart int                              // restarts until it is a loop; default 2
-	Typical    map[diagnose.Phase]time.Duration // how long phases take, for the expected end
+	Typical    map[diagnose.Phase]time.Duration // how long phases took before, for the expected end
+	Ready      [2]time.Duration                 // what the plan predicts from the start to the proof; zero: nothing
 }
 
 // limits are the default silences. Pulls: a host without a word for three minutes rarely recovers. Compilation is long
@@ -113,15 +115,6 @@ var limits = map[diagnose.Phase]time.Duration{
 	diagnose.PhaseResolve: 2 * time.Minute, diagnose.PhaseDownload: 2 * time.Minute, diagnose.PhaseLoad: 5 * time.Minute,
 	diagnose.PhaseCompile: 10 * time.Minute, diagnose.PhaseCache: 3 * time.Minute, diagnose.PhaseCapture: 5 * time.Minute,
 	diagnose.PhaseServe: 2 * time.Minute,
-}
-
-// typical is how long phases take on a rented GPU with a model of some GB: only for the expected end, which the plan's
-// own estimate replaces where there is one.
-var typical = map[diagnose.Phase]time.Duration{
-	diagnose.PhasePull: 60 * time.Second, diagnose.PhaseContainer: 5 * time.Second, diagnose.PhaseInstall: 45 * time.Second,
-	diagnose.PhaseImport: 15 * time.Second, diagnose.PhaseResolve: 15 * time.Second, diagnose.PhaseDownload: 60 * time.Second,
-	diagnose.PhaseLoad: 20 * time.Second, diagnose.PhaseCompile: 40 * time.Second, diagnose.PhaseCache: 5 * time.Second,
-	diagnose.PhaseCapture: 15 * time.Second, diagnose.PhaseServe: 5 * time.Second,
 }
 
 // Watch follows one attempt. It is used by one goroutine.
@@ -148,8 +141,9 @@ type Watch struct {
 	uptimeAt             time.Time
 	named                diagnose.Code // the cause our own script named
 	detail               string
-	own                  string // our own script's phase
-	ownSince             time.Time
+	own                  string               // our own script's phase
+	began                map[string]time.Time // its phases that run, downloads and installs side by side
+	ended                map[string]bool
 	starts               int // "start container" lines without a word from the container
 }
 
@@ -158,6 +152,14 @@ type bar struct {
 	done, total int64
 	at          time.Time
 	rate        float64 // a second, smoothed
+}
+
+// left is how long it will still take at its rate; negative when that cannot be told.
+func (b *bar) left() time.Duration {
+	if b == nil || b.rate <= 0 || b.total <= b.done {
+		return -1
+	}
+	return time.Duration(float64(b.total-b.done) / b.rate * float64(time.Second))
 }
 
 // open reports whether a bar is still being filled: then only its growth is movement, since programs draw a stuck bar
@@ -186,7 +188,7 @@ func New(o Options) *Watch {
 		o.MaxRestart = 2
 	}
 	return &Watch{
-		o: o, bars: map[string]*bar{}, lastLine: o.Started, lastMove: o.Started, since: o.Started,
+		o: o, bars: map[string]*bar{}, began: map[string]time.Time{}, ended: map[string]bool{}, lastLine: o.Started, lastMove: o.Started, since: o.Started,
 		reader: diagnose.NewReader(diagnose.Options{Model: o.Model, Engine: o.Engine, Image: o.Image, GPU: o.GPU, Source: o.Source}),
 	}
 }
@@ -250,12 +252,16 @@ func (w *Watch) ours(l boot.Line, at time.Time) []Event {
 			if l.Phase == boot.PhasePreflight && w.own != "" && w.own != boot.PhasePreflight {
 				w.restarts++
 			}
-			w.own, w.ownSince = l.Phase, at
+			w.own, w.began[l.Phase], w.ended[l.Phase] = l.Phase, at, false
 			w.lastMove = at
 			return []Event{Phase{At: at, Name: l.Phase, Status: l.Status}}
 		}
-		out := []Event{Phase{At: at, Name: l.Phase, Status: l.Status, Detail: l.Text, Seconds: at.Sub(w.ownSince).Seconds()}}
-		w.lastMove = at
+		e := Phase{At: at, Name: l.Phase, Status: l.Status, Detail: l.Text, Cached: l.Fields["cached"] == "1" || l.Fields["source"] == "image"}
+		if since, ok := w.began[l.Phase]; ok {
+			e.Seconds = at.Sub(since).Seconds()
+		}
+		out := []Event{e}
+		w.lastMove, w.ended[l.Phase] = at, true
 		delete(w.bars, l.Phase)
 		switch {
 		case l.Status == boot.StatusFail:
@@ -307,7 +313,7 @@ func (w *Watch) progress(at time.Time) []Event {
 			return out
 		}
 		out = append(out, Phase{At: at, Name: p.Phase.String(), Status: boot.StatusStart, Detail: p.Text})
-		out = append(out, w.expect(at, -1)...)
+		out = append(out, w.expect(at)...)
 	}
 	if p.Total > 0 && !strings.HasPrefix(strings.TrimSpace(p.Text), "justright ") {
 		out = append(out, w.measured(p.Phase.String(), p.Done, p.Total, p.Unit, at)...)
@@ -336,37 +342,8 @@ func (w *Watch) measured(phase string, done, total int64, unit string, at time.T
 		w.lastMove, w.silent = at, false
 	}
 	b.total = total
-	left := time.Duration(-1)
-	if b.rate > 0 && total > done {
-		left = time.Duration(float64(total-done) / b.rate * float64(time.Second))
-	}
-	out := []Event{Progress{at, phase, done, total, unit, b.rate, left}}
-	return append(out, w.expect(at, left)...)
-}
-
-// expect tells when the engine should be ready, when that has changed by more than a tenth.
-func (w *Watch) expect(at time.Time, left time.Duration) []Event {
-	rest := time.Duration(0)
-	for p := w.phase; p < diagnose.PhaseReady; p++ {
-		t, ok := w.o.Typical[p]
-		if !ok {
-			t = typical[p]
-		}
-		if p == w.phase {
-			if left >= 0 {
-				t = left
-			} else {
-				t = max(0, t-at.Sub(w.since))
-			}
-		}
-		rest += t
-	}
-	ready := at.Add(rest)
-	if d := ready.Sub(w.expected).Abs(); !w.expected.IsZero() && d < max(5*time.Second, rest/10) {
-		return nil
-	}
-	w.expected = ready
-	return []Event{Expect{at, ready}}
+	out := []Event{Progress{at, phase, done, total, unit, b.rate, b.left()}}
+	return append(out, w.expect(at)...)
 }
 
 // Tick says that time has passed.
@@ -380,11 +357,12 @@ func (w *Watch) Tick(now time.Time) []Event {
 	if w.ready {
 		return nil // an idle server says nothing
 	}
+	out := w.late(now)
 	if !w.container && w.phase == diagnose.PhaseNone && now.Sub(w.lastLine) >= w.o.NoneAfter {
 		return w.fail(now, diagnose.NoContainer, "no container and no word about one for "+now.Sub(w.lastLine).Truncate(time.Second).String())
 	}
 	if !w.container && w.phase == diagnose.PhaseNone {
-		return nil
+		return out
 	}
 	limit := w.limit()
 	quiet := now.Sub(w.lastMove)
@@ -396,9 +374,9 @@ func (w *Watch) Tick(now time.Time) []Event {
 	}
 	if quiet >= limit && !w.silent {
 		w.silent = true
-		return []Event{Silent{now, w.phaseName(), quiet, limit}}
+		return append(out, Silent{now, w.phaseName(), quiet, limit})
 	}
-	return nil
+	return out
 }
 
 func (w *Watch) limit() time.Duration {

@@ -36,10 +36,18 @@ func forged(r rune) bool {
 
 // fit pads or cuts t to n columns; the cut is marked.
 func fit(t string, n int) string {
-	if c := utf8.RuneCountInString(t); c <= n {
+	if c := utf8.RuneCountInString(t); c < n {
 		return t + strings.Repeat(" ", n-c)
 	}
-	return string([]rune(t)[:n-1]) + "…"
+	return cut(t, n)
+}
+
+// cut shortens t to n columns; the cut is marked.
+func cut(t string, n int) string {
+	if utf8.RuneCountInString(t) <= n {
+		return t
+	}
+	return string([]rune(t)[:max(n-1, 0)]) + "…"
 }
 
 // clock is a duration as a person reads it on a clock: 1:58, 1:02:03.
@@ -54,10 +62,13 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
-// interval is a span of seconds in minutes: "4–7 min", or in seconds when short.
-func interval(s [2]int) string {
-	if s[1] < 100 {
+// Interval is a span of seconds in minutes: "4–7 min", or in seconds when short, or as a clock shows it when narrow.
+func Interval(s [2]int) string {
+	switch {
+	case s[1] < 100:
 		return fmt.Sprintf("%d–%d s", s[0], s[1])
+	case s[1]-s[0] < 90:
+		return clock(time.Duration(s[0])*time.Second) + "–" + clock(time.Duration(s[1])*time.Second)
 	}
 	return fmt.Sprintf("%d–%d min", s[0]/60, (s[1]+59)/60)
 }
@@ -74,8 +85,12 @@ func progress(p *report.Progress, d time.Duration) string {
 	if p.Total > 0 {
 		t += " of " + Bytes(p.Total)
 	}
-	if sec := d.Seconds(); sec > 1 && p.Done > 0 {
-		t += " · " + Bytes(int64(float64(p.Done)/sec)) + "/s"
+	rate := p.Rate
+	if sec := d.Seconds(); rate == 0 && sec > 1 {
+		rate = float64(p.Done) / sec
+	}
+	if rate >= 1 && p.Done > 0 {
+		t += " · " + Bytes(int64(rate)) + "/s"
 	}
 	return t
 }
@@ -99,7 +114,7 @@ func mark(state string) string {
 	switch state {
 	case "failed", "lost", "refused":
 		return "✗"
-	case "creating", "deleting", "detached", "waiting", "unguarded":
+	case "creating", "deleting", "detached", "waiting", "unguarded", "proving":
 		return "·"
 	default:
 		return "✓"

@@ -23,11 +23,11 @@ type Options struct {
 	Now     func() time.Time // the clock for redrawing; nil stops the clock between events
 }
 
-// Where lines cannot be redrawn, a running step is said once it has lasted quietAfter, and again each quietEvery:
-// a phase of a tenth of a second needs no line for its start.
+// Where lines cannot be redrawn, steps are said when they end, and while nothing ends a line says now and then what runs:
+// after heartAfter, and then each heartEvery.
 const (
-	quietAfter = 2 * time.Second
-	quietEvery = 15 * time.Second
+	heartAfter = 30 * time.Second
+	heartEvery = 2 * time.Minute
 )
 
 // Sink is a report.Sink for people. Safe for concurrent use; Close ends the redrawing.
@@ -45,6 +45,10 @@ type Sink struct {
 	price   *money.USD
 	free    bool // this machine: nothing is billed, so no dollars are shown
 	running []*step
+	ready   time.Time // expected; zero when nothing is
+	now     time.Time // of the event that is shown
+	spoke   time.Time // the last plain line
+	beats   int       // of the heart since then
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -53,7 +57,7 @@ type Sink struct {
 // step is a phase that has started and not ended.
 type step struct {
 	name, detail string
-	began, said  time.Time // said: its last plain line
+	began        time.Time
 }
 
 // New starts a sink on w.
@@ -82,9 +86,7 @@ func (s *Sink) redraw() {
 			s.mu.Lock()
 			s.erase()
 			now := s.o.Now()
-			for _, st := range s.running {
-				s.plain(st, now)
-			}
+			s.heart(now)
 			s.draw(now)
 			s.mu.Unlock()
 		}
@@ -110,7 +112,9 @@ func (s *Sink) Emit(e report.Event) error {
 		at = s.o.Now()
 	}
 	s.erase()
+	s.now = at
 	s.show(e, at)
+	s.heart(at)
 	s.draw(at)
 	return s.err
 }
@@ -128,13 +132,16 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		}
 		s.line("%s", s.bold(Clean(line)))
 	case e.Plan != nil:
-		s.attempt, s.running, s.price = at, nil, e.Plan.PricePerHour
+		s.attempt, s.running, s.price, s.ready = at, nil, e.Plan.PricePerHour, time.Time{}
 		line := fmt.Sprintf("→ attempt %d   %s", e.Plan.Attempt, Clean(e.Plan.Summary))
 		if e.Plan.PricePerHour != nil && *e.Plan.PricePerHour > 0 {
 			line += "   $" + e.Plan.PricePerHour.Cents() + "/h with disk"
 		}
 		if e.Plan.ReadySeconds[1] > 0 {
-			line += "   ready in " + interval(e.Plan.ReadySeconds)
+			line += "   ready in " + Interval(e.Plan.ReadySeconds)
+		}
+		if e.Plan.Measured > 0 {
+			line += fmt.Sprintf(", by %d before", e.Plan.Measured)
 		}
 		s.line("%s", line)
 		if !e.Plan.Guarded {
@@ -157,13 +164,15 @@ func (s *Sink) show(e report.Event, at time.Time) {
 			s.running = append(s.running, st)
 		}
 		st.detail = progress(e.Progress, at.Sub(st.began))
-		s.plain(st, at)
+	case e.Expect != nil:
+		s.money(e.Expect.Spent, e.Expect.Cap)
+		s.ready = e.Expect.Ready
 	case e.Log != nil:
 		if s.o.Verbose {
 			s.line("  %s", s.dim(Clean(e.Log.Source+" | "+e.Log.Line)))
 		}
 	case e.Finding != nil:
-		s.running = nil
+		s.running, s.ready = nil, time.Time{}
 		s.line("%s %s", s.cross(), s.bold(Clean(e.Finding.Cause)+"  ("+Clean(e.Finding.Stage)+")"))
 		for _, l := range e.Finding.Evidence {
 			s.line("    | %s", Clean(l))
@@ -241,7 +250,16 @@ func (s *Sink) phase(p *report.Phase, at time.Time) {
 func (s *Sink) end(e *report.End, at time.Time) {
 	switch e.Outcome {
 	case "ready":
-		s.line("%s", s.green("✓ ready")+fmt.Sprintf("      in %s, spent $%s", clock(at.Sub(s.began)), e.Spent.Cents()))
+		took := ""
+		if e.PredictedSeconds[1] > 0 {
+			took = fmt.Sprintf(" (%s from the create; %s was expected)", clock(time.Duration(e.ReadySeconds*float64(time.Second))), Interval(e.PredictedSeconds))
+		}
+		spent := ""
+		if !s.free {
+			spent = ", spent $" + e.Spent.Cents()
+		}
+		s.line("%s", s.green("✓ ready")+fmt.Sprintf("      in %s%s%s", clock(at.Sub(s.began)), took, spent))
+		s.learned(e)
 		s.line("")
 		s.line("  base URL   %s", e.BaseURL)
 		s.line("  model      %s", e.Model)
@@ -254,6 +272,14 @@ func (s *Sink) end(e *report.End, at time.Time) {
 		s.line("  stop it    justright down %s", e.Name)
 	default:
 		s.line("%s   %s after %s, spent $%s", s.bold(e.Outcome), Clean(e.Name), clock(at.Sub(s.began)), e.Spent.Cents())
+		s.learned(e)
+	}
+}
+
+// learned says what the next launch will heed.
+func (s *Sink) learned(e *report.End) {
+	for _, l := range e.Learned {
+		s.line("  learned    %s", Clean(l))
 	}
 }
 
@@ -276,13 +302,43 @@ func (s *Sink) row(mark, name, detail string, d time.Duration) string {
 	return fmt.Sprintf("%s %-10s %s   %s", mark, Clean(name), fit(Clean(detail), room), right)
 }
 
-// plain says a running step where it cannot be redrawn.
-func (s *Sink) plain(st *step, at time.Time) {
-	if s.o.TTY || at.Sub(st.began) < quietAfter || at.Sub(st.said) < quietEvery {
+// heart says what runs, in one line, where it cannot be redrawn and nothing has been said for a while.
+func (s *Sink) heart(at time.Time) {
+	if s.o.TTY || len(s.running) == 0 || s.attempt.IsZero() {
 		return
 	}
-	st.said = at
-	s.line("%s", s.row("●", st.name, st.detail, s.since(at)))
+	if s.spoke.IsZero() {
+		s.spoke = at
+	}
+	wait := heartAfter
+	if s.beats > 0 {
+		wait = heartEvery
+	}
+	if at.Sub(s.spoke) < wait {
+		return
+	}
+	var names, details []string
+	for _, st := range s.running {
+		names = append(names, st.name)
+		if st.detail != "" {
+			details = append(details, st.detail)
+		}
+	}
+	beats := s.beats + 1
+	s.line("%s", s.row("●", strings.Join(names, ", "), strings.Join(append(details, s.expected(at)), "; "), s.since(at)))
+	s.beats, s.spoke = beats, at
+}
+
+// expected words the expected end, by the clock that the rows show.
+func (s *Sink) expected(at time.Time) string {
+	switch {
+	case s.ready.IsZero():
+		return "no end is expected yet"
+	case at.After(s.ready):
+		return "expected ready at " + clock(s.since(s.ready)) + ", late by " + clock(at.Sub(s.ready))
+	default:
+		return "expected ready at " + clock(s.since(s.ready))
+	}
 }
 
 // erase removes the status lines from the terminal.
@@ -305,7 +361,11 @@ func (s *Sink) draw(at time.Time) {
 		}
 	}
 	for _, st := range s.running {
-		s.write(s.row("●", st.name, st.detail, s.since(at)) + "\n")
+		s.write(cut(s.row("●", st.name, st.detail, s.since(at)), s.o.Width-1) + "\n") // a line that wraps is two to erase
+		s.drew++
+	}
+	if len(s.running) > 0 && !s.ready.IsZero() {
+		s.write(s.dim(cut("  "+s.expected(at), s.o.Width-1)) + "\n")
 		s.drew++
 	}
 }
@@ -344,7 +404,12 @@ func (s *Sink) drop(name string) {
 	}
 }
 
-func (s *Sink) line(format string, args ...any) { s.write(fmt.Sprintf(format, args...) + "\n") }
+func (s *Sink) line(format string, args ...any) {
+	s.write(fmt.Sprintf(format, args...) + "\n")
+	if !s.now.IsZero() {
+		s.spoke, s.beats = s.now, 0
+	}
+}
 
 func (s *Sink) write(t string) {
 	if _, err := io.WriteString(s.w, t); err != nil && s.err == nil {
