@@ -96,6 +96,11 @@ func (r *Reader) Result() Result {
 		older.code = GPUTooOld
 		f = &older
 	}
+	if f != nil && f.code == CUDAOOMLoad && f.tier == soft && r.engine == "sglang" && r.context["forward"] > 0 && r.context["load"] == 0 {
+		serving := *f // a guess, made before the log told whose it is: SGLang runs no model before it serves but to capture
+		serving.code = CUDAOOMRuntime
+		f = &serving
+	}
 	res.Outcome = outcome
 	switch {
 	case f != nil:

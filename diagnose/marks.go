@@ -30,7 +30,7 @@ var phaseMarks = []phaseMark{
 	{lits: "fetching ", phase: PhaseDownload, and: " files: "},
 	{lits: "% total    % received| --:--:-- ", phase: PhaseDownload, act: opensDownload},
 	{lits: "[download] done|time spent downloading weights", phase: PhaseDownload, act: closesDownload},
-	{lits: "starting to load model|loading safetensors checkpoint shards|loading pt checkpoint shards|loading checkpoint shards|loading weights took|loading weights with|loading model from|using model weights format|llama_model_loader:|load_tensors: ", phase: PhaseLoad},
+	{lits: "starting to load model|loading safetensors checkpoint shards|loading pt checkpoint shards|loading checkpoint shards|loading weights took|loading weights with|loading model from|using model weights format|llama_model_loader:|load_tensors: ", phase: PhaseLoad, not: "error loading model"},
 	{lits: "load weight begin|multi-thread loading shards|load weight end", phase: PhaseLoad, act: marksSGLang},
 	{lits: "model loading took|loading model weights took|memory usage profiling", phase: PhaseLoad, act: notesLoaded},
 	{lits: "dynamo bytecode transform|compiling a graph for|compile a graph for|torch.compile takes|memory profiling takes|directly load the compiled graph|torch.compile cache|start compiling function|profiling cuda graph memory|available kv cache memory|estimated cuda graph memory|autotuning process starts|flashinfer autotune|cache the graph |warming up model|initial profiling/warmup|during cudagraph capture|no available shared memory broadcast block", phase: PhaseCompile},
@@ -48,6 +48,7 @@ var phaseMarks = []phaseMark{
 	{lits: "http/1.1\" 200 ok", and: "(apiserver", act: saysServing}, // vLLM opens its port when its engine stands
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
+	{lits: "shard-manager: text_generation_launcher: starting shard|waiting for shard to be ready", phase: PhaseLoad},
 	{lits: "text_generation_router::server", and: ": connected|message\":\"connected|\\\"connected\\\"", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},
 	{lits: "decode batch. #running-req|decode batch, #running-req", phase: PhaseServe, act: saysServing},

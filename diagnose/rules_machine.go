@@ -17,6 +17,8 @@ const (
 	srcUV         = "https://github.com/astral-sh/uv"
 	srcNCCL       = "https://github.com/NVIDIA/nccl"
 	srcTriton     = "https://github.com/triton-lang/triton"
+	srcTGI        = "https://github.com/huggingface/text-generation-inference"
+	srcLlama      = "https://github.com/ggml-org/llama.cpp"
 	srcRay        = "https://github.com/ray-project/ray"
 )
 
@@ -64,6 +66,7 @@ var containerRules = []rule{
 	{code: ShellQuoting, tier: root, quiet: true, lits: "unterminated quoted string|unexpected eof while looking for matching|syntax error near unexpected token|no closing quotation|unexpected end of file|unterminated quoted|unmatched ' or|parse error near", not: "json|safetensor|gguf|tar:|gzip"},
 	{code: ShellQuoting, tier: root, quiet: true, lits: "syntax error: ", re: regexp.MustCompile(`sh: (?:line )?(?:\d+: )?syntax error|syntax error: .*(?:unexpected|unterminated|expecting)`), not: "jinja|sql"},
 	{code: IllegalInstruction, tier: root, quiet: true, lits: "illegal instruction|trap invalid opcode|signal: sigill|signal sigill|sigill (", not: "an illegal instruction was encountered|cuda", source: "https://github.com/vllm-project/vllm/issues/1393"},
+	{code: IllegalInstruction, tier: root, quiet: true, lits: "with signal 4|by signal 4", re: regexp.MustCompile(`(?:with|by) signal 4\b`), source: "https://github.com/huggingface/text-generation-inference/issues/1627"},
 	{code: IllegalInstruction, tier: soft, quiet: true, lits: "exit code 132|exit status 132|exited with code 132|exit code -4|exitcode: -4|exitcode=-4"},
 }
 
