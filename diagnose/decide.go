@@ -3,6 +3,7 @@ package diagnose
 import (
 	"slices"
 	"sort"
+	"strings"
 )
 
 // CauseUnknown is said where the log proves a failure and no rule knows its cause, and where nothing is known at all.
@@ -96,7 +97,7 @@ func (r *Reader) Result() Result {
 		older.code = GPUTooOld
 		f = &older
 	}
-	if f != nil && f.code == CUDAOOMLoad && f.tier == soft && r.engine == "sglang" && r.context["forward"] > 0 && r.context["load"] == 0 {
+	if f != nil && f.code == CUDAOOMLoad && f.tier == soft && r.engine == "sglang" && r.context["forward"] > 0 && r.context["load"] == 0 && strings.Contains(f.text, "ried to allocate") {
 		serving := *f // a guess, made before the log told whose it is: SGLang runs no model before it serves but to capture
 		serving.code = CUDAOOMRuntime
 		f = &serving
