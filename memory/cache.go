@@ -199,8 +199,11 @@ func latentClasses(p *model.Profile, u Use, r rules, layers int, e float64) ([]c
 	if u.CacheDType != "bfloat16" { // fp8_ds_mla: 512 bytes of fp8, four scales, 64 elements of 16 bit
 		per = float64(m.KVLoraRank) + float64(m.KVLoraRank)/128*4 + float64(m.QKRopeHeadDim)*2
 	}
-	index := float64(m.IndexHeadDim) + 4
-	return []class{{kind: model.FullAttention, layers: layers, perToken: per}, {kind: model.FullAttention, layers: layers, perToken: index}}, ""
+	index, own := float64(m.IndexHeadDim)+4, layers
+	if m.IndexLayers > 0 && p.Layers > 0 && r.sharedIndex {
+		own = int(math.Ceil(float64(layers) * float64(m.IndexLayers) / float64(p.Layers)))
+	}
+	return []class{{kind: model.FullAttention, layers: layers, perToken: per}, {kind: model.FullAttention, layers: own, perToken: index}}, ""
 }
 
 // stateBytes is what one sequence keeps in one recurrent layer: the tail of the convolution and the recurrent state,

@@ -25,6 +25,7 @@ type rules struct {
 	groupSlack    float64 // a larger class this much larger than the smallest still makes one group size
 	alignState    bool    // prefix caching keeps one more state per sequence
 	mmPrefixGrows bool    // bidirectional image attention raises the batch to one whole item
+	sharedIndex   bool    // layers that use another's indexer have no index cache
 	crossCache    bool    // the second engine serves encoder-decoder models
 	countsOthers  bool    // whatever else is on the card counts as the engine's
 	flatAbsMax    bool    // bitsandbytes' scales are unpacked to single precision while loading
@@ -49,6 +50,7 @@ var (
 	v0_19   = version.MustParsePEP440("0.19.0.dev0")
 	v0_20   = version.MustParsePEP440("0.20.0.dev0")
 	v0_20_1 = version.MustParsePEP440("0.20.1.dev0")
+	v0_23_1 = version.MustParsePEP440("0.23.1.dev0")
 	v0_26   = version.MustParsePEP440("0.26.0.dev0")
 	v0_29   = version.MustParsePEP440("0.29.0.dev0")
 	v0_27   = version.MustParsePEP440("0.27.0.dev0")
@@ -63,7 +65,7 @@ func rulesFor(v version.PEP440) rules {
 		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1, inFlight: 1,
 		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
 		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
-		alignState: from(v0_20), mmPrefixGrows: from(v0_19), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5), flatAbsMax: from(v0_6_5),
+		alignState: from(v0_20), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5), flatAbsMax: from(v0_6_5),
 		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), packedBlocks: from(v0_29),
 	}
 	switch {

@@ -351,9 +351,37 @@ func (r *reader) attention(p *Profile) {
 		IndexHeadDim: r.dim(maxDimension, "index_head_dim"), IndexHeads: r.dim(maxDimension, "index_n_heads"),
 	}
 	p.MLA.Sparse = p.MLA.IndexHeadDim > 0 && r.dim(maxPositions, "index_topk") > 0
+	p.MLA.IndexLayers = r.indexLayers(p)
 	if p.MLA.QKRopeHeadDim == 0 {
 		r.unknown("latent attention: config.json leaves out qk_rope_head_dim")
 	}
+}
+
+// indexLayers counts the layers with an indexer of their own, where others use the last one's choice (GLM 5.2):
+// a word a layer, a pattern of letters, or every n-th after the first few. 0 is all.
+func (r *reader) indexLayers(p *Profile) int {
+	if words := stringsOf(r.text["indexer_types"]); len(words) == p.Layers && len(words) > 0 {
+		n := 0
+		for _, w := range words {
+			n += boolInt(w != "shared")
+		}
+		return n
+	}
+	if pattern := r.str(r.text, "index_topk_pattern"); len(pattern) == p.Layers && pattern != "" {
+		return p.Layers - strings.Count(pattern, "S")
+	}
+	freq, offset := r.dim(maxLayers, "index_topk_freq"), 2
+	if f, ok := number(r.text["index_skip_topk_offset"]); ok && f >= 0 && f < maxLayers {
+		offset = int(f)
+	}
+	if freq <= 1 {
+		return 0
+	}
+	n := 0
+	for i := range p.Layers {
+		n += boolInt(max(i-offset+1, 0)%freq == 0)
+	}
+	return n
 }
 
 // experts reads mixture-of-experts blocks.

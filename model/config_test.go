@@ -240,3 +240,20 @@ func TestRotaryTables(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedIndexers: GLM 5.2 chooses for every fourth layer; 400000 tokens cost 53940 bytes each in a published start.
+func TestSharedIndexers(t *testing.T) {
+	t.Parallel()
+	base := `{"architectures":["GlmMoeDsaForCausalLM"],"model_type":"glm_moe_dsa","hidden_size":6144,"num_hidden_layers":78,"num_attention_heads":64,"kv_lora_rank":512,"qk_rope_head_dim":64,"index_head_dim":128,"index_n_heads":32,"index_topk":2048`
+	for rest, want := range map[string]int{
+		``: 0,
+		`,"index_topk_freq":4,"index_skip_topk_offset":3`: 21,
+		`,"index_topk_pattern":"` + strings.Repeat("FS", 39) + `"`: 39,
+		`,"index_topk_freq":1`: 0,
+	} {
+		p, err := FromConfig([]byte(base+rest+`}`), Sizes{})
+		if err != nil || p.MLA == nil || p.MLA.IndexLayers != want {
+			t.Errorf("%q: %+v, want %d (%v)", rest, p.MLA, want, err)
+		}
+	}
+}

@@ -170,7 +170,8 @@ func (c *counter) latent(n int) {
 	c.add("mla_copy", up, Split, false, n)
 	c.add("attention", layers*heads*float64(m.VHeadDim)*h, Split, true, n)
 	if m.Sparse && m.QLoraRank > 0 {
-		c.add("attention", layers*(float64(m.QLoraRank*m.IndexHeads*m.IndexHeadDim)+h*float64(m.IndexHeadDim+m.IndexHeads)), Replicated, false, n)
+		own := orElse(m.IndexLayers, n)
+		c.add("attention", float64(own)*(float64(m.QLoraRank*m.IndexHeads*m.IndexHeadDim)+h*float64(m.IndexHeadDim+m.IndexHeads)), Replicated, false, own)
 	}
 }
 

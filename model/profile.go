@@ -96,6 +96,7 @@ type MLA struct {
 	KVLoraRank, QKRopeHeadDim, QKNopeHeadDim, VHeadDim, QLoraRank int
 	Sparse                                                        bool // DeepSeek sparse attention indexer
 	IndexHeadDim, IndexHeads                                      int
+	IndexLayers                                                   int // layers with an indexer of their own; 0 is all
 	OutGroups, OutLoraRank                                        int // of DeepSeek V4's output projection
 }
 
