@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs clients that nobody here wrote, unmodified, against the simulator: RunPod's MCP server (npm, REST v2), RunPod's
-# Python SDK (PyPI, GraphQL), and runpodctl (REST v1 and GraphQL) where RUNPODCTL or the PATH has one.
+# Python SDK (PyPI, GraphQL), and runpodctl (REST v1 and GraphQL): the binary of RUNPODCTL or the PATH, else one built from
+# RUNPODCTL_SOURCE, a git address or checkout (its own at GitHub when not said), where that can be reached.
 # They are installed once into a cache directory; nothing outside it is touched.
 # Usage: run.sh [JUSTRIGHT]
 set -u
@@ -9,6 +10,7 @@ ROOT=$(cd "$HERE/../.." && pwd)
 CACHE=${JUSTRIGHT_CLIENTS:-${XDG_CACHE_HOME:-$HOME/.cache}/justright/clients}
 MCP=4.0.0
 SDK=1.12.0
+CTL_VERSION=v2.7.2
 mkdir -p "$CACHE"
 FAILED=0
 JUSTRIGHT=${1:-}
@@ -83,12 +85,19 @@ else
 fi
 
 CTL=${RUNPODCTL:-$(command -v runpodctl 2>/dev/null)}
+if [ -z "$CTL" ]; then
+  CTL=$CACHE/runpodctl-$CTL_VERSION
+  [ -x "$CTL" ] || {
+    git -c advice.detachedHead=false clone -q --depth 1 --branch "$CTL_VERSION" "${RUNPODCTL_SOURCE:-https://github.com/runpod/runpodctl}" "$WORK/runpodctl" 2>"$WORK/git.log" &&
+      (cd "$WORK/runpodctl" && go build -o "$CTL" .)
+  } || CTL=
+fi
 if [ -n "$CTL" ]; then
   start_sim
   sh "$HERE/runpodctl.sh" "$CTL" "$URL" || FAILED=1
   ledger_clear runpodctl
 else
-  echo "client runpodctl skipped: no binary here (RUNPODCTL=PATH)"
+  echo "client runpodctl skipped: neither a binary (RUNPODCTL=PATH) nor its source (RUNPODCTL_SOURCE=GIT) can be had: $(tail -n 1 "$WORK/git.log")"
 fi
 [ $FAILED = 0 ] && echo "clients ok"
 exit $FAILED

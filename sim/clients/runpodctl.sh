@@ -49,5 +49,19 @@ case $("$CTL" pod list --all 2>&1) in
   ;;
 *) echo "client runpodctl ok pod list after delete" ;;
 esac
+expect "pod create from a template" '"id"' "$CTL" pod create --template-id runpod-torch-v21 --name ctl-template --gpu-id "NVIDIA L4"
+expect "serverless list" '[]' "$CTL" serverless list
+expect "registry list" '[]' "$CTL" registry list
+expect "billing" "$ID" "$CTL" billing pods
+
+# The grammar of old, which images still carry, and whose --args the seed of this program fought with.
+expect "legacy create pod" 'created for $0.' "$CTL" create pod --name ctl-old --imageName vllm/vllm-openai:v0.6.3.post1 --gpuType "NVIDIA L4" \
+  --args "--model openai/gpt-oss-20b" --ports 8000/http --env "A=b" --containerDiskSize 20 --secureCloud
+OLD=$("$CTL" get pod 2>/dev/null | awk '$2 == "ctl-old" {print $1}')
+expect "legacy get one pod" 'vllm/vllm-openai:v0.6.3.post1' "$CTL" get pod "$OLD"
+expect "legacy stop and start" 'started' sh -c '"$1" stop pod "$2" && "$1" start pod "$2"' - "$CTL" "$OLD"
+expect "legacy get cloud" 'NVIDIA' "$CTL" get cloud 1
+expect "legacy remove pod" 'removed' "$CTL" remove pod "$OLD"
+expect "legacy remove pods by name" '1 pods removed' "$CTL" remove pods ctl-template
 expect "pod create without stock" 'no longer any instances' "$CTL" pod create --image runpod/base:1.0.2-ubuntu2404 --gpu-id "NVIDIA A30"
 exit $FAILED

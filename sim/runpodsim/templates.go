@@ -209,11 +209,13 @@ func (t *template) v2(owned bool) map[string]any {
 func (s *Server) addPublicTemplates() {
 	for _, t := range []template{
 		{source: "official", id: "runpod-torch-v280", name: "Runpod Pytorch 2.8.0", image: "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404", ports: []string{"8888/http", "22/tcp"}, category: "NVIDIA"},
+		{source: "official", id: "runpod-torch-v21", name: "Runpod Pytorch 2.1", image: "runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04", ports: []string{"8888/http", "22/tcp"}, category: "NVIDIA"},
 		{source: "official", id: "runpod-ubuntu", name: "Runpod Ubuntu", image: "runpod/base:1.0.2-ubuntu2404", ports: []string{"22/tcp"}, category: "CPU"},
 		{source: "verified", id: "vllm-latest", name: "vLLM Latest", image: "vllm/vllm-openai:latest", ports: []string{"8000/http"}, category: "NVIDIA"},
 		{source: "official", id: "runpod-worker-vllm", name: "Worker vLLM", image: "runpod/worker-v1-vllm:stable", serverless: true, category: "NVIDIA"},
 	} {
 		t.public, t.startSSH, t.startJup, t.disk, t.env = true, true, true, 50, map[string]string{}
+		t.readme = "# " + t.name + "\n\n" + t.image + "\n"
 		s.temps.put(t.id, &t)
 	}
 }
