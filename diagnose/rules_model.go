@@ -264,8 +264,16 @@ func repoMissing(h *hit) (Code, tier) {
 	if m := quotedName.FindSubmatch(h.lower[max(0, h.col-160):]); m != nil && (m[1][0] == '/' || m[1][0] == '.') {
 		return InvalidModelPath, root
 	}
+	if emptyFolder.Match(h.near) {
+		if h.r.now.phaseAt[PhaseImport].line > 0 { // a path that is not there would have been refused as a repository's name before
+			return MissingConfig, root
+		}
+		return InvalidModelPath, root
+	}
 	return RepoNotFound, root
 }
+
+var emptyFolder = regexp.MustCompile(`invalid repository id or local directory specified: '[/.~]`)
 
 var quotedName = regexp.MustCompile(`['"]?([\w./-]+)['"]? is not a local folder`)
 
