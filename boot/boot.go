@@ -194,6 +194,15 @@ func (s Spec) EngineArgv() []string {
 	return out
 }
 
+// modules are the Python modules that the engine's processes begin with; those that a release does not have are passed over.
+func (s Spec) modules() []string {
+	if len(s.Argv) > 2 && s.Argv[1].Text == "-m" && !strings.HasPrefix(s.Engine, "vllm") {
+		return []string{s.Argv[2].Text}
+	}
+	return []string{"vllm.entrypoints.openai.api_server", "vllm.entrypoints.cli.main", "vllm.v1.engine.core", "vllm.v1.engine.async_llm",
+		"vllm.v1.executor.multiproc_executor", "vllm.v1.worker.cpu_worker", "vllm.v1.worker.gpu_worker"}
+}
+
 func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -93,6 +93,7 @@ func writeHead(b *strings.Builder, s Spec) {
 	set("JR_REQUIREMENTS", lines(e.Requirements))
 	set("JR_OVERRIDES", lines(e.Overrides))
 	set("JR_EXCLUDES", lines(e.Excludes))
+	set("JR_MODULES", strings.Join(s.modules(), " "))
 	set("JR_INDEX_URLS", strings.Join(e.IndexURLs, " "))
 	set("JR_TORCH_BACKEND", e.TorchBackend)
 	set("JR_AS_OF", e.AsOf)

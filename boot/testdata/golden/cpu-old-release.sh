@@ -17,6 +17,7 @@ transformers==4.52.4'
 JR_OVERRIDES='torch==2.7.0
 torchvision==0.22.*'
 JR_EXCLUDES=triton
+JR_MODULES='vllm.entrypoints.openai.api_server vllm.entrypoints.cli.main vllm.v1.engine.core vllm.v1.engine.async_llm vllm.v1.executor.multiproc_executor vllm.v1.worker.cpu_worker vllm.v1.worker.gpu_worker'
 JR_INDEX_URLS=''
 JR_TORCH_BACKEND=''
 JR_AS_OF=2025-08-01

@@ -15,6 +15,7 @@ JR_PYTHON_FETCH=0
 JR_REQUIREMENTS=''
 JR_OVERRIDES=''
 JR_EXCLUDES=''
+JR_MODULES='vllm.entrypoints.openai.api_server vllm.entrypoints.cli.main vllm.v1.engine.core vllm.v1.engine.async_llm vllm.v1.executor.multiproc_executor vllm.v1.worker.cpu_worker vllm.v1.worker.gpu_worker'
 JR_INDEX_URLS=''
 JR_TORCH_BACKEND=''
 JR_AS_OF=''

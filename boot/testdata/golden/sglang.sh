@@ -16,6 +16,7 @@ JR_REQUIREMENTS='sglang==0.5.9
 torch==2.9.1'
 JR_OVERRIDES=''
 JR_EXCLUDES=''
+JR_MODULES=sglang.launch_server
 JR_INDEX_URLS=''
 JR_TORCH_BACKEND=''
 JR_AS_OF=''

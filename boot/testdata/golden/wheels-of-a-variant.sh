@@ -16,6 +16,7 @@ JR_REQUIREMENTS='vllm==0.19.1
 transformers==5.1.0'
 JR_OVERRIDES=''
 JR_EXCLUDES=''
+JR_MODULES='vllm.entrypoints.openai.api_server vllm.entrypoints.cli.main vllm.v1.engine.core vllm.v1.engine.async_llm vllm.v1.executor.multiproc_executor vllm.v1.worker.cpu_worker vllm.v1.worker.gpu_worker'
 JR_INDEX_URLS=https://wheels.vllm.ai/0.19.1/cu129
 JR_TORCH_BACKEND=cu129
 JR_AS_OF=''

@@ -79,14 +79,15 @@ func run(ctx context.Context, dir string, rounds int, again bool) error {
 		f    func() (timing, error)
 	}
 	ours, fresh, kept := func() (timing, error) { return b.ours(ctx) }, func() (timing, error) { return b.pip(ctx, true) }, func() (timing, error) { return b.pip(ctx, false) }
+	eager := func() (timing, error) { return b.pip(ctx, false, "--enforce-eager") }
 	steps := []kind{{"justright, cold", ours}, {"pip, cold", fresh}}
 	for range rounds {
-		steps = append(steps, kind{"justright, warm", ours}, kind{"pip, environment kept", kept})
+		steps = append(steps, kind{"justright, warm", ours}, kind{"pip, environment kept", kept}, kind{"the same, eager", eager})
 		if again {
 			steps = append(steps, kind{"pip again, its cache warm", fresh})
 		}
 	}
-	literal, speed := "not run", 0.0
+	literal, floor := "not run", floors{}
 	for i, s := range steps {
 		if err = step(s.name, s.f); err != nil {
 			break // what was measured is still told
@@ -97,9 +98,11 @@ func run(ctx context.Context, dir string, rounds int, again bool) error {
 		}
 	}
 	if err == nil {
-		speed, err = b.bandwidth(ctx)
+		if floor.bandwidth, err = b.bandwidth(ctx); err == nil {
+			floor.imports, err = b.imports(ctx)
+		}
 	}
-	table(os.Stdout, all, speed, literal)
+	table(os.Stdout, all, floor, literal)
 	return err
 }
 

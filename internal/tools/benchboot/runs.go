@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -123,7 +124,7 @@ func findLaunch(state string) place {
 
 // pip is the seed's way with every version pinned: a virtual environment, pip, a start that compiles. fresh: the
 // environment is made anew; pip's own cache stays from run to run.
-func (b *bench) pip(ctx context.Context, fresh bool) (timing, error) {
+func (b *bench) pip(ctx context.Context, fresh bool, flags ...string) (timing, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var t timing
@@ -163,6 +164,7 @@ func (b *bench) pip(ctx context.Context, fresh bool) (timing, error) {
 	defer log.Close()
 	args := []string{"-m", "vllm.entrypoints.openai.api_server", "--model", b.model, "--host", "127.0.0.1", "--port", port, "--max-model-len", baseLength,
 		"--served-model-name", filepath.Base(b.model)}
+	args = append(args, flags...)
 	engine := command(ctx, env, python, args...)
 	engine.Stdout, engine.Stderr, engine.SysProcAttr = log, log, &syscall.SysProcAttr{Setsid: true}
 	if err := engine.Start(); err != nil {
@@ -233,6 +235,20 @@ func (b *bench) bandwidth(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	return float64(st.Size()) / took, nil
+}
+
+// imports is how long the server's modules take to be imported once, with their byte code there: the best of three.
+func (b *bench) imports(ctx context.Context) (float64, error) {
+	best := math.Inf(1)
+	for range 3 {
+		began := time.Now()
+		cmd := command(ctx, nil, filepath.Join(b.dir, "pip", "venv", "bin", "python"), "-c", "import vllm.entrypoints.openai.api_server")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("import: %w %.300s", err, out)
+		}
+		best = min(best, time.Since(began).Seconds())
+	}
+	return best, nil
 }
 
 // literal is what becomes of the seed's own line within a minute.

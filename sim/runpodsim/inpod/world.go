@@ -1,7 +1,6 @@
 package inpod
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,8 +32,10 @@ func (c *Call) boot(ctx context.Context, word string, args []string) (exit int, 
 		if len(args) == 5 {
 			return c.fetchWeights(ctx, args[0], args[1], args[2], args[3], args[4]), true
 		}
-	case "reuse":
+	case "reuse", "split":
 		return 1, true
+	case "compiled":
+		return 0, true
 	}
 	return 0, false
 }
@@ -118,61 +118,11 @@ func (c *Call) curl(ctx context.Context) int {
 		}
 		return 127
 	}
-	method, address, body, seconds := http.MethodGet, "", "", 10.0
-	include := false
-	header := http.Header{}
-	in := bufio.NewScanner(c.Stdin)
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		key, value, _ := strings.Cut(in.Text(), " = ")
-		if q, ok := strings.CutPrefix(value, `"`); ok {
-			value = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(q, `"`))
-		}
-		switch key {
-		case "header":
-			k, v, _ := strings.Cut(value, ": ")
-			header.Set(k, v)
-		case "user-agent":
-			header.Set("User-Agent", value)
-		case "data":
-			body = value
-		case "request":
-			method = value
-		case "head":
-			method, include = http.MethodHead, true
-		case "include":
-			include = true
-		case "url":
-			address = value
-		case "max-time":
-			seconds, _ = strconv.ParseFloat(value, 64)
-		}
+	r := ReadCurl(c.Stdin)
+	if !near(r.URL) {
+		return c.playWorld(r.URL, r.Include)
 	}
-	if !near(address) {
-		return c.playWorld(address, include)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second)))
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
-	if err != nil {
-		return 3
-	}
-	req.Header = header
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 7
-	}
-	defer resp.Body.Close()
-	if include {
-		_, _ = fmt.Fprintf(c.Stdout, "HTTP/1.1 %s\r\n", resp.Status)
-		_ = resp.Header.Write(c.Stdout)
-		_, _ = io.WriteString(c.Stdout, "\r\n")
-	}
-	if _, err := io.Copy(c.Stdout, resp.Body); err != nil {
-		return 18
-	}
-	return 0
+	return r.Do(ctx, c.Stdout)
 }
 
 // playWorld answers for hosts that are not on this machine.
