@@ -30,7 +30,7 @@ var impure = []string{
 var embedders = []string{"catalog", "boot", "diagnose"}
 
 // adapters are islands: none imports another, the store, the command line or a sink.
-var adapters = []string{"internal/provider/runpod", "internal/provider/local", "internal/provider/ssh"}
+var adapters = []string{"internal/provider/runpod", "internal/provider/local", "internal/provider/ssh", "internal/provider/kubernetes"}
 
 type listed struct {
 	ImportPath   string

@@ -130,6 +130,7 @@ func TestErrorBodies(t *testing.T) {
 		{"application/problem+json", `{"title":"Unprocessable","status":422,"detail":"Request validation failed.","errors":["$: missing property 'image'"]}`,
 			"Request validation failed. $: missing property 'image'"},
 		{"application/json", `{"error":"create pod: no","status":500}`, "create pod: no"},
+		{"application/json", `{"kind":"Status","status":"Failure","message":"jobs.batch \"x\" not found","code":404}`, `jobs.batch "x" not found`},
 		{"application/json", `{"error":{"message":"The model does not exist","code":404}}`, "The model does not exist"},
 		{"text/plain", "error code: 1010", "error code: 1010"},
 		{"text/plain", "a\x1b[31mb\nc", "a [31mb c"},

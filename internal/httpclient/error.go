@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -89,7 +90,7 @@ func idempotent(method string) bool {
 func (e *Error) fill(body []byte, contentType string) {
 	var doc struct {
 		Title   string          `json:"title"`
-		Status  json.Number     `json:"status"`
+		Status  json.RawMessage `json:"status"` // a word in Kubernetes' error document
 		Detail  json.RawMessage `json:"detail"`
 		Message string          `json:"message"`
 		Error   json.RawMessage `json:"error"`
@@ -103,8 +104,8 @@ func (e *Error) fill(body []byte, contentType string) {
 	}
 	e.Problem.JSON = true
 	e.Problem.Title = doc.Title
-	if n, err := doc.Status.Int64(); err == nil {
-		e.Problem.Status = int(n)
+	if n, err := strconv.Atoi(strings.Trim(string(doc.Status), `"`)); err == nil {
+		e.Problem.Status = n
 	}
 	e.Problem.Detail = firstText(textOf(doc.Detail), textOf(doc.Error), doc.Message)
 	var list []json.RawMessage

@@ -1,0 +1,4 @@
+package kubernetes
+
+// ParseMark is parseMark, for tests.
+var ParseMark = parseMark
