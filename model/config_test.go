@@ -247,9 +247,9 @@ func TestSharedIndexers(t *testing.T) {
 	base := `{"architectures":["GlmMoeDsaForCausalLM"],"model_type":"glm_moe_dsa","hidden_size":6144,"num_hidden_layers":78,"num_attention_heads":64,"kv_lora_rank":512,"qk_rope_head_dim":64,"index_head_dim":128,"index_n_heads":32,"index_topk":2048`
 	for rest, want := range map[string]int{
 		``: 0,
-		`,"index_topk_freq":4,"index_skip_topk_offset":3`: 21,
+		`,"index_topk_freq":4,"index_skip_topk_offset":3`:          21,
 		`,"index_topk_pattern":"` + strings.Repeat("FS", 39) + `"`: 39,
-		`,"index_topk_freq":1`: 0,
+		`,"index_topk_freq":1`:                                     0,
 	} {
 		p, err := FromConfig([]byte(base+rest+`}`), Sizes{})
 		if err != nil || p.MLA == nil || p.MLA.IndexLayers != want {

@@ -50,6 +50,9 @@ var elementBits = map[string]int64{
 	"F4": 4, "F4_E2M1": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }
 
+// ElementBits is the size of one element of a storage type of the format, 0 for a type it does not have.
+func ElementBits(dtype string) int64 { return elementBits[dtype] }
+
 // ParseHeader reads the JSON header of one safetensors file and checks that its tensors tile the data without
 // overlap. fileBytes is the size of the whole file, 0 when it is not known.
 func ParseHeader(header []byte, fileBytes int64) ([]Tensor, error) {

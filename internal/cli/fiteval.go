@@ -45,6 +45,9 @@ type memoryCase struct {
 	Failure  *string  `json:"failure"`
 }
 
+// maxLost is how often in a row a hub may fail to answer before the rest is answered without it.
+const maxLost = 3
+
 // maxCaseLine bounds a line of a case file.
 const maxCaseLine = 4 << 20
 
@@ -85,7 +88,7 @@ func (c *memoryCase) use() memory.Use {
 type caseModels struct {
 	w     *World
 	found map[string]*model.Profile
-	down  bool // the hub did not answer; it is not asked again
+	lost  int // models in a row for which the hub did not answer; after a few it is not asked again
 }
 
 func (m *caseModels) profile(ctx context.Context, c *memoryCase) *model.Profile {
@@ -97,13 +100,17 @@ func (m *caseModels) profile(ctx context.Context, c *memoryCase) *model.Profile 
 		return p
 	}
 	var out *model.Profile
-	if m.w.Env("HF_ENDPOINT") != "" && !m.down {
+	if m.w.Env("HF_ENDPOINT") != "" && m.lost < maxLost {
 		p, err := m.w.lookupModel(ctx, ref, false)
 		if err == nil {
 			out = &p
 		}
 		var prob *problem.Problem
-		m.down = errors.As(err, &prob) && prob.Exit == problem.ExitCapacity
+		if errors.As(err, &prob) && prob.Exit == problem.ExitCapacity {
+			m.lost++
+		} else {
+			m.lost = 0
+		}
 	}
 	if records := catalog.FindModels(deref(c.Model)); out == nil && len(records) == 1 {
 		if p, err := model.FromRecord(records[0]); err == nil {

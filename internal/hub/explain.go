@@ -49,6 +49,9 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 	case h.code == "RepoNotFound", e.Status == http.StatusUnauthorized, e.Status == http.StatusNotFound:
 		p := problem.New(problem.ExitUsage, "unknown_model", "the hub %s knows no model %s", r.host(), id)
 		p = alike(p, id)
+		if h.code == "" && e.Status == http.StatusNotFound {
+			p = p.Wrap(errNoAPI)
+		}
 		if r.o.Token == "" {
 			return p.Because("%s", "it does not exist, or it is private and no HF_TOKEN is set")
 		}

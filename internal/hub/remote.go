@@ -27,19 +27,29 @@ type repository struct {
 	CardData struct {
 		License json.RawMessage `json:"license"`
 	} `json:"cardData"`
-	Siblings []struct {
-		Name string `json:"rfilename"`
-		Size int64  `json:"size"`
-		LFS  struct {
-			SHA256 string `json:"sha256"`
-			Size   int64  `json:"size"`
-		} `json:"lfs"`
-	} `json:"siblings"`
+	Siblings    []sibling `json:"siblings"`
+	SafeTensors struct {
+		Parameters map[string]int64 `json:"parameters"` // by element type, as the hub counted them
+	} `json:"safetensors"`
+}
+
+type sibling struct {
+	Name string `json:"rfilename"`
+	Size int64  `json:"size"`
+	LFS  struct {
+		SHA256 string `json:"sha256"`
+		Size   int64  `json:"size"`
+	} `json:"lfs"`
 }
 
 // fromHub reads one model of the hub. Everything after the first answer is asked of its commit.
 func (r *Resolver) fromHub(ctx context.Context, id, revision string) (model.Profile, error) {
 	repo, err := r.repository(ctx, id, revision)
+	if errors.Is(err, errNoAPI) {
+		if plain, ok := r.plain(ctx, id, revision); ok {
+			repo, err = plain, nil
+		}
+	}
 	if err != nil {
 		return model.Profile{}, err
 	}
@@ -86,14 +96,20 @@ func (r *Resolver) fromHub(ctx context.Context, id, revision string) (model.Prof
 		s.Files = append(s.Files, f)
 		s.WeightsBytes += f.Bytes
 	}
+	headless := ""
 	if !w.pickle {
 		if s.Tensors, err = r.headers(ctx, id, s.Files, at, &read); err != nil {
-			return model.Profile{}, err
+			if headless = r.withoutHeaders(&s, err, w, repo); headless == "" {
+				return model.Profile{}, err
+			}
 		}
 	}
 	p, err := finish(config, s, id)
 	if err != nil {
 		return p, err
+	}
+	if headless != "" {
+		p.Unknowns = append(p.Unknowns, headless)
 	}
 	p.ID, p.Revision, p.PickleOnly = id, repo.SHA, w.pickle
 	p.Gated = len(repo.Gated) > 0 && string(repo.Gated) != "false" && string(repo.Gated) != "null"
@@ -234,7 +250,11 @@ func (r *Resolver) header(ctx context.Context, id string, f model.File, address 
 		}
 		have = append(have, rest...)
 	}
-	t, err := model.ParseHeader(have[:length], f.Bytes)
+	size := f.Bytes
+	if size == length+8 {
+		size = 0 // a header alone, as mirrors of descriptions keep it: what it says of the tensors is still true
+	}
+	t, err := model.ParseHeader(have[:length], size)
 	return t, bad(err)
 }
 
