@@ -251,6 +251,9 @@ func ruleAttention(s *subject) []finding {
 		case old && v1 == "1" && s.before("0.11.0"):
 			add(fmt.Sprintf("the V1 engine of %s needs compute capability 8.0, %s has less", s.label(), s.cardName()),
 				reported("vllm/v1/8.0", "the V1 engine ran on FlashAttention 2, which needs compute capability 8.0; lower ones fell back to V0 while there was one", "https://github.com/vllm-project/vllm/issues/13398", "2025-02-17"))
+		case s.loraKernel():
+			add(fmt.Sprintf("the LoRA kernels of %s need compute capability 8.0, %s has less", s.label(), s.cardName()),
+				reported("vllm/punica/8.0", "the LoRA kernels (Punica) of vLLM 0.3.0 to 0.5.3.post1 say that they require compute capability 8.0; from 0.5.4 on they are Triton's", "package index: wheels of vllm 0.3.0 to 0.6.0, vllm/lora/punica.py", "2026-11-25"))
 		case s.prefixKernel():
 			add(fmt.Sprintf("the Triton kernel for cached prefixes and chunked prompts of %s does not compile for %s", s.label(), s.cardName()),
 				reported("vllm/prefix-kernel/7.x", "the V0 engine's Triton kernel for prefix caching and chunked prefill fails on Volta (mma -> mma layout conversion is only supported on Ampere), with Triton 2 on Turing too", "https://github.com/vllm-project/vllm/issues/4059, https://github.com/vllm-project/vllm/issues/8024, https://github.com/vllm-project/vllm/issues/13738", "2025-02-24"))
@@ -303,6 +306,12 @@ func (s *subject) prefixKernel() bool {
 		return s.before("0.5.0") // whose Triton is 2.x
 	}
 	return false
+}
+
+// loraKernel: the kernels of a LoRA adapter before they were Triton's, which were built for 8.0 and newer only.
+func (s *subject) loraKernel() bool {
+	c := s.gpu.capability
+	return s.flags.Has("enable-lora") && s.isVLLM() && s.release != nil && !s.before("0.3.0") && s.before("0.5.4") && !s.atMost && !c.IsZero() && c.Compare(capOf(8, 0)) < 0
 }
 
 // sinksMissing: the first image with gpt-oss, on a card for which they choose an attention without sinks.

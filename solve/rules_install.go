@@ -159,12 +159,27 @@ func ruleGlibc(s *subject) []finding {
 	if !s.dev && !v.Glibc.IsZero() && s.glibc.Compare(v.Glibc) < 0 && (!s.atMost || s.c.Engine.Bounded) {
 		return refuse(v.Glibc, "the wheel of "+s.label(), s.release.Fact(catalog.AspectGlibc))
 	}
+	for _, g := range glibcFloors {
+		if floor := (version.Glibc{Major: 2, Minor: g.minor}); s.isVLLM() && !s.atMost && !s.dev && !s.before(g.from) && s.before(g.below) && s.glibc.Compare(floor) < 0 {
+			return refuse(floor, s.label(), reported("vllm/"+g.from+"/glibc", g.statement, g.source, "2026-11-25"))
+		}
+	}
 	need := version.Glibc{Major: 2, Minor: 28}
 	if !s.atMost && !s.release.Torch.IsZero() && s.release.Torch.Compare(version.MustParsePEP440("2.6.0")) >= 0 && s.glibc.Compare(need) < 0 && s.wheels {
 		return refuse(need, fmt.Sprintf("torch %s, which %s pins,", s.release.Torch, s.label()),
 			reported("torch/glibc", "wheels of torch are tagged manylinux_2_28 from 2.6.0 on", "package index: files of torch", "2026-11-25"))
 	}
 	return nil
+}
+
+// glibcFloors are what a release's objects or its dependencies need beyond the wheel's tag.
+var glibcFloors = []struct {
+	from, below       string
+	minor             int
+	statement, source string
+}{
+	{"0.6.5", "0.8.0", 27, "xgrammar, which vLLM needs from 0.6.5 on, has wheels for glibc 2.27 and newer and no source archive before 0.1.17", "package index: files of xgrammar, read 2026-11-25"},
+	{"0.20.0", "0.21.0", 34, "the objects inside the wheels of vLLM 0.20 need GLIBC_2.34, also in the CUDA 12.9 build that is tagged manylinux_2_31", "PyPI wheels of vllm 0.20, read 2026-11-25; https://github.com/vllm-project/vllm/issues/41103"},
 }
 
 // ruleTorch: torch as stated against the exact pin that the engine's extension was built with.
@@ -193,6 +208,11 @@ func ruleTorch(s *subject) []finding {
 	switch {
 	case !pin.IsZero() && !s.torch.Admits(pin) && !(s.torch.Exact.IsZero() && s.torch.Range) && !sameMinor(s.torch.Exact, pin):
 		return refuse(fmt.Sprintf("%s is built for torch %s; with %s its extension does not load", s.label(), pin, s.torch.Text))
+	case pin.IsZero() && s.isVLLM() && s.before("0.2.2") && s.torch.CUDA.IsZero() && !s.torch.Exact.IsZero() && s.torch.Exact.Compare(version.MustParsePEP440("2.1.0")) >= 0:
+		f := refuse(fmt.Sprintf("%s looks for libcudart.so.11.0, and torch %s comes with CUDA 12.1", s.label(), s.torch.Text))
+		f[0].code = CodeVariantMissing
+		f[0].facts = append(f[0].facts, reported("vllm/0.2.1/cudart", "the objects inside vLLM's wheels need libcudart.so.11.0 up to 0.2.1.post1 and libcudart.so.12 from 0.2.2 on; torch on the package index is a CUDA 12.1 build from 2.1.0 on", "PyPI wheels of vllm, read 2026-11-25: libraries of the objects inside; https://github.com/vllm-project/vllm/issues/1369", "2026-11-25"))
+		return f
 	case pin.IsZero() && s.isVLLM() && s.before("0.2.6") && s.since("0.2.2") && !s.torch.Exact.IsZero() && !sameMinor(s.torch.Exact, version.MustParsePEP440("2.1.0")):
 		return refuse(fmt.Sprintf("%s is built for torch 2.1; with %s its extension does not load", s.label(), s.torch.Text))
 	}

@@ -150,6 +150,10 @@ func (s *subject) use(tp, pp int) memory.Use {
 	return u
 }
 
+// contextBytes is about what the CUDA context and its libraries take of a card: weights that leave no more than that run out of memory
+// while they are loaded; with more left, the engine counts no blocks of cache.
+const contextBytes = 0.6 * (1 << 30)
+
 // ruleMemory: weights and cache against the cards.
 func ruleMemory(s *subject) []finding {
 	p := s.modelProfile()
@@ -179,6 +183,9 @@ func ruleMemory(s *subject) []finding {
 	if b.Fits != nil && *b.Fits || b.Fits == nil && !likely {
 		return nil
 	}
+	if likely && s.c.Closed && float64(b.KVBudgetBytes) > 0.83*float64(b.NeedBytes) {
+		return nil // within what the account is off by
+	}
 	if likely {
 		b.Reason = fmt.Sprintf("about %.2f GiB of cache are left, %.2f are needed for %d tokens", gib(max(0, b.KVBudgetBytes)), gib(b.NeedBytes), b.Context)
 	}
@@ -186,7 +193,7 @@ func ruleMemory(s *subject) []finding {
 	code := CodeKV
 	// Weights that fit leave too little for the cache; with an encoder, whose largest item is run beside them, the start
 	// runs out of memory before it counts the cache.
-	if beside := float64(b.WeightsBytes); beside > share || prof.Vision && beside > 0.9*share || b.Utilization >= 0.995 {
+	if beside := float64(b.WeightsBytes); beside+contextBytes > float64(u.GPU.TotalBytes) || prof.Vision && beside > 0.9*share || b.Utilization >= 0.995 {
 		code = CodeWeights // a share of everything leaves nothing for the context: an allocation fails
 	}
 	at := ""

@@ -38,6 +38,9 @@ func (s *subject) registration(class string) catalog.Fact {
 
 // ruleArchitecture: the class in the release's registry, and the model type in its transformers.
 func ruleArchitecture(s *subject) []finding {
+	if s.imageForModel() {
+		return nil
+	}
 	var out []finding
 	if f, ok := s.typeUnknown(); ok {
 		out = append(out, f)
@@ -140,7 +143,7 @@ func (s *subject) tooNewAGeneration() (finding, bool) {
 func (s *subject) sglangArchitecture() []finding {
 	t, fact, ok := s.j.s.SGLangArchitecture(s.architecture)
 	v := s.version.Public()
-	if t.At(v) != catalog.Absent || s.dev || s.c.Engine.Moving {
+	if t.At(v) != catalog.Absent || (s.dev || s.c.Engine.Moving) && !s.longAfter(t.First()) {
 		return nil
 	}
 	plain := strings.HasSuffix(s.architecture, "ForCausalLM") && !strings.Contains(s.architecture, "Moe")
@@ -164,6 +167,26 @@ func (s *subject) sglangArchitecture() []finding {
 	f.reason += fmt.Sprintf("; SGLang learned it in %s", t.First())
 	f.hints = []problem.Hint{{Text: "take sglang==" + t.First().String() + " or newer"}}
 	return []finding{f}
+}
+
+// imageForModel reports whether an image of somebody else's carries the name of the model's family: who built it put in
+// what the family needs, and its day says nothing.
+func (s *subject) imageForModel() bool {
+	if !s.hasImage || s.official || s.modelType == "" || s.exact {
+		return false
+	}
+	bare := strings.NewReplacer("_", "", "-", "", ".", "")
+	return strings.Contains(bare.Replace(strings.ToLower(s.image.Text)), bare.Replace(s.modelType))
+}
+
+// longAfter reports whether a release came more than three weeks after the day of the case, or never: neither a branch nor an
+// image of that day held what it brought.
+func (s *subject) longAfter(first version.PEP440) bool {
+	if first.IsZero() {
+		return true
+	}
+	r := s.j.find(s.engine, first)
+	return r != nil && s.day != "" && daysBetween(s.day, r.Released) > 21
 }
 
 // firstUsable is the first release that registers the class and whose own transformers bounds admit one that knows
@@ -342,7 +365,7 @@ var breaks = []transformersBreak{
 }
 
 func (b transformersBreak) holds(s *subject) bool {
-	if s.atMost || b.engineFrom != "" && s.before(b.engineFrom) || !s.before(b.engineBelow) {
+	if b.engineFrom != "" && (s.atMost || s.before(b.engineFrom)) || !s.before(b.engineBelow) {
 		return false
 	}
 	from := version.MustParsePEP440(b.from)
