@@ -5,61 +5,66 @@ import (
 	"testing"
 )
 
-// TestSeenElsewhere reads texts of public threads, of tools run by hand and of a real engine, none of which the first
-// rules were written from.
+// spoken is a text of a program and the cause it names.
+type spoken struct {
+	source string
+	want   Code
+	log    string
+}
+
+// seenElsewhere are texts of public threads, of tools run by hand and of a real engine, none of which the first rules
+// were written from.
+var seenElsewhere = []spoken{
+	{"hf 1.x, gated", GatedRepo, "\x1b[31mError: Access denied. Model 'meta-llama/Llama-3.2-1B' requires approval.\x1b[0m"},
+	{"hf 1.x, no such name", RepoNotFound, "Error: Model 'meta-llama/Llama-9' not found.\nIf the repo is private, make sure you are authenticated and your token has the required permissions."},
+	{"hf 1.x, token refused", HFUnauthorized, "Error: Client error '401 Unauthorized' for url 'https://huggingface.co/meta-llama/Llama-3.2-1B/resolve/main/config.json'\n\nInvalid credentials in Authorization header"},
+	{"hf 1.x, limited", HFRateLimited, "HTTP Error 429 thrown while requesting HEAD https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json\nRetrying in 8s [Retry 5/5].\nError: Local entry not found. 429 Too Many Requests for url: https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json."},
+	{"hf 1.x, no network", HFUnreachable, "Error: Local entry not found. [Errno -2] Name or service not known"},
+	{"xet-core#444", HFXetError, "RuntimeError: Data processing error: CAS service error : IO Error: Timer expired"},
+	{"uv 0.13, no index", PipDownloadTimeout, "error: Request failed after 3 retries in 6.9s\n  cause: Failed to fetch: http://127.0.0.1:9/simple/requests/\n  cause: tcp connect error"},
+	{"uv 0.13, a warning before", PipResolutionConflict, "warning: A managed Python download is available for Python 3.12, but an error occurred when attempting to download it.\n  cause: Request failed after 3 retries in 8.0s\nerror: No solution found when resolving dependencies\n  cause: Because vllm==0.10.1 depends on torch==2.7.1 and you require vllm==0.10.1, we can conclude that you require torch==2.7.1.\n         And because you require torch==2.4.0, we can conclude that your requirements are unsatisfiable."},
+	{"pip, no index", PipDownloadTimeout, "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...): Connection refused': /simple/requests/\nERROR: Could not find a version that satisfies the requirement requests (from versions: none)\nERROR: No matching distribution found for requests"},
+	{"pip, another Python", PythonVersionUnsupported, "ERROR: Ignored the following versions that require a different python version: 3.4 Requires-Python >=3.10; 3.5 Requires-Python >=3.11\nERROR: Could not find a version that satisfies the requirement networkx==3.5 (from versions: 1.9, 1.11)\nERROR: No matching distribution found for networkx==3.5"},
+	{"pip, a version nobody made", PipNoMatchingDistribution, "ERROR: Ignored the following versions that require a different python version: 3.4 Requires-Python >=3.10\nERROR: Could not find a version that satisfies the requirement networkx==9.9 (from versions: 1.9, 1.11)\nERROR: No matching distribution found for networkx==9.9"},
+	{"bash, line ends of Windows", ExecNotFound, "run.sh: line 3: ./start.sh: cannot execute: required file not found"},
+	{"coreutils env", ExecNotFound, "env: ‘vllmm’: No such file or directory"},
+	{"kubelet events", ImageRegistryUnreachable, "Warning  Failed     101s (x3 over 2m57s)  kubelet  Failed to pull image \"nginx\": rpc error: code = Unknown desc = Error response from daemon: Get https://registry-1.docker.io/v2/: net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)\nNormal  BackOff  62s (x5 over 2m56s)  kubelet  Back-off pulling image \"nginx\""},
+	{"sglang#1693", CollectiveTimeout, "terminate called after throwing an instance of 'c10::DistBackendError'\n  what():  [PG 3 Rank 5] Process group watchdog thread terminated with exception: [Rank 5] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=9141, OpType=_ALLGATHER_BASE, Timeout(ms)=600000) ran for 600020 milliseconds before timing out."},
+	{"sglang#1093", CollectiveTimeout, "Exception raised from checkTimeout at ../torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp:609 (most recent call first):\nframe #1: c10d::ProcessGroupNCCL::WorkNCCL::checkTimeout(std::optional<std::chrono::duration<long, std::ratio<1l, 1000l> > >) + 0x1d2"},
+	{"lmm-r1#71", HostOOMKilled, "95410   13.86   ray::LLMRayActor\nRefer to the documentation on how to address the out of memory issue: https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html. Consider provisioning more memory on this node"},
+	{"vllm#12670", RayNotEnoughGPUs, "(autoscaler +13s) Error: No available node types can fulfill resource request {'node:10.0.0.1': 0.001, 'GPU': 1.0}. Add suitable node types to this cluster to resolve this issue."},
+	{"vllm#30061", RayNotEnoughGPUs, "  Value error, Tensor parallel size (2) cannot be larger than the number of available GPUs (1)."},
+	{"sglang#5705", KernelCompileFailed, "kernels.py:606:42: error: Unsupported conversion from 'f8E4M3FN' to 'f16'\nkernels.py:606:42: error: failed to legalize operation 'tt.fp_to_fp' that was explicitly marked illegal"},
+	{"vllm#12581", QuantUnsupportedGPU, "AssertionError: fp8e4nv data type is not supported on CUDA arch < 89"},
+	{"vllm#4416", MissingConfig, "> tokenizer_config.json > tokenizer.json > training_args.bin it caused error: > does not appear to have a file named config.json The vllm codes:"},
+	{"vllm#34099", TokenizerLoadFailed, "(APIServer pid=19) ValueError: No valid tokenizer file found in the repo REPO_ID"},
+	{"vllm#12577", TorchABIMismatch, "WARNING 01-30 20:57:18 _custom_ops.py:14] Failed to import from vllm._C with ImportError('/x/vllm/_C.abi3.so: undefined symbol: _ZNK3c1011StorageImpl27throw_data_ptr_access_errorEv')\nImportError: cannot import name '__version_tuple__' from 'vllm' (/x/vllm/__init__.py)"},
+	{"vllm#24523", InvalidConfigCombination, "pydantic_core._pydantic_core.ValidationError: 1 validation error for ParallelConfig\n  Value error, num_redundant_experts should be used with EPLB.16. [type=value_error, input_value=ArgsKwargs(()), input_type=ArgsKwargs]"},
+	{"vllm#217", InvalidArgumentValue, "INFO:     Application startup complete.\nERROR:    [Errno 99] error while attempting to bind on address ('::1', 8000, 0, 0): cannot assign requested address\nINFO:     Waiting for application shutdown.\nINFO:     Application shutdown complete."},
+	{"vllm#33229", ArchNotSupported, "ValueError: GGUF model with architecture minimax-m2 is not supported yet."},
+	{"vllm#15972", MissingPythonModule, "ImportError: Xformers is required for Pixtral inference with the Mistral format"},
+	{"vllm#14372", WorkerSegfault, "ERROR 03-06 08:47:40 multiproc_worker_utils.py:120] Worker VllmWorkerProcess pid 14538 died, exit code: -11"},
+	{"vllm#13067", CUDAOOMRuntime, "INFO:     10.0.0.2:41234 - \"POST /v1/chat/completions HTTP/1.1\" 500 Internal Server Error\nERROR 02-10 18:06:30 engine.py:139] OutOfMemoryError('CUDA out of memory. Tried to allocate 1.27 GiB. GPU 0 has a total capacity of 79.33 GiB of which 109.81 MiB is free.')"},
+	{"sglang#1030", CUDAOOMRuntime, "  File \"/x/site-packages/sglang/srt/models/llama2.py\", line 281, in forward\n    return forward_call(*args, **kwargs)\n  File \"/x/torch/nn/modules/module.py\", line 1541, in _call_impl\ntorch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 764.00 MiB. GPU 0"},
+	{"vllm#2391", HostOOMKilled, "RuntimeError: unable to mmap 18329065000 bytes from file <model.safetensors>: Cannot allocate memory (12)"},
+	{"vllm#4315", UnknownModelType, "  File \"/x/transformers/models/auto/configuration_auto.py\", line 1155, in from_pretrained\n    config_class = CONFIG_MAPPING[config_dict[\"model_type\"]]\n    raise KeyError(ke..."},
+	{"vllm#9340", MissingPythonModule, "ValueError: OpenTelemetry is not available. Unable to configure 'otlp_traces_endpoint'. Ensure OpenTelemetry packages are installed."},
+	{"text-generation-inference#1451", InvalidArgumentValue, "error: invalid value 'True' for '--disable-custom-kernels'\n  [possible values: true, false]"},
+	{"text-generation-inference#1627", IllegalInstruction, "2024-03-06T17:53:31Z ERROR shard-manager: text_generation_launcher: Shard process was signaled to shutdown with signal 4 rank=0\nError: ShardCannotStart"},
+	{"llama.cpp, device memory", CUDAOOMLoad, "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 16384.00 MiB on device 0: cudaMalloc failed: out of memory\nllama_model_load: error loading model: unable to allocate CUDA0 buffer\nllama_model_load_from_file_impl: failed to load model"},
+	{"llama.cpp, a pointer of Git LFS", SafetensorsCorrupt, "gguf_init_from_file_impl: invalid magic characters: 'vers', expected 'GGUF'\nllama_model_load: error loading model: llama_model_loader: failed to load model from /models/q.gguf"},
+	{"llama.cpp, nothing more", GenericWrapperOnly, "llama_model_load_from_file_impl: failed to load model\nmain: exiting due to model loading error"},
+	{"ollama, host memory", HostOOMKilled, "Error: model requires more system memory (8.4 GiB) than is available (5.2 GiB)"},
+	{"kubectl describe", HostOOMKilled, "    State:          Waiting\n      Reason:       CrashLoopBackOff\n    Last State:     Terminated\n      Reason:       OOMKilled\n      Exit Code:    137"},
+	{"vLLM's model config", TrustRemoteCodeRequired, "RuntimeError: Failed to load the model config. If the model is a custom model not yet available in the HuggingFace transformers library, consider setting `trust_remote_code=True` in LLM or using the `--trust-remote-code` flag in the CLI."},
+	{"vLLM 0.32 on a CPU, adapter", InvalidModelPath, "(EngineCore pid=8337) ERROR 11-25 20:47:53 [core.py:1750] RuntimeError: Worker failed with error 'Loading lora sql failed: No adapter found for /adapters/sql', please check the stack trace above for the root cause"},
+	{"vLLM 0.32 on a CPU, no LoRA", InvalidConfigCombination, "(Worker pid=18947) ERROR 11-25 20:51:51 [multiproc_executor.py:1063] RuntimeError: LoRA is not enabled. Use --enable-lora to enable LoRA."},
+	{"vLLM 0.32 on a CPU, block size", InvalidArgumentValue, "(Worker pid=27688) ERROR 11-25 21:03:09 [multiproc_executor.py:1063] ValueError: No common block size for 7 (CPU_ATTN: [MultipleOf(32)])."},
+	{"vllm#10024", GenericWrapperOnly, "ERROR 11-05 12:03:00 client.py:250] RuntimeError: Engine loop has died\nINFO 11-05 12:03:01 metrics.py:349] Avg prompt throughput: 6.5 tokens/s, Avg generation throughput: 0.0 tokens/s\nINFO: 10.12.17.5:58280 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK"},
+}
+
 func TestSeenElsewhere(t *testing.T) {
-	for _, c := range []struct {
-		source string
-		want   Code
-		log    string
-	}{
-		{"hf 1.x, gated", GatedRepo, "\x1b[31mError: Access denied. Model 'meta-llama/Llama-3.2-1B' requires approval.\x1b[0m"},
-		{"hf 1.x, no such name", RepoNotFound, "Error: Model 'meta-llama/Llama-9' not found.\nIf the repo is private, make sure you are authenticated and your token has the required permissions."},
-		{"hf 1.x, token refused", HFUnauthorized, "Error: Client error '401 Unauthorized' for url 'https://huggingface.co/meta-llama/Llama-3.2-1B/resolve/main/config.json'\n\nInvalid credentials in Authorization header"},
-		{"hf 1.x, limited", HFRateLimited, "HTTP Error 429 thrown while requesting HEAD https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json\nRetrying in 8s [Retry 5/5].\nError: Local entry not found. 429 Too Many Requests for url: https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json."},
-		{"hf 1.x, no network", HFUnreachable, "Error: Local entry not found. [Errno -2] Name or service not known"},
-		{"xet-core#444", HFXetError, "RuntimeError: Data processing error: CAS service error : IO Error: Timer expired"},
-		{"uv 0.13, no index", PipDownloadTimeout, "error: Request failed after 3 retries in 6.9s\n  cause: Failed to fetch: http://127.0.0.1:9/simple/requests/\n  cause: tcp connect error"},
-		{"uv 0.13, a warning before", PipResolutionConflict, "warning: A managed Python download is available for Python 3.12, but an error occurred when attempting to download it.\n  cause: Request failed after 3 retries in 8.0s\nerror: No solution found when resolving dependencies\n  cause: Because vllm==0.10.1 depends on torch==2.7.1 and you require vllm==0.10.1, we can conclude that you require torch==2.7.1.\n         And because you require torch==2.4.0, we can conclude that your requirements are unsatisfiable."},
-		{"pip, no index", PipDownloadTimeout, "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...): Connection refused': /simple/requests/\nERROR: Could not find a version that satisfies the requirement requests (from versions: none)\nERROR: No matching distribution found for requests"},
-		{"pip, another Python", PythonVersionUnsupported, "ERROR: Ignored the following versions that require a different python version: 3.4 Requires-Python >=3.10; 3.5 Requires-Python >=3.11\nERROR: Could not find a version that satisfies the requirement networkx==3.5 (from versions: 1.9, 1.11)\nERROR: No matching distribution found for networkx==3.5"},
-		{"pip, a version nobody made", PipNoMatchingDistribution, "ERROR: Ignored the following versions that require a different python version: 3.4 Requires-Python >=3.10\nERROR: Could not find a version that satisfies the requirement networkx==9.9 (from versions: 1.9, 1.11)\nERROR: No matching distribution found for networkx==9.9"},
-		{"bash, line ends of Windows", ExecNotFound, "run.sh: line 3: ./start.sh: cannot execute: required file not found"},
-		{"coreutils env", ExecNotFound, "env: ‘vllmm’: No such file or directory"},
-		{"kubelet events", ImageRegistryUnreachable, "Warning  Failed     101s (x3 over 2m57s)  kubelet  Failed to pull image \"nginx\": rpc error: code = Unknown desc = Error response from daemon: Get https://registry-1.docker.io/v2/: net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)\nNormal  BackOff  62s (x5 over 2m56s)  kubelet  Back-off pulling image \"nginx\""},
-		{"sglang#1693", CollectiveTimeout, "terminate called after throwing an instance of 'c10::DistBackendError'\n  what():  [PG 3 Rank 5] Process group watchdog thread terminated with exception: [Rank 5] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=9141, OpType=_ALLGATHER_BASE, Timeout(ms)=600000) ran for 600020 milliseconds before timing out."},
-		{"sglang#1093", CollectiveTimeout, "Exception raised from checkTimeout at ../torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp:609 (most recent call first):\nframe #1: c10d::ProcessGroupNCCL::WorkNCCL::checkTimeout(std::optional<std::chrono::duration<long, std::ratio<1l, 1000l> > >) + 0x1d2"},
-		{"lmm-r1#71", HostOOMKilled, "95410   13.86   ray::LLMRayActor\nRefer to the documentation on how to address the out of memory issue: https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html. Consider provisioning more memory on this node"},
-		{"vllm#12670", RayNotEnoughGPUs, "(autoscaler +13s) Error: No available node types can fulfill resource request {'node:10.0.0.1': 0.001, 'GPU': 1.0}. Add suitable node types to this cluster to resolve this issue."},
-		{"vllm#30061", RayNotEnoughGPUs, "  Value error, Tensor parallel size (2) cannot be larger than the number of available GPUs (1)."},
-		{"sglang#5705", KernelCompileFailed, "kernels.py:606:42: error: Unsupported conversion from 'f8E4M3FN' to 'f16'\nkernels.py:606:42: error: failed to legalize operation 'tt.fp_to_fp' that was explicitly marked illegal"},
-		{"vllm#12581", QuantUnsupportedGPU, "AssertionError: fp8e4nv data type is not supported on CUDA arch < 89"},
-		{"vllm#4416", MissingConfig, "> tokenizer_config.json > tokenizer.json > training_args.bin it caused error: > does not appear to have a file named config.json The vllm codes:"},
-		{"vllm#34099", TokenizerLoadFailed, "(APIServer pid=19) ValueError: No valid tokenizer file found in the repo REPO_ID"},
-		{"vllm#12577", TorchABIMismatch, "WARNING 01-30 20:57:18 _custom_ops.py:14] Failed to import from vllm._C with ImportError('/x/vllm/_C.abi3.so: undefined symbol: _ZNK3c1011StorageImpl27throw_data_ptr_access_errorEv')\nImportError: cannot import name '__version_tuple__' from 'vllm' (/x/vllm/__init__.py)"},
-		{"vllm#24523", InvalidConfigCombination, "pydantic_core._pydantic_core.ValidationError: 1 validation error for ParallelConfig\n  Value error, num_redundant_experts should be used with EPLB.16. [type=value_error, input_value=ArgsKwargs(()), input_type=ArgsKwargs]"},
-		{"vllm#217", InvalidArgumentValue, "INFO:     Application startup complete.\nERROR:    [Errno 99] error while attempting to bind on address ('::1', 8000, 0, 0): cannot assign requested address\nINFO:     Waiting for application shutdown.\nINFO:     Application shutdown complete."},
-		{"vllm#33229", ArchNotSupported, "ValueError: GGUF model with architecture minimax-m2 is not supported yet."},
-		{"vllm#15972", MissingPythonModule, "ImportError: Xformers is required for Pixtral inference with the Mistral format"},
-		{"vllm#14372", WorkerSegfault, "ERROR 03-06 08:47:40 multiproc_worker_utils.py:120] Worker VllmWorkerProcess pid 14538 died, exit code: -11"},
-		{"vllm#13067", CUDAOOMRuntime, "INFO:     10.0.0.2:41234 - \"POST /v1/chat/completions HTTP/1.1\" 500 Internal Server Error\nERROR 02-10 18:06:30 engine.py:139] OutOfMemoryError('CUDA out of memory. Tried to allocate 1.27 GiB. GPU 0 has a total capacity of 79.33 GiB of which 109.81 MiB is free.')"},
-		{"sglang#1030", CUDAOOMRuntime, "  File \"/x/site-packages/sglang/srt/models/llama2.py\", line 281, in forward\n    return forward_call(*args, **kwargs)\n  File \"/x/torch/nn/modules/module.py\", line 1541, in _call_impl\ntorch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 764.00 MiB. GPU 0"},
-		{"vllm#2391", HostOOMKilled, "RuntimeError: unable to mmap 18329065000 bytes from file <model.safetensors>: Cannot allocate memory (12)"},
-		{"vllm#4315", UnknownModelType, "  File \"/x/transformers/models/auto/configuration_auto.py\", line 1155, in from_pretrained\n    config_class = CONFIG_MAPPING[config_dict[\"model_type\"]]\n    raise KeyError(ke..."},
-		{"vllm#9340", MissingPythonModule, "ValueError: OpenTelemetry is not available. Unable to configure 'otlp_traces_endpoint'. Ensure OpenTelemetry packages are installed."},
-		{"text-generation-inference#1451", InvalidArgumentValue, "error: invalid value 'True' for '--disable-custom-kernels'\n  [possible values: true, false]"},
-		{"text-generation-inference#1627", IllegalInstruction, "2024-03-06T17:53:31Z ERROR shard-manager: text_generation_launcher: Shard process was signaled to shutdown with signal 4 rank=0\nError: ShardCannotStart"},
-		{"llama.cpp, device memory", CUDAOOMLoad, "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 16384.00 MiB on device 0: cudaMalloc failed: out of memory\nllama_model_load: error loading model: unable to allocate CUDA0 buffer\nllama_model_load_from_file_impl: failed to load model"},
-		{"llama.cpp, a pointer of Git LFS", SafetensorsCorrupt, "gguf_init_from_file_impl: invalid magic characters: 'vers', expected 'GGUF'\nllama_model_load: error loading model: llama_model_loader: failed to load model from /models/q.gguf"},
-		{"llama.cpp, nothing more", GenericWrapperOnly, "llama_model_load_from_file_impl: failed to load model\nmain: exiting due to model loading error"},
-		{"ollama, host memory", HostOOMKilled, "Error: model requires more system memory (8.4 GiB) than is available (5.2 GiB)"},
-		{"kubectl describe", HostOOMKilled, "    State:          Waiting\n      Reason:       CrashLoopBackOff\n    Last State:     Terminated\n      Reason:       OOMKilled\n      Exit Code:    137"},
-		{"vLLM's model config", TrustRemoteCodeRequired, "RuntimeError: Failed to load the model config. If the model is a custom model not yet available in the HuggingFace transformers library, consider setting `trust_remote_code=True` in LLM or using the `--trust-remote-code` flag in the CLI."},
-		{"vLLM 0.32 on a CPU, adapter", InvalidModelPath, "(EngineCore pid=8337) ERROR 11-25 20:47:53 [core.py:1750] RuntimeError: Worker failed with error 'Loading lora sql failed: No adapter found for /adapters/sql', please check the stack trace above for the root cause"},
-		{"vLLM 0.32 on a CPU, no LoRA", InvalidConfigCombination, "(Worker pid=18947) ERROR 11-25 20:51:51 [multiproc_executor.py:1063] RuntimeError: LoRA is not enabled. Use --enable-lora to enable LoRA."},
-		{"vLLM 0.32 on a CPU, block size", InvalidArgumentValue, "(Worker pid=27688) ERROR 11-25 21:03:09 [multiproc_executor.py:1063] ValueError: No common block size for 7 (CPU_ATTN: [MultipleOf(32)])."},
-		{"vllm#10024", GenericWrapperOnly, "ERROR 11-05 12:03:00 client.py:250] RuntimeError: Engine loop has died\nINFO 11-05 12:03:01 metrics.py:349] Avg prompt throughput: 6.5 tokens/s, Avg generation throughput: 0.0 tokens/s\nINFO: 10.12.17.5:58280 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK"},
-	} {
+	for _, c := range seenElsewhere {
 		if r := says(c.log); r.Cause != c.want {
 			t.Errorf("%s: want %s, got %s (%s, %v)", c.source, c.want, r.Cause, r.Outcome, r.Evidence)
 		}
@@ -118,15 +123,23 @@ func TestEveryDisguise(t *testing.T) {
 		"indented":    func(l string) string { return "    " + l },
 		"quoted":      func(l string) string { return "> " + l },
 	}
-	for _, log := range []string{sample, healthy} {
+	logs := []string{sample, healthy}
+	for _, c := range seenElsewhere {
+		logs = append(logs, c.log)
+	}
+	for _, log := range logs {
 		want := says(log)
 		for name, f := range forms {
 			var b strings.Builder
 			for l := range strings.Lines(log) {
 				b.WriteString(f(strings.TrimSuffix(l, "\n")) + "\n")
 			}
-			if r := says(b.String()); r.Cause != want.Cause || r.Outcome != want.Outcome {
-				t.Errorf("%s: %s %s instead of %s %s", name, r.Outcome, r.Cause, want.Outcome, want.Cause)
+			r := says(b.String())
+			if name == "all is info" && log != sample && log != healthy && (r.Cause == CauseUnknown || r.Cause == GenericWrapperOnly) {
+				continue // what states no level of its own is not believed at "info"
+			}
+			if r.Cause != want.Cause || r.Outcome != want.Outcome {
+				t.Errorf("%s: %s %s instead of %s %s\n%s", name, r.Outcome, r.Cause, want.Outcome, want.Cause, b.String())
 			}
 		}
 	}
