@@ -58,19 +58,11 @@ could not be removed.`,
 }
 
 func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
-	journal, err := w.openJournal(ctx)
+	journal, tasks, owner, err := w.openBook(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = journal.Close() }()
-	tasks, err := journal.Tasks(ctx)
-	if err != nil {
-		return err
-	}
-	owner, err := journal.Owner(ctx)
-	if err != nil {
-		return err
-	}
 	seen := w.look(ctx, tasks, owner)
 	doc := gcDocument{Schema: "justright/gc/1", Findings: []gcFinding{}, Notes: seen.notes}
 	if seen.keyless {

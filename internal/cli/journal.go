@@ -66,6 +66,21 @@ func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
 	return s, nil
 }
 
+// openBook opens the journal and reads its launches and the mark of its machines.
+func (w *World) openBook(ctx context.Context) (journal *store.SQLite, tasks []store.Task, owner string, err error) {
+	if journal, err = w.openJournal(ctx); err != nil {
+		return nil, nil, "", err
+	}
+	if tasks, err = journal.Tasks(ctx); err == nil {
+		owner, err = journal.Owner(ctx)
+	}
+	if err != nil {
+		_ = journal.Close()
+		return nil, nil, "", err
+	}
+	return journal, tasks, owner, nil
+}
+
 // journalFull is a journal that cannot be written any more.
 func journalFull(dir string, err error) *problem.Problem {
 	return problem.New(problem.ExitCapacity, "disk_full", "the disk of the journal in %s is full", dir).Wrap(err).

@@ -74,19 +74,11 @@ Exit status: 0, also when nothing runs or a provider could not be asked (it says
 }
 
 func (w *World) ps(ctx context.Context, everything, offline, asJSON bool) error {
-	journal, err := w.openJournal(ctx)
+	journal, tasks, owner, err := w.openBook(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = journal.Close() }()
-	tasks, err := journal.Tasks(ctx)
-	if err != nil {
-		return err
-	}
-	owner, err := journal.Owner(ctx)
-	if err != nil {
-		return err
-	}
 	var seen *sightings
 	if !offline {
 		seen = w.look(ctx, tasks, owner)

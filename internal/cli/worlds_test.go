@@ -85,8 +85,8 @@ type strategy struct {
 	open    bool // plans without a guard too
 }
 
-// launch runs one strategy to its end in a simulator of its own, and takes down what came of it.
-func (x *trial) launch(s strategy, journal store.Store) outcome {
+// provider is the trial's world, new, and a target in it.
+func (x *trial) provider() (*runpodsim.Server, World, target) {
 	x.t.Helper()
 	sim := runpodsim.New(x.world.Options(7))
 	w := x.base
@@ -96,6 +96,13 @@ func (x *trial) launch(s strategy, journal store.Store) outcome {
 		x.t.Fatal(err)
 	}
 	t.word = onRunPod
+	return sim, w, t
+}
+
+// launch runs one strategy to its end in a simulator of its own, and takes down what came of it.
+func (x *trial) launch(s strategy, journal store.Store) outcome {
+	x.t.Helper()
+	sim, w, t := x.provider()
 	ctx := x.t.Context()
 	owner, _ := journal.Owner(ctx)
 	p := w.plannerFor(t, journal, x.wish, "key-of-the-endpoint")
@@ -264,15 +271,8 @@ func (x *trial) oracle(o outcome) (fewest, tried int) {
 		o := x.launch(strategy{name: "oracle", naive: true, planner: func(_ *trial, p *planner) runner.Planner { return listed{planner: p, plans: []solve.Stack{st}} }}, store.NewMemory())
 		return o.ready
 	}
-	sim := runpodsim.New(x.world.Options(7))
+	sim, w, t := x.provider()
 	defer sim.Close()
-	w := x.base
-	w.Transport, w.Now = sim.Transport(), time.Now
-	t, err := w.runpodAt(runpod.Config{Key: httpclient.NewSecret("rpa_TESTKEY"), BaseURL: "http://sim.invalid"})
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	t.word = onRunPod
 	p := w.plannerFor(t, store.NewMemory(), x.wish, "key")
 	first := plansOf(p)
 	if len(first) == 0 {
@@ -496,15 +496,8 @@ func (x *trial) setGate() {
 	if x.world.Gates == nil {
 		return
 	}
-	sim := runpodsim.New(x.world.Options(7))
+	sim, w, t := x.provider()
 	defer sim.Close()
-	w := x.base
-	w.Transport, w.Now = sim.Transport(), time.Now
-	t, err := w.runpodAt(runpod.Config{Key: httpclient.NewSecret("rpa_TESTKEY"), BaseURL: "http://sim.invalid"})
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	t.word = onRunPod
 	if plans := plansOf(w.plannerFor(t, store.NewMemory(), x.wish, "key")); len(plans) > 0 {
 		x.world.Gates = map[string]string{plans[0].Image: "13.0"}
 	}
