@@ -3,6 +3,7 @@
 # Python SDK (PyPI, GraphQL), and runpodctl (REST v1 and GraphQL): the binary of RUNPODCTL or the PATH, else one built from
 # RUNPODCTL_SOURCE, a git address or checkout (its own at GitHub when not said), where that can be reached.
 # They are installed once into a cache directory; nothing outside it is touched.
+# A client that cannot be had here is skipped, but those that CLIENTS_WANTED names fail.
 # Usage: run.sh [JUSTRIGHT]
 set -u
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -49,6 +50,17 @@ fetch() {
   fi
 }
 
+# skip says why a client is not run.
+skip() {
+  case " ${CLIENTS_WANTED:-} " in
+  *" $1 "*)
+    echo "client $1 FAIL $2"
+    FAILED=1
+    ;;
+  *) echo "client $1 skipped: $2" ;;
+  esac
+}
+
 # ledger_clear says that nothing is left that costs money.
 ledger_clear() {
   BILLING=$(fetch "$URL/_sim/ledger" | sed -n 's/.*],"billing":\([0-9]*\).*/\1/p')
@@ -68,7 +80,7 @@ if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
   node "$HERE/mcp.mjs" "$SERVER" "$URL" || FAILED=1
   ledger_clear mcp-server
 else
-  echo "client mcp-server skipped: no node and npm here"
+  skip mcp-server "no node and npm here"
 fi
 
 if command -v python3 >/dev/null 2>&1; then
@@ -81,7 +93,7 @@ if command -v python3 >/dev/null 2>&1; then
   HOME=$WORK RUNPOD_API_BASE_URL=$URL "$PYTHON" "$HERE/sdk.py" || FAILED=1
   ledger_clear python-sdk
 else
-  echo "client python-sdk skipped: no python3 here"
+  skip python-sdk "no python3 here"
 fi
 
 CTL=${RUNPODCTL:-$(command -v runpodctl 2>/dev/null)}
@@ -97,7 +109,7 @@ if [ -n "$CTL" ]; then
   sh "$HERE/runpodctl.sh" "$CTL" "$URL" || FAILED=1
   ledger_clear runpodctl
 else
-  echo "client runpodctl skipped: neither a binary (RUNPODCTL=PATH) nor its source (RUNPODCTL_SOURCE=GIT) can be had: $(tail -n 1 "$WORK/git.log")"
+  skip runpodctl "neither a binary (RUNPODCTL=PATH) nor its source (RUNPODCTL_SOURCE=GIT) can be had: $(tail -n 1 "$WORK/git.log")"
 fi
 [ $FAILED = 0 ] && echo "clients ok"
 exit $FAILED
