@@ -1,6 +1,6 @@
 // Package store keeps the journal: every launch with its state, every effect written before it is done, what the
-// machines said, what they cost, what was proven and what was learned. SQLite behind one interface; a second
-// backend passes the same suite (storetest).
+// machines said, what they cost, what was proven and what was learned. One interface, and a suite that each backend passes
+// (storetest): SQLite for one machine, PostgreSQL for several controllers, memory for tests.
 package store
 
 import (
