@@ -122,7 +122,9 @@ func groupLength(counts []int, least int) int {
 
 // batchDecides reports a cache whose need hangs on the batch more than on the context, when the batch is not stated: every
 // recipe of such a model states one.
-func batchDecides(p *model.Profile, u Use) bool { return len(p.Compress) > 0 && u.BatchedTokens == 0 }
+func batchDecides(p *model.Profile, u Use) bool {
+	return len(p.Compress) > 0 && u.BatchedTokens == 0 && !u.AllStated
+}
 
 // compressed reports DeepSeek V4 with its layers described.
 func compressed(p *model.Profile) bool {

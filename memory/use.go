@@ -86,6 +86,9 @@ type Use struct {
 	LoRAs         int // --max-loras with --enable-lora
 	LoRARank      int // --max-lora-rank
 
+	// AllStated says that flags not given here are not given to the engine either; a published measurement may have had
+	// others that nobody wrote down.
+	AllStated bool
 	FreeBytes int64 // free on the card when the engine starts; 0 not known
 	FromImage bool  // the engine's own image (it brings FlashInfer in releases whose wheel does not)
 }

@@ -96,7 +96,11 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 		if t, ok := memory.Tune(p, answer.use); ok && len(t.Flags) > 0 {
 			doc.FitsWith = t.Flags
 		}
+		if u.GPU.TotalBytes > 0 {
+			doc.FitsOn = wouldFit(p, u, answer.GPUs)
+		}
 	}
+	doc.ByContext = byContext(p, answer.use, doc)
 	if asJSON {
 		if err := w.printJSON(doc); err != nil {
 			return err
@@ -145,7 +149,7 @@ func (w *World) otherwise(p model.Profile, o *fitOptions, flags []string, doc *f
 
 // use reads the flags into a question to memory.
 func (o *fitOptions) use(flags []string) (memory.Use, error) {
-	u := memory.Use{}
+	u := memory.Use{AllStated: true}
 	if bad := u.ApplyFlags(flags); len(bad) > 0 {
 		return u, problem.New(problem.ExitUsage, "usage", "%s", strings.Join(bad, "; "))
 	}
@@ -307,6 +311,55 @@ func fewerCards(p model.Profile, u memory.Use, than int) []fitOption {
 	return out
 }
 
+// wouldFit looks for more of the same cards that hold p as asked, else for the smallest other card, alone or in the
+// fewest.
+func wouldFit(p model.Profile, u memory.Use, than int) *fitOption {
+	sure := func(u memory.Use, from int) (memory.Choice, bool) {
+		for n := from; n <= 8; n *= 2 {
+			if ok, _ := memory.Divides(&p, n); !ok {
+				continue
+			}
+			u.TensorParallel = n
+			if b := memory.Estimate(p, u); b.Fits != nil && *b.Fits {
+				return memory.Choice{GPUs: n, Context: b.Context, Answer: b}, true
+			}
+		}
+		return memory.Choice{}, false
+	}
+	if c, ok := sure(u, max(1, than)*2); ok {
+		return &fitOption{u.GPU.Name, known(c.GPUs), c.Answer.Fits, c.Context, c.Answer.MaxContext}
+	}
+	var best *fitOption
+	for _, name := range offeredCards {
+		g, _ := memory.CardOf(name)
+		if u.GPU = asCatalog(g); u.GPU.TotalBytes == 0 {
+			continue
+		}
+		if c, ok := sure(u, 1); ok && (best == nil || c.GPUs < *best.Count) {
+			best = &fitOption{name, known(c.GPUs), c.Answer.Fits, c.Context, c.Answer.MaxContext}
+		}
+	}
+	return best
+}
+
+// byContext is how many requests the same cache holds at shorter lengths, the engine started for each.
+func byContext(p model.Profile, u memory.Use, d fitDocument) []fitRequests {
+	if d.Fits == nil || !*d.Fits || d.Context == nil || d.Concurrency == nil {
+		return nil
+	}
+	var out []fitRequests
+	for _, n := range []int{4096, 8192, 16384, 32768, 65536, 131072} {
+		if n >= *d.Context {
+			break
+		}
+		u.Context, u.Concurrency = n, 0
+		if b := memory.Estimate(p, u); b.Concurrency > 0 {
+			out = append(out, fitRequests{n, b.Concurrency})
+		}
+	}
+	return append(out, fitRequests{*d.Context, *d.Concurrency})
+}
+
 // fitDocument is justright/fit/1: the account of one GPU. Null is not known.
 type fitDocument struct {
 	Schema          string        `json:"schema"`
@@ -327,7 +380,15 @@ type fitDocument struct {
 	Unknowns        []string      `json:"unknowns"`
 	Options         []fitOption   `json:"options,omitempty"`
 	FitsWith        []string      `json:"fits_with,omitempty"` // engine flags with which it would
-	Refused         *fitRefusal   `json:"refused,omitempty"`   // why it does not run there although it may fit
+	FitsOn          *fitOption    `json:"fits_on,omitempty"`   // more of the same cards, or the smallest other card, on which it would
+	ByContext       []fitRequests `json:"by_context,omitempty"`
+	Refused         *fitRefusal   `json:"refused,omitempty"` // why it does not run there although it may fit
+}
+
+// fitRequests says how many requests of one length the cache holds at once.
+type fitRequests struct {
+	Context  int     `json:"context"`
+	Requests float64 `json:"requests"`
 }
 
 // fitRefusal is what the resolver says of the card beside its memory.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,4 +109,30 @@ func TestFitScoreOfFile(t *testing.T) {
 	}
 	out, _, _ := runFitLine(t, "/", "--eval", path)
 	t.Log("\n" + out)
+}
+
+// TestFitSaysWhereItWould: a card that is too small is answered with one that is not, which then holds.
+func TestFitSaysWhereItWould(t *testing.T) {
+	t.Parallel()
+	out, errs, status := runFitLine(t, t.TempDir(), "meta-llama/Llama-3.3-70B-Instruct", "--gpu", "L4", "--gpus", "4", "--context", "8192", "--json")
+	var d fitDocument
+	if err := json.Unmarshal([]byte(out), &d); err != nil || problem.Exit(status) != problem.ExitNoStack || d.FitsOn == nil || d.FitsOn.Count == nil {
+		t.Fatalf("exit %d, %v\n%s%s", status, err, out, errs)
+	}
+	out, errs, status = runFitLine(t, t.TempDir(), "meta-llama/Llama-3.3-70B-Instruct", "--gpu", d.FitsOn.GPU, "--gpus", strconv.Itoa(*d.FitsOn.Count), "--context", "8192", "--json")
+	if err := json.Unmarshal([]byte(out), &d); err != nil || status != 0 || len(d.ByContext) != 2 {
+		t.Fatalf("%s: exit %d, %v\n%s%s", d.FitsOn.GPU, status, err, out, errs)
+	}
+	if a, b := d.ByContext[0], d.ByContext[1]; a.Context != 4096 || b.Context != 8192 || a.Requests < 1.9*b.Requests {
+		t.Errorf("requests by length: %+v", d.ByContext)
+	}
+}
+
+func TestRequestsRoundDown(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[float64]string{0: "0.0", 0.99: "0.9", 1.96: "1.9", 9.99: "9.9", 10.9: "10", 250.2: "250"} {
+		if got := requests(n); got != want {
+			t.Errorf("%v: %s, want %s", n, got, want)
+		}
+	}
 }

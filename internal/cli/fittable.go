@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"justright/memory"
@@ -108,7 +109,16 @@ func (world *World) printVerdict(p model.Profile, d fitDocument) {
 	if *d.MaxContext > 0 {
 		longest = fmt.Sprintf("; longest context about %d", *d.MaxContext)
 	}
-	say("%d tokens of cache at %d bytes each: %.1f requests of %d tokens at once%s", *d.KVTokens, *d.KVBytesPerToken, *d.Concurrency, *d.Context, longest)
+	if *d.KVTokens > 0 {
+		say("%d tokens of cache at %d bytes each: %s requests of %d tokens at once%s", *d.KVTokens, *d.KVBytesPerToken, requests(*d.Concurrency), *d.Context, longest)
+	}
+	if len(d.ByContext) > 1 {
+		var at []string
+		for _, r := range d.ByContext {
+			at = append(at, fmt.Sprintf("%s of %d", requests(r.Requests), r.Context))
+		}
+		say("requests at once, by their length: %s", strings.Join(at, " · "))
+	}
 	if d.Fits == nil || !*d.Fits {
 		if len(d.FitsWith) > 0 {
 			fmt.Fprintf(w, "hint: it fits with engine flags: -- %s\n", strings.Join(d.FitsWith, " "))
@@ -116,8 +126,18 @@ func (world *World) printVerdict(p model.Profile, d fitDocument) {
 		if *d.MaxContext >= 1024 && *d.MaxContext < *d.Context {
 			fmt.Fprintf(w, "hint: a shorter context may do: --context %d\n", *d.MaxContext*9/10/1024*1024)
 		}
-		fmt.Fprintf(w, "hint: more cards: justright fit %s --gpu %q --gpus %d\n", p.ID, d.GPU.name(), d.GPU.many()*2)
+		if o := d.FitsOn; o != nil {
+			fmt.Fprintf(w, "hint: it fits on %d x %s: justright fit %s --gpu %q --gpus %d\n", *o.Count, o.GPU, p.ID, o.GPU, *o.Count)
+		}
 	}
+}
+
+// requests rounds down, since a part of a request is none; below ten one decimal says how close the next is.
+func requests(n float64) string {
+	if n < 10 {
+		return fmt.Sprintf("%.1f", math.Floor(n*10)/10)
+	}
+	return fmt.Sprintf("%d", int(n))
 }
 
 func fitWord(b *bool) string {
