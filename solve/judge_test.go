@@ -92,6 +92,12 @@ func TestJudge(t *testing.T) {
 		{"heads of a model without a config", Case{ModelName: "gpt2-xl", Pins: Pins{Engine: "vllm==0.2.2", Flags: []string{"--tensor-parallel-size", "2"}}}, CodeTP},
 		{"a size that many models divide by", Case{Closed: true, Pins: Pins{Engine: "vllm==0.6.0", Flags: []string{"--tensor-parallel-size", "8"}}}, "unknown"},
 		{"a size that hardly any model divides by", Case{Closed: true, Pins: Pins{Engine: "vllm==0.6.0", Flags: []string{"--tensor-parallel-size", "6"}}}, CodeTP},
+		{"weights in 32 bits", Case{ModelName: "Qwen/Qwen2-7B-Instruct", Pins: Pins{Engine: "vllm==0.4.3", GPU: "RTX 3090", GPUs: 1, Flags: []string{"--dtype", "float", "--max-model-len", "512"}}}, CodeWeights},
+		{"a class of another engine's, with its own code", Case{Closed: true, Architecture: "LlavaQwenForCausalLM", Engine: ParseEngineRef("vllm", "0.13.0"), Pins: Pins{Flags: []string{"--trust-remote-code"}}}, CodeEngineUnknown},
+		{"the libc of CentOS 7 under a torch that wants 2.28", Case{Closed: true, Date: "2025-03-27", Engine: ParseEngineRef("vllm", "latest as of 2025-03-27"), Pins: Pins{OS: "CentOS 7"}}, CodeGlibc},
+		{"transformers' own code for a class to come", Case{ModelName: "HuggingFaceTB/SmolLM3-3B", Pins: Pins{Image: "vllm/vllm-openai:v0.10.0"}}, "works"},
+		{"12.0 of CUDA 12.9 on 12.1", Case{Closed: true, Engine: ParseEngineRef("vllm", "0.21.0"), Pins: Pins{WheelCUDA: "cu129", GPU: "GB10"}}, "unknown"},
+		{"a plan keeps CUDA 12.9 off 12.1", Case{Pins: Pins{Engine: "vllm==0.21.0", WheelCUDA: "cu129", GPU: "GB10"}}, CodeCapability},
 		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
 		{"nothing stated", Case{}, "unknown"},
 	}

@@ -102,6 +102,10 @@ func ruleCapability(s *subject) []finding {
 	if s.arm && c.Major == 11 && s.since("0.25.0") {
 		return nil // the aarch64 builds have a list of their own, with 11.0 in CUDA 13
 	}
+	if s.c.Closed && c == capOf(12, 1) && s.variant != nil && s.variant.CUDA == (version.CUDA{Major: 12, Minor: 9}) {
+		s.miss = append(s.miss, "whether a kernel it needs was built for 12.0 alone") // most of a CUDA 12.9 build runs on 12.1: vllm 43367
+		return nil
+	}
 	variants := s.possibleVariants()
 	if len(variants) == 0 || slices.ContainsFunc(variants, func(v catalog.Variant) bool { return v.Covers(c) != catalog.Absent }) {
 		return nil

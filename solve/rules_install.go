@@ -165,7 +165,7 @@ func ruleGlibc(s *subject) []finding {
 		}
 	}
 	need := version.Glibc{Major: 2, Minor: 28}
-	if !s.atMost && !s.release.Torch.IsZero() && s.release.Torch.Compare(version.MustParsePEP440("2.6.0")) >= 0 && s.glibc.Compare(need) < 0 && s.wheels {
+	if !s.atMost && !s.release.Torch.IsZero() && s.release.Torch.Compare(version.MustParsePEP440("2.6.0")) >= 0 && s.glibc.Compare(need) < 0 && (s.wheels || s.c.Closed && !s.hasImage && !s.dev) {
 		return refuse(need, fmt.Sprintf("torch %s, which %s pins,", s.release.Torch, s.label()),
 			reported("torch/glibc", "wheels of torch are tagged manylinux_2_28 from 2.6.0 on", "package index: files of torch", "2026-11-25"))
 	}

@@ -179,6 +179,10 @@ func ruleMemory(s *subject) []finding {
 	if s.engine == catalog.SGLang {
 		return s.sglangMemory(prof, b, u.GPU.TotalBytes, tp*pp)
 	}
+	if d, _ := s.flags.Get("dtype"); (d == "float" || d == "float32") && prof.Quant == nil && prof.DType != "float32" && 2*b.WeightsBytes > u.GPU.TotalBytes {
+		return []finding{{code: CodeWeights, at: "--dtype " + d, reason: fmt.Sprintf("on %s with %s: in 32 bits the weights take %.1f GiB", s.cardLabel(), counted(tp*pp, "rank"), gib(2*b.WeightsBytes)),
+			facts: []catalog.Fact{s.weightsFact(prof, b.WeightsBytes, tp*pp), s.memoryFact()}, hints: []problem.Hint{{Text: "--dtype half takes half of that"}}}}
+	}
 	likely := b.Fits == nil && b.BudgetKnown && b.NeedBytes > 0 && b.KVBudgetBytes < b.NeedBytes
 	if b.Fits != nil && *b.Fits || b.Fits == nil && !likely {
 		return nil

@@ -212,12 +212,15 @@ func (s *subject) transformersBackend(a catalog.Architecture) bool {
 	return a.OnBackend.At(s.version.Public()) == catalog.Present
 }
 
-// newerTransformers: a stated transformers knows the class, and the release hands classes it lacks to transformers' own
-// code: plain text models from 0.8.0 on.
+// newerTransformers: the transformers that is stated, or that the release came with, knows the class, and the release hands
+// classes it lacks to transformers' own code: plain text models from 0.8.0 on.
 func (s *subject) newerTransformers(a catalog.Architecture) bool {
 	mt, ok := s.j.modelType(a.ModelType)
-	if !ok || mt.First.IsZero() || !s.transformers.Stated() || s.before("0.8.0") || !strings.HasSuffix(a.Name, "ForCausalLM") {
+	if !ok || mt.First.IsZero() || s.before("0.8.0") || !strings.HasSuffix(a.Name, "ForCausalLM") {
 		return false
+	}
+	if !s.transformers.Stated() {
+		return !s.before("0.9.0") && a.Registered.First().Compare(s.version.Public()) > 0 && !s.installed.IsZero() && !strings.Contains(a.Name, "Moe") && mt.KnownTo(s.installed) == catalog.Present
 	}
 	if v := s.transformers.Exact; !v.IsZero() {
 		return mt.KnownTo(v.Public()) != catalog.Absent && v.Public().Compare(s.release.TransformersOnReleaseDay) > 0

@@ -44,7 +44,7 @@ func (s *subject) unheardClass() (finding, bool) {
 	case s.architecture != "" && strings.HasPrefix(s.architecture, "Transformers"): // the backend's own names
 		return finding{}, false
 	}
-	if why := s.otherCode(); why != "" {
+	if why := s.otherCode(); why != "" && !(s.c.Closed && s.c.Architecture != "" && s.flags.Has("trust-remote-code") && !s.stemKnown()) {
 		if !s.c.Closed {
 			s.miss = append(s.miss, fmt.Sprintf("whether %s serves %s, which its registry does not name: %s", s.label(), what, why))
 		}
