@@ -58,7 +58,11 @@ type launched struct {
 }
 
 func (b *bench) up(ctx context.Context, env []string, args ...string) (launched, error) {
-	r, err := b.call(ctx, env, append([]string{"up", "--on", "local", "--yes", "--json"}, args...)...)
+	return b.upOn(ctx, env, "local", args...)
+}
+
+func (b *bench) upOn(ctx context.Context, env []string, on string, args ...string) (launched, error) {
+	r, err := b.call(ctx, env, append([]string{"up", "--on", on, "--yes", "--json"}, args...)...)
 	l := launched{ran: r}
 	if err != nil {
 		return l, err

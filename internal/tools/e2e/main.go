@@ -36,6 +36,7 @@ func cases() []one {
 		{"gpt-oss", gptOss},
 		{"old-engine", oldEngine},
 		{"fallback", fallback},
+		{"ssh", overSSH},
 	}
 }
 
@@ -80,7 +81,7 @@ func run(ctx context.Context, program, only string, demo bool) int {
 	}
 	failed := 0
 	for _, c := range cases() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) || only == "" && c.name == "ssh" { // make ssh asks for it
 			continue
 		}
 		began := time.Now()
