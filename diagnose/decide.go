@@ -162,6 +162,9 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 	}
 	if a.stop != nil && (cause == nil || a.stop.line < cause.line && cause.tier != root || a.stop.line < cause.line && a.stop.line < a.deathLine()) {
 		if cause == nil || cause.code != StartupTimeout && cause.code != HostOOMKilled {
+			if cause == nil && len(a.odd) > 0 {
+				return nil, Failure // a server that fails before it serves ends its own engine with the same signal
+			}
 			if a.death == nil || a.stop.line < a.death.line {
 				return a.stop, Stopped
 			}

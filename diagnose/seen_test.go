@@ -82,6 +82,8 @@ func TestGoesOn(t *testing.T) {
 		{"a machine found at the second try", "create pod: There are no instances currently available\ncreate pod network\nv0.11.0 Pulling from vllm/vllm-openai\nb1c1a11f: Pull complete", InProgress},
 		{"one retry of the hub's client", "(APIServer pid=5) INFO 09-27 11:31:41 [model.py:54] Resolved architecture: LlamaForCausalLM\nHTTP Error 503 thrown while requesting HEAD https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json\nRetrying in 1s [Retry 1/5].", InProgress},
 		{"one package by uv", "Resolved 1 package in 341ms\nPrepared 1 package in 9ms\nInstalled 1 package in 3ms\n + einops==0.8.0", InProgress},
+		{"stopped while it started", strings.Join(strings.SplitAfter(healthy, "\n")[:6], "") + "(EngineCore pid=20) INFO 11-25 10:00:25 [core.py:1454] [shutdown] EngineCore: trigger received signal=SIGTERM\n", Stopped},
+		{"ended by itself while it started", strings.Join(strings.SplitAfter(healthy, "\n")[:6], "") + "(EngineCore pid=20) ERROR 11-25 10:00:24 [core.py:1750] RuntimeError: Worker failed with error 'what nobody knows'\n(EngineCore pid=20) INFO 11-25 10:00:25 [core.py:1454] [shutdown] EngineCore: trigger received signal=SIGTERM\n", Failure},
 		{"another server's ready", `{"timestamp":"2024-06-05T01:56:48.120Z","level":"INFO","message":"Connected","target":"text_generation_router::server","filename":"router/src/server.rs"}`, Ready},
 	} {
 		if r := says(c.log); r.Outcome != c.want {
