@@ -88,9 +88,11 @@ var shapes = regexp.MustCompile(`(\\[nrtbf]|\b)(?:rpa_[A-Za-z0-9]{12,}|hf_[A-Za-
 // shapeMarks are what stands in every one of the shapes; where none does, the slow search is spared.
 var shapeMarks = []string{"rpa_", "hf_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "xox", "AIza", "nvapi-", "pypi-", "dckr_pat_", "eyJ"}
 
-// userinfo is who and whose password in an address. A name alone may be a token there, but for ssh, where it is an account of
-// the machine.
+// userinfo is who and whose password in an address. A name alone may be a token there, but for ssh and databases, where it
+// is an account.
 var userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#"'<>@\\]*(?::[^\s/"'<>@\\]*)?@`)
+
+var accounts = map[string]bool{"ssh": true, "postgres": true, "postgresql": true}
 
 // query is a parameter of an address whose name speaks of a secret.
 var query = regexp.MustCompile(`(?i)((?:[?&;]|\\u0026)(?:[a-z0-9_.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|signature|credential)|sig|key|auth)=)([^\s&"'<>\\#]+)`)
@@ -124,7 +126,7 @@ func shaped(s string) string {
 		if strings.Contains(s, "@") {
 			s = userinfo.ReplaceAllStringFunc(s, func(m string) string {
 				scheme, who, _ := strings.Cut(m, "://")
-				if strings.EqualFold(scheme, "ssh") && !strings.Contains(who, ":") {
+				if accounts[strings.ToLower(scheme)] && !strings.Contains(who, ":") {
 					return m
 				}
 				return scheme + "://" + Mark + "@"

@@ -11,7 +11,7 @@ func TestKnownSecretsInEveryForm(t *testing.T) {
 	const secret = `p@ss "w'ord\ 9/+`
 	r := New(secret, "abc", "")
 	for _, text := range []string{
-		secret, inJSON(secret, false), inJSON(inJSON(secret, true), true), "https://u:p%40ss%20%22w%27ord%5C%209%2F+@h", "ssh://u:p%40ss%20%22w%27ord%5C%209%2F+@h", "x=p%40ss+%22w%27ord%5C+9%2F%2B&y",
+		secret, inJSON(secret, false), inJSON(inJSON(secret, true), true), "https://u:p%40ss%20%22w%27ord%5C%209%2F+@h", "postgres://u:p%40ss%20%22w%27ord%5C%209%2F+@h", "ssh://u:p%40ss%20%22w%27ord%5C%209%2F+@h", "x=p%40ss+%22w%27ord%5C+9%2F%2B&y",
 		`'p@ss "w'\''ord\ 9/+'`, "cEBzcyAidydvcmRcIDkvKw==", "cEBzcyAidydvcmRcIDkvKw", "cEBzcyAidydvcmRcIDkvKwo=",
 	} {
 		if got := r.Text("before " + text + " after"); strings.Contains(got, "ord") || strings.Contains(got, "cEBz") || !strings.HasPrefix(got, "before ") || !strings.Contains(got, Mark) {
@@ -54,7 +54,7 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 		"vllm/vllm-openai@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "mail me@example.com, see https://example.com/a",
 		"key in /home/me/.local/state/justright/keys/0123456789abcdef", "ValueError: Token id 151643 is out of vocabulary", "--api-key KEYFILE",
 		"KeyError: 'layers.0.self_attn.qkv_proj.weight'", "Authorization: Bearer $VLLM_API_KEY", "token budget reached", "Generation throughput: 12.5 tokens/s",
-		"https://cdn.example.com/file?Expires=1&v=2", "INFO tokenizer=deepseek-ai/DeepSeek-V3, tokenizer_mode=auto", "sha256-token-bucket", "--on ssh://root@10.0.0.7:2222 and ssh://user@host",
+		"https://cdn.example.com/file?Expires=1&v=2", "INFO tokenizer=deepseek-ai/DeepSeek-V3, tokenizer_mode=auto", "sha256-token-bucket", "--on ssh://root@10.0.0.7:2222 and ssh://user@host", "postgres://user@host/database",
 	} {
 		if got := r.Said(s); got != s {
 			t.Errorf("%q becomes %q", s, got)
