@@ -52,6 +52,9 @@ e2e: ## the real engine on this machine: install, serve, prove, fail and fall ba
 ssh: ## a real OpenSSH server on loopback: the adapter's suite, refusals, the real engine over it (openssh-server is needed)
 	go run ./internal/tools/e2e -only ssh
 
+postgres: ## the journal in a real PostgreSQL of its own: the suite, and two controllers that race (postgresql is needed)
+	sh internal/store/storetest/postgres.sh
+
 demo: ## the main job with a real engine and a real small model, with its screens; ends with "demo ok"
 	go run ./internal/tools/e2e -demo
 
@@ -61,4 +64,4 @@ bench-boot: ## the real engine to its first token: up beside pip and a compiled 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: e2e ssh demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot
+.PHONY: e2e ssh postgres demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot
