@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"justright/catalog"
 	"justright/problem"
 )
 
@@ -72,10 +73,21 @@ func (m *saga) limits(a *Attempt) {
 	case !a.EndBy.IsZero() && m.due(a.EndBy):
 		m.fail(a, CauseTTL, "its lifetime has ended", true)
 	case a.Phase != Ready && m.due(a.BootBy):
-		m.fail(a, CauseBootTime, "not ready in the time that was allowed", false)
+		m.late(a)
 	case a.Phase == Booting && !a.Container && m.due(a.Created.Add(m.s.Timing.NoContainer)):
 		m.fail(a, CauseNoContainer, "no sign of a container", false)
 	}
+}
+
+// late ends a boot that took too long. One place may be slow, and the next is told to avoid it; what is too slow in two places
+// is so everywhere, and the next plan has more time instead.
+func (m *saga) late(a *Attempt) {
+	before := slices.ContainsFunc(m.s.Attempts, func(o Attempt) bool { return o.ID != a.ID && !o.Duplicate && o.Cause == CauseBootTime })
+	if l := hostLesson(*a, catalog.Lesson{Cause: CauseBootTime}, ""); l != nil && !before {
+		m.learn(a, *Dated(*l, At(m.now)))
+		m.s.Tried = slices.DeleteFunc(m.s.Tried, func(t string) bool { return t == a.Candidate })
+	}
+	m.fail(a, CauseBootTime, "not ready in the time that was allowed", m.shared(a, CauseBootTime))
 }
 
 // poll lists the account's machines when something is to be learned from it: one call for all attempts.

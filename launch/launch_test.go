@@ -432,6 +432,31 @@ func TestASecondUnprovenPlanIsTheLast(t *testing.T) {
 	}
 }
 
+// TestTooSlowInOnePlace: a boot that takes too long sends the same plan elsewhere once; the second time, nothing more is taken
+// to hang on the place.
+func TestTooSlowInOnePlace(t *testing.T) {
+	s := task()
+	settle := func(from float64, id, gpu string) []Effect {
+		in := instance("p"+id, id)
+		in.DataCenter = "EU-RO-1"
+		s, _ = run(s, planned(from, id, gpu), Created{at(from + 1), id, in}, Heard{At: at(from + 2), Attempt: id}, Listed{At: at(from + 3), Instances: []Instance{in}}, Tick{at(from + 603)})
+		if a := s.Attempts[len(s.Attempts)-1]; a.Cause != CauseBootTime {
+			t.Fatalf("attempt %s: %+v", id, a)
+		}
+		var es []Effect
+		s, es = run(s, LogsSaved{at(from + 604), id}, DeleteAnswered{At: at(from + 605), Attempt: id}, Denied{at(from + 700), id}, Denied{at(from + 800), id})
+		return es
+	}
+	expectKinds(t, settle(1, "a", "l4"), "settle", "find-plan")
+	if len(s.Lessons) != 1 || s.Lessons[0].ExcludeHost != "EU-RO-1" || s.Lessons[0].ID == "" || !s.Worth(stack("l4")) {
+		t.Errorf("lessons %+v, tried %v", s.Lessons, s.Tried)
+	}
+	settle(1000, "b", "l4")
+	if len(s.Lessons) != 1 || s.Worth(stack("l4")) {
+		t.Errorf("lessons %+v, tried %v", s.Lessons, s.Tried)
+	}
+}
+
 // TestAProofThatTeaches: a proof that tells what is wrong leaves a lesson, and the next plan heeds it, as often as that is.
 func TestAProofThatTeaches(t *testing.T) {
 	s := task()

@@ -1,9 +1,13 @@
 package launch
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"justright/catalog"
 	"justright/diagnose"
@@ -58,6 +62,26 @@ func LessonOf(a Attempt, r diagnose.Result) *catalog.Lesson {
 	if r.Lesson == nil {
 		return nil
 	}
+	return &l
+}
+
+// Dated gives a lesson its name, which is the same for the same lesson, and its end: what is about one host passes soon, what
+// is about software and sizes lasts until releases have moved on.
+func Dated(l catalog.Lesson, at At) *catalog.Lesson {
+	now := time.Time(at).UTC()
+	about := l
+	about.ID, about.Source, about.Evidence, about.Created, about.Expires = "", "", nil, "", ""
+	doc, err := json.Marshal(about)
+	if err != nil {
+		doc = []byte(l.Cause)
+	}
+	sum := sha256.Sum256(doc)
+	l.ID, l.Created = hex.EncodeToString(sum[:4]), now.Format(time.RFC3339)
+	days := 60
+	if l.ExcludeHost != "" {
+		days = 1
+	}
+	l.Expires = now.AddDate(0, 0, days).Format(time.RFC3339)
 	return &l
 }
 

@@ -198,6 +198,7 @@ const (
 	CauseGuard       = "guard"
 	CauseStopped     = "stopped_by_provider"
 	CauseNotProven   = "not_proven"
+	CauseStranger    = "another_process"   // the proof: something else answers under the address
 	CauseToolParser  = "tool_parser_wrong" // the proof: calls of tools do not come as calls
 	CauseDown        = "down"
 	CauseInterrupt   = "interrupted"

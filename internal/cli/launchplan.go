@@ -193,6 +193,7 @@ func (p *planner) Next(ctx context.Context, s launch.State) (runner.Proposal, er
 			continue
 		}
 		prop := p.proposal(plan)
+		prop.Boot = moreTime(prop.Boot, s)
 		if s.MaxPrice > 0 && prop.Hourly() > s.MaxPrice {
 			dear++
 			continue
@@ -242,6 +243,16 @@ func gibOf(b int64) float64 { return float64(b) / (1 << 30) }
 func bootLimit(plan solve.Stack) time.Duration {
 	d := 2 * time.Duration(plan.Ready.Seconds[1]) * time.Second
 	return min(max(d, 10*time.Minute), time.Hour)
+}
+
+// moreTime doubles what a boot may take for each that was too slow.
+func moreTime(d time.Duration, s launch.State) time.Duration {
+	for _, a := range s.Attempts {
+		if a.Cause == launch.CauseBootTime && !a.Duplicate {
+			d *= 2
+		}
+	}
+	return min(d, time.Hour)
 }
 
 // containerDiskMonth is RunPod's list price of one GB of container disk for a month, while a pod runs

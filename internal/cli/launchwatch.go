@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -29,7 +26,7 @@ type watcher struct {
 
 // Watch starts to watch an attempt.
 func (w watcher) Watch(a launch.Attempt, now time.Time) runner.Watch {
-	o := watch.Options{Started: a.Created, Model: w.model.ID, Source: a.PodName}
+	o := watch.Options{Started: a.Created, Model: w.model.ID, Source: a.PodName, Deadline: a.BootBy}
 	if o.Started.IsZero() {
 		o.Started = now
 	}
@@ -66,7 +63,7 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 				}
 			}
 			if f.Lesson != nil {
-				f.Lesson = dateLesson(*f.Lesson, f.At)
+				f.Lesson = launch.Dated(*f.Lesson, f.At)
 			}
 			if d, ok := e.(watch.Failed); ok && rep != nil && rep.Finding != nil {
 				rep.Finding.Next = launch.NextWords(d.Result.Next, f.Fatal, f.Lesson)
@@ -86,26 +83,6 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 		}
 	}
 	return out
-}
-
-// dateLesson gives a lesson its name, which is the same for the same lesson, and its end: what is about one host passes
-// soon, what is about software and sizes lasts until releases have moved on.
-func dateLesson(l catalog.Lesson, at launch.At) *catalog.Lesson {
-	now := time.Time(at).UTC()
-	about := l
-	about.ID, about.Source, about.Evidence, about.Created, about.Expires = "", "", nil, "", ""
-	doc, err := json.Marshal(about)
-	if err != nil {
-		doc = []byte(l.Cause)
-	}
-	sum := sha256.Sum256(doc)
-	l.ID, l.Created = hex.EncodeToString(sum[:4]), now.Format(time.RFC3339)
-	days := 60
-	if l.ExcludeHost != "" {
-		days = 1
-	}
-	l.Expires = now.AddDate(0, 0, days).Format(time.RFC3339)
-	return &l
 }
 
 func (s signs) Line(l launch.LogLine) []runner.Sign { return s.all(s.w.Observe(l)) }

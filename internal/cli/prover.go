@@ -58,7 +58,13 @@ func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 		doc.Measured.HourlyPrice = &price
 	}
 	out := runner.Proof{Passed: doc.Passed && err == nil, Detail: proofDetail(doc, err)}
-	if !out.Passed && doc.ToolFault != nil && onlyToolsFailed(doc) {
+	switch {
+	case out.Passed || a.Stack == nil:
+	case doc.Stranger != "":
+		if l := strangerLesson(a, doc.Stranger); l != nil {
+			p.blame(&out, *l, "Something else has the engine's port: start on another image.", tell)
+		}
+	case doc.ToolFault != nil && onlyToolsFailed(doc):
 		p.blameParser(ctx, a, x, doc, &out, tell)
 	}
 	out.Document, err = json.Marshal(doc)
@@ -90,10 +96,20 @@ func onlyToolsFailed(doc probe.Proof) bool {
 	return !slices.ContainsFunc(doc.Checks, func(c probe.Check) bool { return c.Required && !c.Passed && c.Name != "tool-call" })
 }
 
-// blameParser makes a proof that failed by its tool call alone a cause with a lesson, and says so.
+// strangerLesson: what wheels are installed into has a server of its own on the engine's port. An engine's own image that
+// answers for another model teaches nothing.
+func strangerLesson(a launch.Attempt, who string) *catalog.Lesson {
+	if a.Stack.Install != "wheels" || a.Stack.Image == "" {
+		return nil
+	}
+	return &catalog.Lesson{Cause: launch.CauseStranger, Remedy: string(diagnose.OtherImage), Source: a.PodName, Image: a.Stack.Image, Forbid: true,
+		Evidence: []string{"under the machine's address answers " + who}}
+}
+
+// blameParser makes a proof that failed by its tool call alone a cause with a lesson.
 func (p prover) blameParser(ctx context.Context, a launch.Attempt, x probe.Expected, doc probe.Proof, out *runner.Proof, tell func(report.Event)) {
 	known, err := p.journal.Lessons(ctx, p.w.Now())
-	if err != nil || a.Stack == nil {
+	if err != nil {
 		return
 	}
 	facts, err := p.w.facts()
@@ -102,12 +118,15 @@ func (p prover) blameParser(ctx context.Context, a launch.Attempt, x probe.Expec
 	}
 	l := parserLesson(facts, p.model, a, x.ToolParser, p.asked, *doc.ToolFault, known)
 	l.Evidence = []string{doc.ToolFault.Saw}
-	out.Cause, out.Lesson = launch.CauseToolParser, dateLesson(l, launch.At(p.w.Now()))
 	out.Detail = strings.TrimPrefix(out.Detail, fmt.Sprintf("1 of %d checks failed, first ", len(doc.Checks)))
-	tell(report.Event{Finding: &report.Finding{
-		Cause: launch.CauseToolParser, Stage: string(diagnose.StageServe), Evidence: l.Evidence, Remedy: parserRemedy(l),
-		Next: launch.NextWords(diagnose.NextPlan, false, out.Lesson),
-	}})
+	p.blame(out, l, parserRemedy(l), tell)
+}
+
+// blame gives a proof that failed its cause and its lesson, and says so.
+func (p prover) blame(out *runner.Proof, l catalog.Lesson, remedy string, tell func(report.Event)) {
+	out.Cause, out.Lesson = l.Cause, launch.Dated(l, launch.At(p.w.Now()))
+	tell(report.Event{Finding: &report.Finding{Cause: l.Cause, Stage: string(diagnose.StageServe), Evidence: l.Evidence, Remedy: remedy,
+		Next: launch.NextWords(diagnose.NextPlan, false, out.Lesson)}})
 }
 
 func parserRemedy(l catalog.Lesson) string {

@@ -491,15 +491,19 @@ func seedsHand() strategy {
 	}}
 }
 
-// setGate gives the hidden gate to the image that the first plan takes.
+// setGate gives the trap of an image to the one that the first plan takes.
 func (x *trial) setGate() {
-	if x.world.Gates == nil {
+	if x.world.Gates == nil && x.world.Intruder == "" {
 		return
 	}
 	sim, w, t := x.provider()
 	defer sim.Close()
 	if plans := plansOf(w.plannerFor(t, store.NewMemory(), x.wish, "key")); len(plans) > 0 {
-		x.world.Gates = map[string]string{plans[0].Image: "13.0"}
+		if x.world.Gates != nil {
+			x.world.Gates = map[string]string{plans[0].Image: "13.0"}
+		} else {
+			x.world.Intruder = plans[0].Image
+		}
 	}
 }
 

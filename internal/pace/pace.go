@@ -218,8 +218,8 @@ func startOf(like []Run, next Key) (span, bool) {
 	})), len(like) > 0
 }
 
-// Typical is how long the engine's and the script's phases took in launches like the next, for a watch that expects their
-// end; empty when none was like it.
+// Typical is how long the engine's and the script's phases took in launches like the next, those that hang on the model in
+// launches of the same; for a watch that expects their end. Empty when none was like it.
 func Typical(past []Run, next Key) map[diagnose.Phase]time.Duration {
 	out := map[diagnose.Phase]time.Duration{}
 	for p := diagnose.PhasePull; p < diagnose.PhaseReady; p++ {
@@ -233,7 +233,7 @@ func Typical(past []Run, next Key) map[diagnose.Phase]time.Duration {
 		}
 		var seen []float64
 		for _, r := range past {
-			if r.Target != next.Target || r.Install != next.Install || r.Keeps != next.Keeps || r.Model != next.Model && name == boot.PhaseWeights {
+			if r.Target != next.Target || r.Install != next.Install || r.Keeps != next.Keeps || r.Model != next.Model && p > diagnose.PhaseInstall {
 				continue
 			}
 			if t, ok := r.Phases[name]; ok {

@@ -289,7 +289,7 @@ func (e Endpoint) models(ctx context.Context, key httpclient.Secret, limit time.
 		Data *[]listedModel `json:"data"`
 	}
 	if err := json.Unmarshal(res.Body, &doc); err != nil || doc.Data == nil {
-		return nil, fmt.Errorf("/v1/models answers, but not with a model list: %s", httpclient.OneLine(string(res.Body), 120))
+		return nil, fmt.Errorf("%w: %s", errNoList, httpclient.OneLine(string(res.Body), 120))
 	}
 	return *doc.Data, nil
 }

@@ -38,6 +38,8 @@ type Proof struct {
 	Checks    []Check   `json:"checks"`
 	OpenDoors []string  `json:"open_doors"` // paths that answered without a key
 	Measured  Measured  `json:"measured"`
+	// Stranger is what answers under the address in the model's place; empty when the model does.
+	Stranger string `json:"stranger,omitempty"`
 	// ToolFault is how calls of tools came, where they did not come as calls.
 	ToolFault *ToolFault `json:"tool_fault,omitempty"`
 	Expected  Expected   `json:"expected"`
@@ -80,6 +82,9 @@ var (
 	ErrUnreachable = errors.New("nothing answers")
 	ErrKeyRefused  = errors.New("the key is refused")
 )
+
+// errNoList is an answer to the question for the models that no engine gives.
+var errNoList = errors.New("/v1/models answers, but not with a model list")
 
 // Prove asks everything and returns what it saw. An error means that nothing could be asked: ErrUnreachable or
 // ErrKeyRefused, wrapped with what was seen, or the context's own.
@@ -191,6 +196,9 @@ func (p *prover) first(ctx context.Context) error {
 	}
 	p.check("model-list", func() verdict {
 		if err != nil {
+			if errors.Is(err, errNoList) {
+				p.doc.Stranger = err.Error()
+			}
 			return flunk("%s", words(err))
 		}
 		var ids []string
@@ -202,6 +210,10 @@ func (p *prover) first(ctx context.Context) error {
 			}
 		}
 		if mine == nil {
+			p.doc.Stranger = "a server of " + strings.Join(ids, ", ")
+			if len(ids) == 0 {
+				p.doc.Stranger = "a server of no model"
+			}
 			return flunk("%q is not among the models served: %s", p.o.Expected.Model, strings.Join(ids, ", "))
 		}
 		p.e.Model, p.context = mine.ID, mine.MaxModelLen

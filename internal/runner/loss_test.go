@@ -87,7 +87,7 @@ func lossTable() []loss {
 			run:    upThenDown},
 		{scenario: "a host that never starts a container; up is awake", awake: "up (10 min without a sign; another host is tried once)", bill: 10 * cent, seconds: 1300, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.DeadHost}}, run: upThenDown},
-		{scenario: "an image pull that never ends; up is awake", awake: "up (boot deadline, here 20 min)", bill: 10 * cent, seconds: 1300, guarded: true,
+		{scenario: "an image pull that never ends; up is awake", awake: "up (boot deadline, here 20 min; another host is tried once)", bill: 19 * cent, seconds: 2450, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.StuckPull}}, run: upThenDown},
 		{scenario: "a container that exits and is started again for ever; up is awake", awake: "up (restarts seen)", bill: cent, seconds: 60, guarded: true,
 			faults: []runpodsim.Fault{{Kind: runpodsim.CrashLoop, Delay: 2 * time.Second, Status: 1}}, run: upThenDown},

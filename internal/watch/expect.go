@@ -65,13 +65,18 @@ func (w *Watch) beside(name string, p diagnose.Phase, at time.Time) time.Duratio
 
 // rest is how long it still takes until the engine is ready, by what is known now.
 func (w *Watch) rest(at time.Time) (rest time.Duration) {
-	for p := max(w.phase, diagnose.PhaseProvision); p < diagnose.PhaseReady; p++ {
+	now := max(w.phase, diagnose.PhaseProvision)
+	_, fetching := w.began[boot.PhaseWeights]
+	if _, started := w.began[boot.PhaseEngine]; fetching && !started && w.phase < diagnose.PhaseLoad {
+		now = diagnose.PhaseInstall // our script fetches weights before the engine is there, which the engine does after
+	}
+	for p := now; p < diagnose.PhaseReady; p++ {
 		switch {
 		case p == diagnose.PhaseInstall: // counted with the download
-		case p == diagnose.PhaseDownload && w.phase < diagnose.PhaseImport:
+		case p == diagnose.PhaseDownload && now < diagnose.PhaseImport:
 			rest += max(w.beside(boot.PhaseEnv, diagnose.PhaseInstall, at), w.beside(boot.PhaseWeights, diagnose.PhaseDownload, at))
 		case p == diagnose.PhaseDownload && w.ended[boot.PhaseWeights]:
-		case p == w.phase:
+		case p == now:
 			if left := w.bars[p.String()].left(); left >= 0 {
 				rest += left
 			} else {

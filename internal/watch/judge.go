@@ -119,6 +119,9 @@ func (w *Watch) fail(now time.Time, c diagnose.Code, detail string) []Event {
 	info, _ := diagnose.Of(c)
 	res.Outcome, res.Cause, res.Stage, res.Lesson = diagnose.Failure, c, info.Stage, nil
 	res.Next = diagnose.NextStep(c)
+	if c == diagnose.CrashLoop && w.own != "" {
+		res.Next = diagnose.NextHost // our start script never ends by itself: the machine ends it
+	}
 	res.Remedy = &diagnose.Remedy{Kind: info.Remedy, Text: info.Text}
 	if detail != "" {
 		res.Evidence = append([]diagnose.Evidence{{Line: res.Lines, Text: detail}}, res.Evidence...)

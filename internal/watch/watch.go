@@ -98,6 +98,7 @@ type Options struct {
 	GPU     string // empty: the engine is expected to run on the processor
 	Source  string // the attempt, for lessons
 
+	Deadline   time.Time                        // when the attempt is ended if it is not ready; zero: never
 	Limits     map[diagnose.Phase]time.Duration // silence that is still normal, by phase
 	Hopeless   float64                          // so many times the limit is a failure; default 3
 	Settle     time.Duration                    // after a death, until the cause is said; default 3 s
@@ -270,6 +271,8 @@ func (w *Watch) ours(l boot.Line, at time.Time) []Event {
 		case l.Phase == boot.PhaseReady && !w.ready:
 			w.ready = true
 			out = append(out, Ready{at})
+		default:
+			out = append(out, w.expect(at)...)
 		}
 		return out
 	case boot.KindNote: // for people
@@ -369,7 +372,11 @@ func (w *Watch) Tick(now time.Time) []Event {
 	if w.phase == diagnose.PhaseCompile || w.own == boot.PhaseHold {
 		quiet = now.Sub(w.lastLine) // vLLM says every minute that it compiles: that is a sign of life
 	}
-	if quiet >= time.Duration(float64(limit)*w.o.Hopeless) && w.own != boot.PhaseHold {
+	hopeless := quiet >= time.Duration(float64(limit)*w.o.Hopeless)
+	if !w.o.Deadline.IsZero() && 2*quiet >= limit && !now.Before(w.o.Deadline.Add(-lastWord)) {
+		hopeless = true // the time allowed is over, and what it was spent on is known
+	}
+	if hopeless && w.own != boot.PhaseHold {
 		return w.fail(now, diagnose.Stalled, w.phaseName()+" has not moved for "+quiet.Truncate(time.Second).String())
 	}
 	if quiet >= limit && !w.silent {
@@ -379,15 +386,26 @@ func (w *Watch) Tick(now time.Time) []Event {
 	return out
 }
 
+// lastWord is by how much a silence is judged before the deadline, so that it has its cause.
+const lastWord = 30 * time.Second
+
+// limit is the silence that is still normal in this phase: ten times what the whole phase took before, where that is known and
+// less than what it may be anywhere.
 func (w *Watch) limit() time.Duration {
-	if l, ok := w.o.Limits[w.phase]; ok {
-		return l
+	l, ok := w.o.Limits[w.phase]
+	if !ok {
+		if l, ok = limits[w.phase]; !ok {
+			l = 5 * time.Minute
+		}
 	}
-	if l, ok := limits[w.phase]; ok {
-		return l
+	if t, ok := w.o.Typical[w.phase]; ok {
+		l = min(l, max(10*t, leastSilence))
 	}
-	return 5 * time.Minute
+	return l
 }
+
+// leastSilence is never a stall: clouds have hiccups.
+const leastSilence = 90 * time.Second
 
 func (w *Watch) phaseName() string {
 	if b := w.bars[boot.PhaseWeights]; b != nil && b.total > b.done {

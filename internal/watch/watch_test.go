@@ -149,6 +149,83 @@ func TestSilenceAndStall(t *testing.T) {
 	}
 }
 
+// TestSilenceByThePhasesOwnExpectation: what a phase took before says how long it may be silent, and a silence that lasts to the
+// deadline is the cause that the attempt ends with.
+func TestSilenceByThePhasesOwnExpectation(t *testing.T) {
+	const compiling = "1 vLLM API server version 0.11.0\n5 Dynamo bytecode transform time: 7.5 s\n"
+	for _, c := range []struct {
+		name   string
+		o      Options
+		script string
+		silent int // s after the begin; 0: not
+		failed int
+	}{
+		{"as it may be anywhere", Options{}, "500 .\n606 .\n1700 .\n1806 .", 606, 1806},
+		{"it took 12 s before", Options{Typical: map[diagnose.Phase]time.Duration{diagnose.PhaseCompile: 12 * time.Second}}, "90 .\n126 .\n300 .\n366 .", 126, 366},
+		{"it took a second before", Options{Typical: map[diagnose.Phase]time.Duration{diagnose.PhaseCompile: time.Second}}, "90 .\n96 .\n270 .\n276 .", 96, 276},
+		{"it took half an hour before", Options{Typical: map[diagnose.Phase]time.Duration{diagnose.PhaseCompile: 30 * time.Minute}}, "500 .\n606 .\n1700 .\n1806 .", 606, 1806},
+		{"the deadline is near", Options{Deadline: start.Add(800 * time.Second)}, "606 .\n760 .\n771 .", 606, 771},
+		{"the deadline is near, and something moves", Options{Deadline: start.Add(800 * time.Second)}, "700 Dynamo bytecode transform time: 9 s\n771 .\n799 .", 0, 0},
+	} {
+		c.o.Started = start
+		events := tape(New(c.o), compiling+c.script)
+		s, n := last[Silent](events)
+		if at := int(s.At.Sub(start).Seconds()); n != min(c.silent, 1) || n == 1 && at != c.silent {
+			t.Errorf("%s: silent %d times, at %d s", c.name, n, at)
+		}
+		f, n := last[Failed](events)
+		if at := int(f.At.Sub(start).Seconds()); n != min(c.failed, 1) || n == 1 && (at != c.failed || f.Result.Cause != diagnose.Stalled || f.Result.Next != diagnose.NextHost) {
+			t.Errorf("%s: failed %d times, at %d s: %s", c.name, n, at, f.Result.Cause)
+		}
+	}
+}
+
+// TestExpectedEnd: by what a plan predicts, by what was measured, and by what moves.
+func TestExpectedEnd(t *testing.T) {
+	const boot = "40 justright phase=preflight status=start t=0\n41 justright phase=env status=start t=1\n41 justright phase=weights status=start t=1\n"
+	plan := [2]time.Duration{100 * time.Second, 300 * time.Second}
+	measured := map[diagnose.Phase]time.Duration{diagnose.PhasePull: 30 * time.Second, diagnose.PhaseContainer: 10 * time.Second, diagnose.PhaseInstall: 50 * time.Second,
+		diagnose.PhaseDownload: 90 * time.Second, diagnose.PhaseImport: 10 * time.Second, diagnose.PhaseResolve: 5 * time.Second, diagnose.PhaseLoad: 20 * time.Second,
+		diagnose.PhaseCompile: 30 * time.Second, diagnose.PhaseCache: 5 * time.Second, diagnose.PhaseCapture: 5 * time.Second, diagnose.PhaseServe: time.Second}
+	for _, c := range []struct {
+		name   string
+		o      Options
+		script string
+		lo, hi int // seconds after the begin
+	}{
+		{"at first, by the plan", Options{Ready: plan}, "0 .", 190, 210},
+		{"at first, by what was measured", Options{Ready: plan, Typical: measured}, "0 .", 200, 210},
+		{"downloads and installs run side by side", Options{Ready: plan, Typical: measured}, boot, 200, 220},
+		{"a download tells its rate", Options{Ready: plan, Typical: measured}, boot + "50 justright progress phase=weights done=1000000000 total=10000000000 unit=bytes\n" +
+			"60 justright progress phase=weights done=1100000000 total=10000000000 unit=bytes", 900, 1100},
+		{"the installing outlasts it", Options{Ready: plan, Typical: measured}, boot + "60 justright phase=weights status=ok t=20", 160, 175},
+		{"both are there", Options{Ready: plan, Typical: measured}, boot + "60 justright phase=weights status=ok t=20\n61 justright phase=env status=ok t=21\n62 vLLM API server version 0.11.0", 130, 145},
+	} {
+		c.o.Started = start
+		x, n := last[Expect](tape(New(c.o), c.script))
+		if at := int(x.Ready.Sub(start).Seconds()); n == 0 || at < c.lo || at > c.hi {
+			t.Errorf("%s: %d s (said %d times), want %d to %d", c.name, at, n, c.lo, c.hi)
+		}
+	}
+}
+
+// TestPhasesSideBySide: each has its own length.
+func TestPhasesSideBySide(t *testing.T) {
+	events := tape(New(Options{Started: start}), "10 justright phase=env status=start t=0\n20 justright phase=weights status=start t=10\n70 justright phase=env status=ok t=60 cached=1\n80 justright phase=weights status=ok t=70")
+	got := map[string]float64{}
+	for _, e := range events {
+		if p, ok := e.(Phase); ok && p.Status == "ok" {
+			got[p.Name] = p.Seconds
+			if p.Cached != (p.Name == "env") {
+				t.Errorf("%s cached: %v", p.Name, p.Cached)
+			}
+		}
+	}
+	if got["env"] != 60 || got["weights"] != 60 {
+		t.Errorf("took %v", got)
+	}
+}
+
 // A bar that is drawn again and again at the same place is a stall too.
 func TestStalledBar(t *testing.T) {
 	script := "1 vLLM API server version 0.11.0\n"

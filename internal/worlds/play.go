@@ -19,7 +19,7 @@ func (w World) Options(seed uint64) runpodsim.Options {
 		fleet.Machines = Usual()
 	}
 	return runpodsim.Options{
-		Fleet: fleet, Gates: w.Gates, Seed: seed, Runner: w.play().Model(), RateLimit: &runpodsim.Unlimited, BaseURL: "http://sim.invalid",
+		Fleet: fleet, Gates: w.Gates, Seed: seed, Runner: w.model(), RateLimit: &runpodsim.Unlimited, BaseURL: "http://sim.invalid",
 	}
 }
 
@@ -35,10 +35,36 @@ func (w World) ModelRecord() (catalog.ModelRecord, bool) {
 	return m[0], true
 }
 
+// model is play, and what befalls its containers from outside.
+func (w World) model() runpodsim.Model {
+	played := w.play().Model()
+	return func(c *runpodsim.Container) {
+		played(c)
+		if w.CrashIn != "" && c.Env["RUNPOD_DC_ID"] == w.CrashIn {
+			c.After(time.Minute, func() { c.Exit(137) })
+		}
+	}
+}
+
+// hang cuts a start off where it begins to compile.
+func hang(s *vllmsim.Start) {
+	for i, l := range s.Lines {
+		if strings.Contains(l.Text, "Dynamo bytecode transform") {
+			s.Lines = append(s.Lines[:i+1:i+1], vllmsim.Line{After: 1000 * time.Hour, Text: "never"})
+			return
+		}
+	}
+}
+
 // play is what containers do here.
 func (w World) play() runpodsim.Play {
 	return runpodsim.Play{
 		Begin: w.begin,
+		Tune: func(c *runpodsim.Container, o *vllmsim.Options) {
+			if w.Intruder != "" && c.Image.Ref == w.Intruder {
+				o.Model, o.Served, o.Key = "nomic-ai/nomic-embed-text-v1.5", nil, "" // the port was taken when the engine came
+			}
+		},
 		Stall: func(c *runpodsim.Container) bool { return w.StallIn != "" && c.Env["RUNPOD_DC_ID"] == w.StallIn },
 		Fail:  w.fail,
 	}
@@ -109,6 +135,12 @@ func (w World) begin(c *runpodsim.Container, b runpodsim.Boot) vllmsim.Start {
 		}}
 	}
 	s := vllmsim.Begin(cmd, w.host(snap, c, cmd, rel, set), c.Now())
+	switch dc := c.Env["RUNPOD_DC_ID"]; {
+	case w.HangIn != "" && dc == w.HangIn:
+		hang(&s)
+	case w.BlindIn != "" && dc == w.BlindIn:
+		s.Lines = slices.Insert(s.Lines, 0, vllmsim.Line{Text: "INFO 11-25 12:00:00 [__init__.py:241] Automatically detected platform cpu."})
+	}
 	s.Options.Speaks = w.Speaks
 	s.Options.WholeCallsOnly = w.WholeFrom != "" && rel.Compare(version.MustParsePEP440(w.WholeFrom)) >= 0
 	return s

@@ -4,6 +4,7 @@ package worlds
 
 import (
 	"encoding/json"
+	"slices"
 
 	"justright/catalog"
 	"justright/sim/runpodsim"
@@ -34,6 +35,11 @@ type World struct {
 	WholeFrom       string   // the first release whose tool parsers leave streamed calls in the text; empty: none
 	Gated           bool     // the hub gives the weights only to who brings a token whose owner has accepted the licence
 	Licence         bool     // and the user's token is one
+
+	CrashIn  string // data centre whose hosts end every container after a minute, for ever
+	HangIn   string // data centre where the engine falls silent while it compiles
+	BlindIn  string // data centre whose containers see no card, so that the engine takes the processor
+	Intruder string // image with a server of its own on the engine's port; Gate fills it in
 
 	Hopeless bool // no plan can end in an endpoint
 }
@@ -79,8 +85,9 @@ func usualBut(gpu, dc string, f func(*runpodsim.MachineKind)) []runpodsim.Machin
 
 const gptOSS = "openai/gpt-oss-20b"
 
-// All are the twelve worlds that differ by their trap, in the order of a launch's stages, and those that differ by their model.
-func All() []World { return append(traps(), shapes()...) }
+// All are the twelve worlds that differ by their trap, in the order of a launch's stages, those whose trap no line of a log names,
+// and those that differ by their model.
+func All() []World { return slices.Concat(traps(), watched(), shapes()) }
 
 // traps are twelve worlds of one model.
 func traps() []World {
@@ -110,6 +117,16 @@ func traps() []World {
 		{Name: "transformers too old", Trap: "the model's type needs a transformers newer than any that the newest releases admit", Model: gptOSS, MinTransformers: "5.21.0"},
 		{Name: "tool parser wrong", Trap: "no release has the tool parser that the model's family is said to use", Model: gptOSS,
 			Parsers: []string{"deepseek_v3", "hermes", "llama3_json", "mistral", "qwen3_coder"}},
+	}
+}
+
+// watched are worlds whose trap has to be seen by what is not said, or by who answers.
+func watched() []World {
+	return []World{
+		{Name: "crash loop", Trap: "the hosts of one data centre end every container after a minute and start it again", Model: gptOSS, CrashIn: "EU-SE-1"},
+		{Name: "silence", Trap: "in one data centre the engine falls silent while it compiles, and says nothing more", Model: gptOSS, HangIn: "EU-SE-1"},
+		{Name: "card not seen", Trap: "the containers of one data centre do not see their card, and the engine serves from the processor", Model: gptOSS, BlindIn: "EU-SE-1"},
+		{Name: "another process", Trap: "the image has a server of its own on the engine's port, and the proxy reaches that", Model: gptOSS, Intruder: "?"},
 	}
 }
 
