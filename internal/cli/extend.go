@@ -56,43 +56,12 @@ func (w *World) extend(ctx context.Context, name string, ttl time.Duration, asJS
 		return err
 	}
 	defer func() { _ = journal.Close() }()
-	cur := t.State.Current()
-	if cur == nil || cur.BaseURL == "" {
-		return problem.New(problem.ExitNotProven, "not_ready", "%s is %s: there is no machine to extend", t.State.Name, t.State.Word())
-	}
-	tg, err := w.targetOf(ctx, t.State)
+	end, err := w.extendTask(ctx, journal, t, ttl)
 	if err != nil {
-		return err
-	}
-	clock := runner.ServerClock(ctx, tg.provider, w.Now)
-	end := clock().Add(ttl).UTC().Truncate(time.Second)
-	switch {
-	case cur.EndBy.IsZero():
-		return problem.New(problem.ExitLimit, "no_ttl", "%s has no lifetime to move", t.State.Name).
-			Because("it was started without --ttl: it ends when idle, or at its budget")
-	case !cur.CapBy.IsZero() && end.After(cur.CapBy):
-		return problem.New(problem.ExitLimit, "budget", "the end would be beyond the dollar cap").
-			Because("at $%s/h its $%s last until %s, and that never moves", cur.Hourly().Cents(), cur.Reserved.Cents(), cur.CapBy.UTC().Format(time.RFC3339)).
-			Try("start another with a larger budget", upAgain(t.State)+" --name "+t.State.Name+"-2 --budget "+roundedUp(cur.Hourly().For(end.Sub(cur.Created))))
-	}
-	key, err := w.readTaskKey(t.State.ID)
-	if err != nil {
-		return err
-	}
-	if cur.Armed {
-		if err := w.extendGuard(ctx, cur.BaseURL, httpclient.NewSecret(key), end); err != nil {
-			return err
-		}
-	}
-	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, wish{}, ""), nil, clock)
-	if err := runner.Extend(ctx, cfg, t.State.ID, end); errors.Is(err, store.ErrHeld) {
-		return problem.New(problem.ExitCapacity, "driven", "a program drives %s now, and it would end it at the old time", t.State.Name).
-			Because("the guard inside was moved; the program outside was not").Try("end that program, then again", "justright extend "+name+" --ttl "+ttl.String())
-	} else if err != nil {
 		return err
 	}
 	doc := extendDocument{Schema: "justright/extend/1", Name: t.State.Name, EndBy: end}
-	if c := cur.CapBy.UTC(); !c.IsZero() {
+	if c := t.State.Current().CapBy.UTC(); !c.IsZero() {
 		doc.CapBy = &c
 	}
 	if asJSON {
@@ -100,6 +69,47 @@ func (w *World) extend(ctx context.Context, name string, ttl time.Duration, asJS
 	}
 	fmt.Fprintf(w.Stdout, "%s ends by %s\n", doc.Name, doc.EndBy.Format(time.RFC3339))
 	return nil
+}
+
+// extendTask moves the end of a launch's lifetime, in the guard inside first, and returns the new end.
+func (w *World) extendTask(ctx context.Context, journal store.Store, t store.Task, ttl time.Duration) (time.Time, error) {
+	var none time.Time
+	cur := t.State.Current()
+	if cur == nil || cur.BaseURL == "" {
+		return none, problem.New(problem.ExitNotProven, "not_ready", "%s is %s: there is no machine to extend", t.State.Name, t.State.Word())
+	}
+	tg, err := w.targetOf(ctx, t.State)
+	if err != nil {
+		return none, err
+	}
+	clock := runner.ServerClock(ctx, tg.provider, w.Now)
+	end := clock().Add(ttl).UTC().Truncate(time.Second)
+	switch {
+	case cur.EndBy.IsZero():
+		return none, problem.New(problem.ExitLimit, "no_ttl", "%s has no lifetime to move", t.State.Name).
+			Because("it was started without --ttl: it ends when idle, or at its budget")
+	case !cur.CapBy.IsZero() && end.After(cur.CapBy):
+		return none, problem.New(problem.ExitLimit, "budget", "the end would be beyond the dollar cap").
+			Because("at $%s/h its $%s last until %s, and that never moves", cur.Hourly().Cents(), cur.Reserved.Cents(), cur.CapBy.UTC().Format(time.RFC3339)).
+			Try("start another with a larger budget", upAgain(t.State)+" --name "+t.State.Name+"-2 --budget "+roundedUp(cur.Hourly().For(end.Sub(cur.Created))))
+	}
+	key, err := w.readTaskKey(t.State.ID)
+	if err != nil {
+		return none, err
+	}
+	if cur.Armed {
+		if err := w.extendGuard(ctx, cur.BaseURL, httpclient.NewSecret(key), end); err != nil {
+			return none, err
+		}
+	}
+	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, wish{}, ""), nil, clock)
+	if err := runner.Extend(ctx, cfg, t.State.ID, end); errors.Is(err, store.ErrHeld) {
+		return none, problem.New(problem.ExitCapacity, "driven", "a program drives %s now, and it would end it at the old time", t.State.Name).
+			Because("the guard inside was moved; the program outside was not").Try("end that program, then again", "justright extend "+t.State.Name+" --ttl "+ttl.String())
+	} else if err != nil {
+		return none, err
+	}
+	return end, nil
 }
 
 // extendGuard tells the guard inside the machine, through the engine's door.

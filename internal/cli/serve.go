@@ -129,7 +129,10 @@ func (w *World) serve(ctx context.Context, args, after []string, f serveFlags, a
 			Try("take another port, or let the system choose", w.again("--listen", "127.0.0.1:0"))
 	}
 	url := "http://" + l.Addr().String()
-	s.build(httpclient.NewSecret(key), url, keyFile)
+	if err := s.build(httpclient.NewSecret(key), url, keyFile); err != nil {
+		_ = l.Close()
+		return err
+	}
 	doc := serveDocument{Schema: "justright/serve/1", URL: url, BaseURL: url + "/v1", KeyFile: keyFile, PID: os.Getpid(), Models: s.modelIDs()}
 	if err := s.hello(doc); err != nil {
 		_ = l.Close()
@@ -224,6 +227,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	s.say("draining: no new requests; running answers have %s", s.f.drain)
 	s.gw.Drain()
 	s.interrupt()
+	s.dash.Close()
 	grace, cancel := context.WithTimeout(keep, s.f.drain)
 	defer cancel()
 	go func() { // a second signal is impatient

@@ -16,6 +16,7 @@ import (
 	"justright/internal/gateway"
 	"justright/internal/httpclient"
 	"justright/internal/store"
+	"justright/internal/web"
 	"justright/launch"
 	"justright/problem"
 )
@@ -30,6 +31,7 @@ type server struct {
 	log     *slog.Logger
 	fleet   *gateway.Fleet
 	gw      *gateway.Gateway
+	dash    *web.Dashboard
 	started time.Time
 
 	poke  chan struct{} // the journal has changed
@@ -82,15 +84,21 @@ func newServer(w *World, journal *store.SQLite, models []*servedModel, f serveFl
 	return s
 }
 
-// build makes the gateway.
-func (s *server) build(key httpclient.Secret, _, _ string) {
+// build makes the gateway and its dashboard.
+func (s *server) build(key httpclient.Secret, url, keyFile string) error {
 	var models []gateway.Model
 	for _, m := range s.models {
 		models = append(models, gateway.Model{ID: m.id, Aliases: m.aliases})
 	}
 	s.fleet = gateway.NewFleet(models, s.w.Now)
+	door := gateway.NewDoor(key)
+	v := &view{s: s, url: url, keyFile: keyFile, tracks: map[string]*track{}, heard: map[string]*track{}}
+	var err error
+	if s.dash, err = web.New(web.Options{Source: v, Opens: door.Opens, Secret: []byte(key.Reveal()), Now: s.w.Now}); err != nil {
+		return err
+	}
 	o := gateway.Options{
-		Door: gateway.NewDoor(key), Fleet: s.fleet, Waker: s, Now: s.w.Now, Log: s.log, Clean: s.clean, Dollars: s.spent,
+		Web: s.dash, Door: door, Fleet: s.fleet, Waker: s, Now: s.w.Now, Log: s.log, Clean: s.clean, Dollars: s.spent,
 		Doubt:  func(gateway.Replica) { nudge(s.doubt) },
 		Limits: gateway.Limits{Body: int64(s.f.maxBody) << 20, Hold: s.f.hold},
 	}
@@ -101,6 +109,7 @@ func (s *server) build(key httpclient.Secret, _, _ string) {
 		o.Transport = s.w.Transport
 	}
 	s.gw = gateway.New(o)
+	return nil
 }
 
 func nudge(c chan struct{}) {

@@ -21,6 +21,9 @@ import (
 // maxFailedBoots is how many machines in a row may fail to become an endpoint before a model is no longer woken.
 const maxFailedBoots = 3
 
+// minWake is the least that a wake is begun with.
+const minWake = money.Dollar / 100
+
 // forgivenKey is where the journal remembers since when failures count.
 const forgivenKey = "serve/forgiven/"
 
@@ -176,7 +179,7 @@ func (s *server) allowed(ctx context.Context, m *servedModel) (upRequest, error)
 	}
 	_, committed := gateway.SpentOn(states, m.id, now)
 	left := m.daily - committed
-	if left < money.Dollar/100 {
+	if left < minWake {
 		return r, &gateway.Refusal{Status: http.StatusTooManyRequests, Type: "insufficient_quota", Code: "daily_budget_reached", Final: true,
 			RetryAfter: now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now),
 			Message:    fmt.Sprintf("today's $%s for %s are spent or reserved ($%s); it may be woken again after midnight UTC", m.daily.Cents(), m.id, committed.Cents())}
