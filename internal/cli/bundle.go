@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"justright/internal/store"
 	"justright/launch"
-	"justright/problem"
 	"justright/report"
 )
 
@@ -88,11 +86,8 @@ func (w *World) bundle(ctx context.Context, name, out string, asJSON bool) error
 	if out == "" {
 		out = filepath.Base(filepath.Clean("/"+t.State.Name)) + ".bundle.json" // a name is not a way out of this directory
 	}
-	if !filepath.IsAbs(out) {
-		out = filepath.Join(w.Dir, out)
-	}
-	if err := os.WriteFile(out, raw, 0o600); err != nil {
-		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", out).Wrap(err)
+	if out, err = w.keepFile(out, raw, 0o600); err != nil {
+		return err
 	}
 	if asJSON {
 		return w.printJSON(writtenDocument{"justright/written/1", t.State.Name, out, len(raw)})

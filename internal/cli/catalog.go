@@ -214,12 +214,15 @@ func (w *World) keepRefreshed(res refresh.Result, dir string) error {
 		dir = filepath.Join(w.Dir, dir)
 	}
 	files := []string{}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return problem.New(problem.ExitCapacity, "cannot_write", "the refreshed facts cannot be kept").Wrap(err)
+	}
 	for _, name := range catalog.Sections() {
 		data, changed := res.Sections[name]
 		if !changed {
 			continue
 		}
-		if err := writeWhole(filepath.Join(dir, name), data); err != nil {
+		if err := writeWhole(filepath.Join(dir, name), data, 0o644); err != nil {
 			return problem.New(problem.ExitCapacity, "cannot_write", "the refreshed facts cannot be kept").Wrap(err)
 		}
 		files = append(files, filepath.Join(dir, name))
@@ -266,25 +269,6 @@ func orNone(s []string) []string {
 		return []string{}
 	}
 	return s
-}
-
-func writeWhole(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	t, err := os.CreateTemp(filepath.Dir(path), ".refresh-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(t.Name()) }()
-	_, err = t.Write(data)
-	if err2 := errors.Join(t.Chmod(0o644), t.Close()); err == nil {
-		err = err2
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), path)
 }
 
 func newCatalogCheckCommand(w *World) *cobra.Command {

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +39,7 @@ the head says so.
 Exit status: 0 written, 2 unknown model, format or wrong usage, 3 no stack, 4 gated model or wrong key, 5 provider, hub
 or index out of reach.`,
 		Example: `  justright export openai/gpt-oss-20b --as kubernetes --gpu L4 | kubectl apply -f -
-  justright export Qwen/Qwen3-8B --as compose --out compose.yaml`,
+  justright export Qwen/Qwen3-8B --as compose -o compose.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, _ := c.Flags().GetBool("json")
@@ -52,7 +50,9 @@ or index out of reach.`,
 	o.pins.add(f)
 	f.StringVar(&o.as, "as", "", "the `FORMAT`")
 	f.StringVar(&o.name, "name", "", "name of the machine or service (default: made from the model's)")
-	f.StringVar(&o.out, "out", "", "write to `FILE` instead of standard output")
+	f.StringVarP(&o.out, "output", "o", "", "write to `FILE` instead of standard output")
+	f.StringVar(&o.out, "out", "", "the name of --output before")
+	f.Lookup("out").Hidden = true
 	f.IntVar(&o.rank, "rank", 1, "which of the plans, as plan ranks them")
 	f.StringVar(&o.on, "on", "", "target the plan is made for: runpod, local, kubernetes, ssh://user@host")
 	f.StringVar(&o.maxPrice, "max-price", "", "most dollars an hour for the whole stack")
@@ -166,12 +166,9 @@ func exportName(model string) string {
 
 // writeExport writes the file and says so.
 func (w *World) writeExport(out string, doc export.Document, asJSON bool) error {
-	path := out
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
-	if err := os.WriteFile(path, []byte(doc.Text), 0o644); err != nil {
-		return problem.New(problem.ExitUsage, "cannot_write", "%s cannot be written", path).Wrap(err)
+	path, err := w.keepFile(out, []byte(doc.Text), 0o644)
+	if err != nil {
+		return err
 	}
 	if asJSON {
 		return w.printJSON(doc)

@@ -43,7 +43,7 @@ func (w *World) unknownFlag(c *cobra.Command, name string, err error) *problem.P
 	p := problem.New(problem.ExitUsage, "usage", "%s", err)
 	nearest, least := "", 3
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if d := problem.Distance(f.Name, name); !f.Hidden && (d < least || len(name) > 3 && strings.HasPrefix(f.Name, name)) {
+		if d := problem.Distance(f.Name, name); !f.Hidden && len(name) > 1 && (d < least || len(name) > 3 && strings.HasPrefix(f.Name, name)) {
 			nearest, least = f.Name, d
 		}
 	})

@@ -54,6 +54,9 @@ const lockSchema = "justright/lock/1"
 
 // writeLock saves a plan. What cannot be settled is named, and then nothing is written.
 func (w *World) writeLock(ctx context.Context, path string, r solve.Request, plan solve.Stack) error {
+	if err := w.roomFor(path); err != nil {
+		return err
+	}
 	d := lockDocument{Schema: lockSchema, Created: w.Now().UTC().Format("2006-01-02"), Target: r.Target, Plan: plan, Profile: r.Model,
 		Model: lockedModel{r.Model.ID, r.Model.Revision}, Wheels: []lockedWheel{}, Image: lockedImage{Ref: plan.Image, Digest: plan.ImageDigest}}
 	d.Profile.Tensors = nil
@@ -84,11 +87,8 @@ func (w *World) writeLock(ctx context.Context, path string, r solve.Request, pla
 	if err != nil {
 		return err
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", path).Wrap(err)
+	if path, err = w.keepFile(path, append(b, '\n'), 0o644); err != nil {
+		return err
 	}
 	fmt.Fprintf(w.Stderr, "wrote %s\n", path)
 	return nil

@@ -4,11 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"justright/problem"
 	"justright/solve"
 )
 
@@ -140,11 +137,8 @@ func (w *World) writeMatrixPage(path string, d matrixDocument) error {
 		_, err := fmt.Fprint(w.Stdout, b.String())
 		return err
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		return problem.New(problem.ExitUsage, "unwritable_file", "cannot write %s", path).Wrap(err)
+	if path, err = w.keepFile(path, []byte(b.String()), 0o644); err != nil {
+		return err
 	}
 	fmt.Fprintf(w.Stderr, "wrote %s\n", path)
 	return nil

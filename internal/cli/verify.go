@@ -249,30 +249,14 @@ func (w *World) readReport(arg string) (*probe.Proof, error) {
 	return &p, nil
 }
 
-// keepReport writes the proof beside its final name and moves it there, so that a reader never sees half of it.
+// keepReport writes the proof to a file.
 func (w *World) keepReport(path string, p probe.Proof) error {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
 	raw, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".proof-*")
-	if err == nil {
-		_, err = tmp.Write(append(raw, '\n'))
-		if cerr := tmp.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Rename(tmp.Name(), path)
-		}
-		if err != nil {
-			_ = os.Remove(tmp.Name()) // the first error is the one to tell
-		}
-	}
-	if err != nil {
-		return problem.New(problem.ExitCapacity, "cannot_write", "the proof cannot be kept in %s", path).Wrap(err)
+	if path, err = w.keepFile(path, append(raw, '\n'), 0o644); err != nil {
+		return err
 	}
 	fmt.Fprintf(w.Stderr, "kept in %s\n", path)
 	return nil
