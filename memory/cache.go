@@ -196,8 +196,12 @@ func latentClasses(p *model.Profile, u Use, r rules, layers int, e float64) ([]c
 	if !m.Sparse {
 		return []class{{kind: model.FullAttention, layers: layers, perToken: per}}, ""
 	}
-	if u.CacheDType != "bfloat16" { // fp8_ds_mla: 512 bytes of fp8, four scales, 64 elements of 16 bit
-		per = float64(m.KVLoraRank) + float64(m.KVLoraRank)/128*4 + float64(m.QKRopeHeadDim)*2
+	packed := float64(m.KVLoraRank) + float64(m.KVLoraRank)/128*4 + float64(m.QKRopeHeadDim)*2 // fp8, four scales, 16 bit
+	switch c := u.GPU.Capability; {
+	case u.CacheDType == "nvfp4_ds_mla":
+		per = 352
+	case u.CacheDType == "fp8_ds_mla", e == 1 && c.Major != 10, u.CacheDType == "" && c.Major == 12 && r.sharedIndex:
+		per = packed // FlashMLA's own format; FlashInfer's on data-centre Blackwell stores plain 8 bit
 	}
 	index, own := float64(m.IndexHeadDim)+4, layers
 	if m.IndexLayers > 0 && p.Layers > 0 && r.sharedIndex {

@@ -49,7 +49,7 @@ func (b *Breakdown) term(name string, s span, formula string) {
 
 // Estimate accounts for p served as u says. It is pure and takes microseconds.
 func Estimate(p model.Profile, u Use) Breakdown {
-	r := rulesFor(u.Version)
+	r := u.rules()
 	b := Breakdown{Context: u.Context, Utilization: u.Utilization}
 	if b.Context == 0 {
 		b.Context = p.MaxPosition
@@ -88,7 +88,7 @@ func Estimate(p model.Profile, u Use) Breakdown {
 
 // account builds the budget and judges it.
 func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layout, tokens, seqs int) {
-	act, what := activations(p, u, r, tokens, seqs)
+	act, what := activations(p, u, r, b.Context, tokens, seqs)
 	b.term("activations", act, what)
 	graph, sizes := graphs(p, u, r, seqs)
 	place := "graphs, outside the budget"
@@ -200,11 +200,11 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		say(&no, "%d tokens need %.2f GiB of cache; %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.low && u.CacheBytes == 0 && !u.GPU.unified():
 		say(&no, "a share of %.2f leaves %.2f GiB for the CUDA context and graphs", b.Utilization, gib(total-j.requested))
-	case u.CacheBytes == 0 && r.known && !r.firstEngine && b.Context > 0 && j.need.low-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
+	case u.CacheBytes == 0 && r.known && !(r.firstEngine && r.countsOthers) && b.Context > 0 && j.need.low-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
 		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.unified():
 		b.Reason = fmt.Sprintf("a share of %.2f leaves %.2f GiB for the CUDA context and graphs, which may not do", b.Utilization, gib(total-j.requested))
-	case j.budget.low >= j.need.high && j.budget.low > 0, r.known && !r.firstEngine && j.budget.at-j.need.high > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
+	case j.budget.low >= j.need.high && j.budget.low > 0, r.known && !(r.firstEngine && r.countsOthers) && j.budget.at-j.need.high > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
 		say(&yes, "%.2f GiB of cache are left; %.2f are needed", gib(j.budget.at), gib(j.need.high))
 	default:
 		b.Reason = fmt.Sprintf("too close to say: %.2f to %.2f GiB of cache are left, %.2f are needed", gib(math.Max(0, j.budget.low)), gib(j.budget.high), gib(j.need.at))

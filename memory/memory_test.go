@@ -362,3 +362,55 @@ func TestTune(t *testing.T) {
 		t.Errorf("needs nothing, got %q", tuned)
 	}
 }
+
+// TestSparseLatentCache: only an 8-bit cache is packed, and how depends on the kernel (_canonicalize_sparse_mla_kv_cache_dtype).
+func TestSparseLatentCache(t *testing.T) {
+	p := profile(t, "zai-org/GLM-5")
+	index := int64(78 * 132)
+	for _, tt := range []struct {
+		card, dtype string
+		want        int64
+	}{{"H200", "", 78*1152 + index}, {"H200", "fp8", 78*656 + index}, {"B200", "fp8_e4m3", 78*576 + index}, {"", "bfloat16", 78*1152 + index}, {"B200", "fp8_ds_mla", 78*656 + index}} {
+		u := on("0.25.1", tt.card)
+		u.CacheDType = tt.dtype
+		if got := Estimate(p, u).KVBytesPerToken; got != tt.want {
+			t.Errorf("%s %q: %d bytes a token, want %d", tt.card, tt.dtype, got, tt.want)
+		}
+	}
+}
+
+// TestForwardPassOfPublishedStarts: vLLM 0.6.4 on a 23.58 GiB card took 2.07 GiB above the weights for a prompt of 20000
+// tokens of Llama 3.1 8B and left 3.81 GiB; with 29000 it left 2.89 and refused to start.
+func TestForwardPassOfPublishedStarts(t *testing.T) {
+	p := profile(t, "meta-llama/Meta-Llama-3.1-8B")
+	for context, left := range map[int]float64{20000: 3.81, 29000: 2.89} {
+		u := on("0.6.4", "RTX 3090", "--gpu-memory-utilization", "0.9")
+		u.GPU.TotalBytes, u.Context = int64(23.58*GiB), context
+		b := Estimate(p, u)
+		if got := float64(b.KVBudgetBytes) / GiB; math.Abs(got-left) > 0.4 {
+			t.Errorf("%d tokens: %.2f GiB left, the log says %.2f", context, got, left)
+		}
+		if b.Fits != nil && *b.Fits != (context == 20000) {
+			t.Errorf("%d tokens: fits %v", context, *b.Fits)
+		}
+	}
+}
+
+// TestVideoProfile: a long context makes Qwen2.5-VL's profile run try a long video; 24 GiB of an A100 did not do for 3B.
+func TestVideoProfile(t *testing.T) {
+	p := profile(t, "Qwen/Qwen2.5-VL-72B-Instruct")
+	u := on("0.8.5", "A100 80GB")
+	peak := func(context int, flags ...string) float64 {
+		v := u
+		v.Context = context
+		v.ApplyFlags(flags)
+		at, _, _ := encoderPeak(&p, v, v.rules(), context)
+		return at / GiB
+	}
+	if short, long := peak(8192), peak(128000); long < 12 || short > 3 {
+		t.Errorf("%.1f GiB at 8192 tokens, %.1f at 128000", short, long)
+	}
+	if bounded := peak(128000, "--limit-mm-per-prompt", `{"image":2,"video":0}`); bounded > 3 {
+		t.Errorf("%.1f GiB with no video", bounded)
+	}
+}

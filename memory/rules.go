@@ -42,6 +42,7 @@ var (
 	v0_7_1  = version.MustParsePEP440("0.7.1.dev0")
 	v0_8    = version.MustParsePEP440("0.8.0.dev0")
 	v0_9    = version.MustParsePEP440("0.9.0.dev0")
+	v0_9_1  = version.MustParsePEP440("0.9.1.dev0")
 	v0_9_2  = version.MustParsePEP440("0.9.2.dev0")
 	v0_11_1 = version.MustParsePEP440("0.11.1.dev0")
 	v0_12   = version.MustParsePEP440("0.12.0.dev0")
@@ -65,7 +66,7 @@ func rulesFor(v version.PEP440) rules {
 		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1, inFlight: 1,
 		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
 		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
-		alignState: from(v0_20), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5), flatAbsMax: from(v0_6_5),
+		alignState: from(v0_20), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5) || from(v0_8) && !from(v0_9_1), flatAbsMax: from(v0_6_5),
 		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), packedBlocks: from(v0_29),
 	}
 	switch {
@@ -79,6 +80,15 @@ func rulesFor(v version.PEP440) rules {
 	}
 	if r.known && from(v0_26) {
 		r.inFlight = 2 // scheduling runs one step ahead
+	}
+	return r
+}
+
+// rules of the release and engine of u.
+func (u Use) rules() rules {
+	r := rulesFor(u.Version)
+	if u.FirstEngine && !r.crossCache { // 0.11 is the last release that could
+		r.firstEngine, r.hybridManager, r.manySeqs, r.countsOthers = true, false, false, false
 	}
 	return r
 }

@@ -76,6 +76,7 @@ type Use struct {
 	BlockSize     int     // --block-size
 	OffloadBytes  int64   // --cpu-offload-gb
 
+	FirstEngine   bool // VLLM_USE_V1=0, in releases that have both engines
 	Eager         bool // --enforce-eager
 	NoHybrid      bool // --disable-hybrid-kv-cache-manager
 	NoPrefixCache bool // --no-enable-prefix-caching

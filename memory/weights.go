@@ -154,6 +154,9 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 	if q != nil {
 		formula += ", linears as " + name(q)
 		spread = 0.03
+		if q.Bits <= 4 && p.WeightsBytes == 0 {
+			spread = 0.06 // what such quantisers leave whole differs from file to file
+		}
 	}
 	mtp := mtpWeights(p, parts, q)
 	if p.WeightsBytes > 0 && whole > 0 {

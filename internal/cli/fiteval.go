@@ -69,6 +69,9 @@ func (c *memoryCase) use() memory.Use {
 	}
 	flags := strings.FieldsFunc(deref(c.Flags), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	u.ApplyFlags(flags)
+	if said := deref(c.Flags); strings.Contains(said, "V0 engine") || strings.Contains(said, "VLLM_USE_V1=0") {
+		u.FirstEngine = true
+	}
 	if c.Context != nil && *c.Context > 0 {
 		u.Context = *c.Context
 	}
