@@ -38,8 +38,9 @@ type wish struct {
 	DataCenters    []string      `json:"data_centers,omitempty"`
 	Cloud          string        `json:"cloud,omitempty"`
 	VolumeID       string        `json:"volume_id,omitempty"`
-	Expose         string        `json:"expose,omitempty"` // host[:port] of a machine that ssh reaches
-	Locked         *solve.Stack  `json:"locked,omitempty"` // a lock file's plan: the only one
+	Expose         string        `json:"expose,omitempty"`     // host[:port] of a machine that ssh reaches, or the way into a cluster
+	HourPrice      *money.USD    `json:"hour_price,omitempty"` // of a card of a cluster, as its user says
+	Locked         *solve.Stack  `json:"locked,omitempty"`     // a lock file's plan: the only one
 	LockText       string        `json:"lock_text,omitempty"`
 }
 
@@ -90,10 +91,13 @@ func (p *planner) offersNow(ctx context.Context) ([]catalog.Offer, error) {
 	if err != nil {
 		return nil, providerProblem(err, "offers of "+p.t.word)
 	}
-	p.offers, p.asked = p.wanted(all), p.w.Now()
+	p.offers, p.asked = p.wanted(p.clusterOffers(all)), p.w.Now()
 	if len(p.offers) == 0 {
 		if err := p.nothingWanted(all); err != nil {
 			return nil, err
+		}
+		if p.t.kube != nil {
+			return nil, p.t.nothingFree(ctx)
 		}
 	}
 	return p.offers, nil
@@ -264,7 +268,7 @@ func (p *planner) proposal(plan solve.Stack) runner.Proposal {
 	if plan.PricePerHour != nil && p.t.rents() {
 		prop.Price = *plan.PricePerHour
 	}
-	if p.t.rents() {
+	if p.t.rents() && p.t.kube == nil {
 		prop.Disk = containerDiskMonth * money.USD(diskGB(plan)) / 730
 	}
 	return prop
@@ -398,6 +402,8 @@ func (p *planner) reaches(address string) bool {
 		}
 		ip := net.ParseIP(u.Hostname())
 		return p.t.loopback() || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	case p.t.kube != nil:
+		return !isLoopback(address)
 	case p.t.word == onRunPod && runpod.IsRunPod(p.t.address):
 		return public(address)
 	}

@@ -219,7 +219,11 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 			return nil
 		}
 		return problem.From(providerProblem(err, "offers of "+t.word)).Try("plan on paper, for a card that you name", w.again("--gpu", "NAME"))
-	case o.on == onRehearsal, o.on == "kubernetes":
+	case isKubernetes(o.on):
+		var err error
+		r.Offers, err = o.planCluster(ctx, w, r.Pins)
+		return err
+	case o.on == onRehearsal:
 		return nil
 	}
 	return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target", o.on).Try("the targets are --on runpod, local, rehearsal, kubernetes and ssh://user@host", "")

@@ -11,6 +11,7 @@ import (
 	"justright/catalog"
 	"justright/internal/httpclient"
 	"justright/internal/provider"
+	"justright/internal/provider/kubernetes"
 	"justright/internal/provider/local"
 	"justright/internal/provider/runpod"
 	"justright/internal/provider/ssh"
@@ -35,6 +36,7 @@ type target struct {
 	why      string // why this one, for the first line
 	local    *local.Provider
 	ssh      *ssh.Provider
+	kube     *kubernetes.Provider
 }
 
 // rents reports whether machines of this target are another's and bill, if only on paper.
@@ -162,8 +164,11 @@ func (w *World) chooseTarget(ctx context.Context, on string, fits func(target) e
 		if isSSH(on) {
 			return w.sshTarget(on)
 		}
+		if isKubernetes(on) {
+			return w.kubernetesTarget(on)
+		}
 		return target{}, problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target of up", on).
-			Try("the targets are --on runpod, local, rehearsal and ssh://user@host", "")
+			Try("the targets are --on runpod, local, rehearsal, kubernetes and ssh://user@host", "")
 	}
 	t, err := w.runpodTarget()
 	if err == nil {
@@ -209,6 +214,9 @@ func (w *World) targetOf(ctx context.Context, s launch.State) (target, error) {
 		return w.runpodTarget()
 	}
 }
+		if isKubernetes(s.Target) {
+			return w.clusterOf(s)
+		}
 
 // vanished is a simulator that has ended: whatever it had is gone.
 type vanished struct{}

@@ -35,7 +35,7 @@ const (
 type upFlags struct {
 	pins                    pinFlags
 	on, name, cloud, volume string
-	expose                  string
+	expose, hourPrice       string
 	budget, maxPrice        string
 	ttl, idle               time.Duration
 	dataCenters             []string
@@ -50,8 +50,9 @@ type upFlags struct {
 // add declares the flags of up.
 func (f *upFlags) add(fl *pflag.FlagSet) {
 	f.pins.add(fl)
-	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local, rehearsal or ssh://user@host[:port][/directory]")
-	fl.StringVar(&f.expose, "expose", "", "with ssh://: clients reach the engine at this `HOST[:PORT]`, by plain HTTP; default: a tunnel on this machine's loopback")
+	fl.StringVar(&f.on, "on", "", "`TARGET`: runpod, local, rehearsal, kubernetes[://CONTEXT/NAMESPACE] or ssh://user@host[:port][/directory]")
+	fl.StringVar(&f.expose, "expose", "", "with ssh://: clients reach the engine at this `HOST[:PORT]`, by plain HTTP; default: a tunnel on this machine's loopback. With kubernetes: "+exposeWays())
+	fl.StringVar(&f.hourPrice, "price-per-hour", "", "with kubernetes: the `DOLLARS` that a card costs an hour, since a cluster does not tell")
 	fl.StringVar(&f.budget, "budget", defaultBudget.String(), "most `DOLLARS` that this task may cost, failed attempts included")
 	fl.DurationVar(&f.ttl, "ttl", 0, "longest life of a machine (default: until the budget ends)")
 	fl.DurationVar(&f.idle, "idle", defaultIdle, "the machine ends itself after so long without requests; 0: never")
@@ -169,10 +170,9 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	if r.on, err = targetWord(f.on); err != nil {
 		return r, err
 	}
-	if f.expose != "" && !isSSH(r.on) {
-		return r, problem.New(problem.ExitUsage, "usage", "--expose is for a machine that ssh reaches").Try("name it", w.again("--on", "ssh://USER@HOST"))
+	if err = w.clusterFlags(f, &r); err != nil {
+		return r, err
 	}
-	r.wish.Expose = f.expose
 	if r.budget, err = money.Parse(f.budget); err != nil || r.budget <= 0 {
 		return r, problem.New(problem.ExitUsage, "usage", "--budget %q is no amount of dollars", f.budget)
 	}
@@ -224,7 +224,7 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 
 // pinVolume ties the launch to the data center of the volume it was given.
 func (w *World) pinVolume(ctx context.Context, t target, p *planner, sink report.Sink) error {
-	if p.wish.VolumeID == "" {
+	if p.wish.VolumeID == "" || t.kube != nil { // there it is a claim, which the scheduler heeds
 		return nil
 	}
 	b, ok := t.provider.(billed)
@@ -417,6 +417,9 @@ func (w *World) timingOf(t target) launch.Timing {
 	if t.local != nil {
 		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, 200*time.Millisecond, 2*time.Second, 5*time.Second
 	}
+	if t.kube != nil {
+		d = clusterTiming(d)
+	}
 	if t.ssh != nil { // the machine itself answers, without lag
 		d.ConfirmAfter, d.ConfirmGap, d.Poll, d.Lookup = 0, time.Second, 5*time.Second, 10*time.Second
 	}
@@ -453,6 +456,9 @@ func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Resul
 	}
 	ceiling := priceCeiling(distinctPlans(usable, 3), p, r.maxPrice)
 	first := p.proposal(usable[0])
+	if first.Price == 0 && t.kube != nil {
+		return 0, sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: "info", Text: "what an hour of this cluster costs is not known, so no budget limits it: --price-per-hour gives it one, --ttl a length"}})
+	}
 	if first.Price == 0 {
 		return 0, problem.New(problem.ExitCapacity, "no_price", "the price of %s is not known", first.Summary).
 			Because("nothing is rented without a price")

@@ -32,6 +32,7 @@ func commands(w *World) []*cobra.Command {
 		newSimToolCommand(w),
 		newTunnelCommand(w),
 		newConfigCommand(w),
+		newForwardCommand(w),
 		newVersionCommand(w),
 	}
 }

@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -262,6 +263,8 @@ func TestLive(t *testing.T) {
 	}
 	cfg.Now, cfg.Poll, cfg.Host = time.Now, 500*time.Millisecond, "suite"
 	providertest.Run(t, func(t *testing.T) providertest.Subject {
+		cfg := cfg
+		cfg.Namespace = namespace(t, cfg.REST) // the suite's ids come again in each part
 		p, err := kubernetes.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -270,6 +273,31 @@ func TestLive(t *testing.T) {
 		return providertest.Subject{Provider: p, Lines: []string{"one", "two  words", "three"}, Wait: 2 * time.Minute, Machines: 2,
 			Spec: launch.Spec{Image: image, DiskGB: 1, Ports: []string{"8000/http"}, Start: solve.Start{Entrypoint: []string{"/bin/sh", "-c"}, Cmd: []string{script}}}}
 	})
+}
+
+// namespace makes one on a real cluster, and removes it with all that is in it.
+func namespace(t *testing.T, cfg *rest.Config) string {
+	t.Helper()
+	transport, err := rest.TransportFor(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("jr-suite-%d", time.Now().UnixNano())
+	send := func(ctx context.Context, method, path, body string) {
+		r, err := http.NewRequestWithContext(ctx, method, cfg.Host+"/api/v1/namespaces"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		res, err := transport.RoundTrip(r)
+		if err != nil || res.StatusCode >= 300 {
+			t.Fatalf("%s of namespace %s: %v %v", method, name, res, err)
+		}
+		_ = res.Body.Close()
+	}
+	send(t.Context(), http.MethodPost, "", `{"metadata":{"name":"`+name+`"}}`)
+	t.Cleanup(func() { send(context.WithoutCancel(t.Context()), http.MethodDelete, "/"+name, "") })
+	return name
 }
 
 var errStop = errors.New("stop")

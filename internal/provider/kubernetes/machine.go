@@ -46,7 +46,7 @@ func (p *Provider) instance(ctx context.Context, job batchv1.Job, pods []corev1.
 		in.Status = launch.Stopped
 	}
 	in.BaseURL = p.baseURL(ctx, job, pod)
-	if in.Status == launch.Running {
+	if in.Status != launch.Stopped {
 		p.forward(ctx, job)
 	}
 	return in
@@ -151,10 +151,10 @@ func (p *Provider) forward(ctx context.Context, job batchv1.Job) {
 	p.cfg.Forward(ctx, job.Name, n)
 }
 
-// PodOf is the running pod of a machine and its port; "" while there is none. gone is certain.
+// PodOf is the running pod of a machine and its port; "" while there is none. gone says that there will be none any more.
 func (p *Provider) PodOf(ctx context.Context, id string) (pod string, port int, gone bool, err error) {
 	in, err := p.Get(ctx, id)
-	if err != nil || in.Status == launch.Gone {
+	if err != nil || in.Status == launch.Gone || in.Status == launch.Stopped {
 		return "", 0, err == nil, err
 	}
 	pods, err := p.pods(ctx, "get", kubeobject.MachineLabel+"="+id)

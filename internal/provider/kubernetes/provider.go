@@ -65,7 +65,8 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 	if err := ctx.Err(); err != nil {
 		return launch.Instance{}, fail("create", err)
 	}
-	m, secret, err := p.machine(ctx, s)
+	expose := p.exposeOf(s)
+	m, secret, err := p.machine(ctx, s, expose)
 	if err != nil {
 		return launch.Instance{}, err
 	}
@@ -74,7 +75,7 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 		return launch.Instance{}, err
 	}
 	mine := map[string]string{kubeobject.AttemptLabel: s.AttemptID}
-	service := m.Service(map[Expose]corev1.ServiceType{NodePort: corev1.ServiceTypeNodePort, LoadBalancer: corev1.ServiceTypeLoadBalancer}[p.cfg.Expose], mine)
+	service := m.Service(map[Expose]corev1.ServiceType{NodePort: corev1.ServiceTypeNodePort, LoadBalancer: corev1.ServiceTypeLoadBalancer}[expose], mine)
 	if service.Spec.Type == "" {
 		service.Spec.Type = corev1.ServiceTypeClusterIP
 	}
@@ -91,7 +92,7 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 	err = p.c.do(ctx, call{op: "create", method: http.MethodPost, path: p.path(batchV1, "jobs"), in: job, once: true}, &made)
 	if err != nil && provider.KindOf(err) == launch.FailConflict {
 		// This attempt's own, made before; anybody else's has another mark.
-		if gerr := p.c.do(ctx, call{op: "create", path: p.path(batchV1, "jobs", m.Name)}, &made); gerr == nil && made.Labels[kubeobject.AttemptLabel] == s.AttemptID {
+		if gerr := p.c.do(ctx, call{op: "create", path: p.path(batchV1, "jobs", m.Name)}, &made); gerr == nil && made.Labels[kubeobject.AttemptLabel] == s.AttemptID && made.DeletionTimestamp == nil {
 			err = nil
 		}
 	}
@@ -103,6 +104,14 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 	}
 	p.own(ctx, made, m)
 	return p.instance(ctx, made, nil), nil
+}
+
+// exposeOf is the way a machine is to be reached.
+func (p *Provider) exposeOf(s launch.Spec) Expose {
+	if slices.Contains(Exposes(), Expose(s.Expose)) {
+		return Expose(s.Expose)
+	}
+	return p.cfg.Expose
 }
 
 // keptSeconds is how long the cluster keeps what is left of an ended machine: its log can be read a day.
@@ -154,11 +163,11 @@ func (p *Provider) rehearse(ctx context.Context, job batchv1.Job) error {
 
 // machine maps a spec. Everything of its environment but the guard's limits goes into the secret: whoever may look at pods
 // does not see it, and no value is read for $(NAME).
-func (p *Provider) machine(ctx context.Context, s launch.Spec) (kubeobject.Machine, map[string]string, error) {
+func (p *Provider) machine(ctx context.Context, s launch.Spec, expose Expose) (kubeobject.Machine, map[string]string, error) {
 	m := kubeobject.Machine{
 		Name: kubeobject.Name(s.Name, s.AttemptID), Image: s.Image, Command: s.Start.Entrypoint, Args: s.Start.Cmd, GPUs: s.GPUCount, DiskGB: s.DiskGB,
 		Zones: s.DataCenters, PullSecret: s.RegistryID, Claim: s.VolumeID, ClaimPath: s.VolumePath, Runtime: p.cfg.Runtime,
-		Env: map[string]string{}, Annotations: map[string]string{exposeNote: string(p.cfg.Expose)},
+		Env: map[string]string{}, Annotations: map[string]string{exposeNote: string(expose)},
 	}
 	m.Labels = map[string]string{kubeobject.AttemptLabel: s.AttemptID, kubeobject.OwnerLabel: s.OwnerID, kubeobject.MachineLabel: m.Name}
 	if s.GPU == "" {
@@ -185,7 +194,7 @@ func (p *Provider) machine(ctx context.Context, s launch.Spec) (kubeobject.Machi
 		return m, nil, &provider.Error{Op: "create", Kind: launch.FailRejected, Detail: "no http port: nobody could reach it"}
 	}
 	m.Annotations[portNote] = strconv.Itoa(m.Port)
-	if p.cfg.Expose == PortForward {
+	if expose == PortForward {
 		local, err := p.cfg.FreePort(ctx)
 		if err != nil {
 			return m, nil, &provider.Error{Op: "create", Kind: launch.FailNoCapacity, Err: err}
