@@ -385,7 +385,7 @@ func TestForwardPassOfPublishedStarts(t *testing.T) {
 	p := profile(t, "meta-llama/Meta-Llama-3.1-8B")
 	for context, left := range map[int]float64{20000: 3.81, 29000: 2.89} {
 		u := on("0.6.4", "RTX 3090", "--gpu-memory-utilization", "0.9")
-		u.GPU.TotalBytes, u.Context = int64(23.58*GiB), context
+		u.GPU.TotalBytes, u.Context = int64(math.Round(23.58*GiB)), context
 		b := Estimate(p, u)
 		if got := float64(b.KVBudgetBytes) / GiB; math.Abs(got-left) > 0.4 {
 			t.Errorf("%d tokens: %.2f GiB left, the log says %.2f", context, got, left)

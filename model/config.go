@@ -163,7 +163,7 @@ func (r *reader) shape(p *Profile) {
 		p.KVHeads = 0
 		r.unknown("layer kinds: the layers differ, and config.json does not describe them")
 	}
-	p.HeadDim = r.dim(maxDimension, "head_dim", "kv_channels", "attention_head_dim")
+	p.HeadDim = r.dim(maxDimension, "head_dim", "attention_head_dim", "kv_channels")
 	if p.HeadDim == 0 {
 		p.HeadDim = familyHeadDim(p)
 	}
