@@ -144,12 +144,15 @@ func (w *World) settings() []setting {
 		state = ""
 	}
 	plain("JUSTRIGHT_STATE_DIR", state, "journal and keys of launches; without it justright below XDG_STATE_HOME or ~/.local/state")
+	address("JUSTRIGHT_JOURNAL", "", "a journal in PostgreSQL that several controllers share: postgres://user@host/database; without it a file in the state directory")
 	plain("XDG_STATE_HOME", "", "see JUSTRIGHT_STATE_DIR")
 	plain("JUSTRIGHT_CACHE_DIR", w.cacheDir(), "environments, weights and refreshed facts of this machine; without it justright below XDG_CACHE_HOME or ~/.cache")
 	plain("XDG_CACHE_HOME", "", "see JUSTRIGHT_CACHE_DIR")
 	plain("HOME", "", "where the directories above begin")
 	plain("PATH", "", "where uv, python3 and nvidia-smi are looked for")
 
+	plain("JUSTRIGHT_SSH", "", "the ssh client of --on ssh://, with arguments; ssh when not set")
+	plain("XDG_RUNTIME_DIR", "", "where connections of ssh that are shared have their sockets; a directory of the user's own below /tmp when not set")
 	plain("KUBECONFIG", "", "clusters of --on kubernetes; ~/.kube/config when not set")
 	plain("KUBERNETES_SERVICE_HOST", "", "set inside a cluster: its own account is used where there is no KUBECONFIG")
 	secret("VLLM_API_KEY", "the key that verify and bench send to an address")

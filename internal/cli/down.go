@@ -118,7 +118,7 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 
 // downTasks finds the launches that are meant. With all it also takes in machines that carry this journal's mark and stand
 // in no launch, as after a lost journal; unheard is then the account that could not be asked for such machines.
-func (w *World) downTasks(ctx context.Context, journal *store.SQLite, names []string, all bool) (out []store.Task, unheard, err error) {
+func (w *World) downTasks(ctx context.Context, journal *store.Journal, names []string, all bool) (out []store.Task, unheard, err error) {
 	tasks, err := journal.Tasks(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -192,7 +192,7 @@ func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner
 }
 
 // takeDown drives one launch to its proven end.
-func (w *World) takeDown(ctx context.Context, journal *store.SQLite, t store.Task, timeout time.Duration, quiet bool) (launch.State, error) {
+func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Task, timeout time.Duration, quiet bool) (launch.State, error) {
 	if t.State.Over() && len(t.State.Attempts) == 0 {
 		return t.State, nil
 	}

@@ -113,7 +113,7 @@ func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
 }
 
 // gcTask looks at one launch: what it believes and what is there.
-func (w *World) gcTask(ctx context.Context, journal *store.SQLite, t store.Task, seen *sightings, dry bool, doc *gcDocument) error {
+func (w *World) gcTask(ctx context.Context, journal *store.Journal, t store.Task, seen *sightings, dry bool, doc *gcDocument) error {
 	s := t.State
 	var found []gcFinding
 	for _, a := range s.Attempts {
@@ -178,7 +178,7 @@ func guardReported(ctx context.Context, o orphan) bool {
 
 // settleTask lets the saga look at a launch for a moment: it finds what turned up, proves what vanished, and deletes what
 // is twice. It never starts a plan.
-func (w *World) settleTask(ctx context.Context, journal *store.SQLite, t store.Task) error {
+func (w *World) settleTask(ctx context.Context, journal *store.Journal, t store.Task) error {
 	tg, err := w.targetOf(ctx, t.State)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (w *World) settleTask(ctx context.Context, journal *store.SQLite, t store.T
 }
 
 // gcBills replaces the estimates of what is over by the provider's own figures.
-func (w *World) gcBills(ctx context.Context, journal *store.SQLite, tasks []store.Task, doc *gcDocument) {
+func (w *World) gcBills(ctx context.Context, journal *store.Journal, tasks []store.Task, doc *gcDocument) {
 	for _, t := range tasks {
 		if !t.State.Over() || !receiptOf([]launch.State{t.State}, w.Now()).Estimate {
 			continue

@@ -47,10 +47,13 @@ func (w *World) cacheDir() string {
 }
 
 // openJournal opens the journal, and makes it when it is not there.
-func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
+func (w *World) openJournal(ctx context.Context) (*store.Journal, error) {
 	dir, err := w.stateDir()
 	if err != nil {
 		return nil, err
+	}
+	if address := w.sharedJournal(); address != "" {
+		return w.openShared(ctx, address)
 	}
 	s, err := store.OpenSQLite(ctx, dir)
 	if free, known := freeDisk(dir); err != nil && (store.Full(err) || known && free < 1<<20) {
@@ -67,7 +70,7 @@ func (w *World) openJournal(ctx context.Context) (*store.SQLite, error) {
 }
 
 // openBook opens the journal and reads its launches and the mark of its machines.
-func (w *World) openBook(ctx context.Context) (journal *store.SQLite, tasks []store.Task, owner string, err error) {
+func (w *World) openBook(ctx context.Context) (journal *store.Journal, tasks []store.Task, owner string, err error) {
 	if journal, err = w.openJournal(ctx); err != nil {
 		return nil, nil, "", err
 	}

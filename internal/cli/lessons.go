@@ -101,10 +101,10 @@ func (w *World) learned(ctx context.Context) []catalog.Lesson {
 	if err != nil {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil && w.sharedJournal() == "" {
 		return nil
 	}
-	journal, err := store.OpenSQLite(ctx, dir)
+	journal, err := w.openJournal(ctx)
 	if err != nil {
 		return nil
 	}

@@ -81,7 +81,7 @@ Exit status: 0; 2 no such launch; 6 with --env, when it has no address.`,
 }
 
 // taskNamed opens the journal and finds one launch. The caller closes the journal.
-func (w *World) taskNamed(ctx context.Context, name string) (*store.SQLite, store.Task, error) {
+func (w *World) taskNamed(ctx context.Context, name string) (*store.Journal, store.Task, error) {
 	journal, err := w.openJournal(ctx)
 	if err != nil {
 		return nil, store.Task{}, err

@@ -129,7 +129,7 @@ func (w *World) localTarget() (target, error) {
 	if err != nil {
 		return target{}, problem.New(problem.ExitCapacity, "local", "launches on this machine have no place").Wrap(err)
 	}
-	return target{word: onLocal, provider: p, local: p, address: "local:" + dir, account: "local", why: "this machine"}, nil
+	return target{word: onLocal, provider: p, local: p, address: "local:" + dir, account: "local" + w.here(), why: "this machine"}, nil
 }
 
 // rehearsalTarget is a simulator that runs as long as a pod of it does. start begins one when none runs.
@@ -145,7 +145,7 @@ func (w *World) rehearsalTarget(ctx context.Context, start bool) (target, error)
 
 func (w *World) simTarget(url string) (target, error) {
 	t, err := w.runpodAt(runpod.Config{Key: httpclient.NewSecret("rehearsal"), BaseURL: url})
-	t.word = onRehearsal
+	t.word, t.account = onRehearsal, fingerprint("rehearsal"+w.here())
 	return t, err
 }
 
@@ -205,8 +205,11 @@ func (w *World) targetOf(ctx context.Context, s launch.State) (target, error) {
 		if err == nil && (address == "" || url == address) {
 			return w.simTarget(url)
 		}
+		if w.sharedJournal() != "" && address != "" && answers(ctx, address) { // of another controller on this machine
+			return w.simTarget(address)
+		}
 		// The simulator ends itself when no pod is left, and takes its pods with it when it is killed.
-		return target{word: onRehearsal, provider: vanished{}, address: address, account: fingerprint("rehearsal")}, nil
+		return target{word: onRehearsal, provider: vanished{}, address: address, account: fingerprint("rehearsal" + w.here())}, nil
 	default:
 		if isSSH(s.Target) {
 			return w.sshTarget(s.Target)

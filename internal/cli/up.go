@@ -309,7 +309,7 @@ func freeName(all []store.Task, name string) string {
 }
 
 // launchNew shows the plans, asks, starts a task and stays with it.
-func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, p *planner, r upRequest) error {
+func (w *World) launchNew(ctx context.Context, journal *store.Journal, t target, p *planner, r upRequest) error {
 	clock, err := w.clockOf(ctx, t)
 	if err != nil {
 		return err
@@ -328,7 +328,7 @@ func (w *World) launchNew(ctx context.Context, journal *store.SQLite, t target, 
 
 // startTask shows the plans, asks unless that was agreed beforehand, and records the task. first is the launch that another
 // process began just now, when this one means the same.
-func (w *World) startTask(ctx context.Context, journal *store.SQLite, t target, p *planner, r upRequest, sink report.Sink, clock func() time.Time) (task string, first *store.Task, err error) {
+func (w *World) startTask(ctx context.Context, journal *store.Journal, t target, p *planner, r upRequest, sink report.Sink, clock func() time.Time) (task string, first *store.Task, err error) {
 	if err := t.lacks(ctx); err != nil {
 		return "", nil, err
 	}
@@ -377,7 +377,7 @@ func (w *World) startTask(ctx context.Context, journal *store.SQLite, t target, 
 
 // begin records a launch with its wish and its key, which are there before anybody can find it. It returns the launch that
 // another process began first, when this one means the same.
-func (w *World) begin(ctx context.Context, journal *store.SQLite, s launch.State, p *planner, r upRequest) (first *store.Task, err error) {
+func (w *World) begin(ctx context.Context, journal *store.Journal, s launch.State, p *planner, r upRequest) (first *store.Task, err error) {
 	if err := keepWish(ctx, journal, s.ID, r.wish); err != nil {
 		return nil, err
 	}

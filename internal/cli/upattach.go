@@ -18,7 +18,7 @@ import (
 
 // attach is a second up of a model: it goes along with what runs, or takes up what broke off. open is the stream that was
 // begun already; nil: none.
-func (w *World) attach(ctx context.Context, journal *store.SQLite, t store.Task, r upRequest, open *sinks) error {
+func (w *World) attach(ctx context.Context, journal *store.Journal, t store.Task, r upRequest, open *sinks) error {
 	x, err := readWish(ctx, journal, t.State.ID)
 	if err != nil {
 		return err
