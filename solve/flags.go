@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -48,8 +49,25 @@ var switches = map[string]bool{
 	"disable-flashinfer-sampling": true, "skip-mm-profiling": true, "headless": true, "help": true,
 }
 
+// phrases are settings in words, and what they are as a keyword argument.
+var phrases = []struct {
+	words *regexp.Regexp
+	flag  string
+}{
+	{regexp.MustCompile(`(?i)\btensor parallel(?:ism)?(?: size)?(?: of)?\s*[:=]?\s*(\d+)`), "tensor_parallel_size=$1"},
+	{regexp.MustCompile(`(?i)\bpipeline parallel(?:ism)?(?: size)?(?: of)?\s*[:=]?\s*(\d+)`), "pipeline_parallel_size=$1"},
+	{regexp.MustCompile(`(?i)\b(?:max(?:imum)? )?(?:context|model) (?:len(?:gth)?|window)(?: of)?\s*[:=]?\s*(\d+[km]?)\b`), "max_model_len=$1"},
+	{regexp.MustCompile(`(?i)\bgpu memory utili[sz]ation(?: of)?\s*[:=]?\s*(0?\.\d+)`), "gpu_memory_utilization=$1"},
+	{regexp.MustCompile(`(?i)\b(fp8(?:_e5m2|_e4m3)?) kv[ -]cache\b`), "kv_cache_dtype=$1"},
+	{regexp.MustCompile(`(?i)\benforce eager\b`), "enforce_eager=True"},
+	{regexp.MustCompile(`(^|\s)([a-z]+(?:[_-][a-z]+)+): (\S)`), "$1$2=$3"}, // a line of YAML
+}
+
 // ParseFlagText reads flags as people write them down, dashed or not, with commas, semicolons and remarks between.
 func ParseFlagText(s string) Flags {
+	for _, p := range phrases {
+		s = p.words.ReplaceAllString(s, p.flag)
+	}
 	s = strings.NewReplacer(",", " ", ";", " ", "(", " ", ")", " ", "`", " ", "\n", " ", "'", "", "\"", "").Replace(s)
 	return ParseFlags(strings.Fields(s))
 }

@@ -98,6 +98,8 @@ func TestJudge(t *testing.T) {
 		{"transformers' own code for a class to come", Case{ModelName: "HuggingFaceTB/SmolLM3-3B", Pins: Pins{Image: "vllm/vllm-openai:v0.10.0"}}, "works"},
 		{"12.0 of CUDA 12.9 on 12.1", Case{Closed: true, Engine: ParseEngineRef("vllm", "0.21.0"), Pins: Pins{WheelCUDA: "cu129", GPU: "GB10"}}, "unknown"},
 		{"a plan keeps CUDA 12.9 off 12.1", Case{Pins: Pins{Engine: "vllm==0.21.0", WheelCUDA: "cu129", GPU: "GB10"}}, CodeCapability},
+		{"an image for one model, from the branch of CUDA 13's images", Case{Closed: true, Date: "2026-07-28", Pins: Pins{Image: "vllm/vllm-openai:cosmos3", HostCUDA: cuda(12, 6)}}, CodeImageGate},
+		{"sparse attention of GLM-5.3-Flash on Ada", Case{Closed: true, Date: "2026-08-27", ModelType: "glm5_next", Architecture: "Glm5NextForConditionalGeneration", Pins: Pins{Image: "vllm/vllm-openai:glm53-flash-cu129", GPU: "RTX 4090"}}, CodeCapability},
 		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
 		{"nothing stated", Case{}, "unknown"},
 	}
@@ -141,7 +143,7 @@ func TestParseEngineRef(t *testing.T) {
 	for text, want := range map[string]string{
 		"0.4.1+cu118": "0.4.1+cu118", "latest as of 2024-04-03": "moving 2024-04-03", "main as of 2025-10-09": "moving dev 2025-10-09", "<0.5.3": "bound",
 		"nightly 2026-04-12": "moving dev 2026-04-12", "source build of 2025-04": "moving dev 2025-04-31", "0.13 / nightly of 2026-01-11": "moving dev 2026-01-11",
-		"somebody's vLLM as of 2025-06-17 (<0.9.2)": "bound", "latest (v0.8.5)": "0.8.5", "0.8.x": "bound", "a fork after commit c819": "",
+		"somebody's vLLM as of 2025-06-17 (<0.9.2)": "bound", "latest (v0.8.5)": "0.8.5", "before 0.7.1": "bound", "0.6.3+": "bound", "0.10.1–0.11.0": "0.11.0", "between 0.8.5 and 0.9.1": "0.9.1", "release 0.7.3": "0.7.3", "0.8.x": "bound", "a fork after commit c819": "",
 	} {
 		e := ParseEngineRef("vllm", text)
 		got := ""
@@ -217,5 +219,26 @@ func TestFindProfileBySibling(t *testing.T) {
 	}
 	if FindProfile("nobody/nothing") != nil || FindProfile("") != nil {
 		t.Error("a profile of nothing")
+	}
+}
+
+func TestParseFlagText(t *testing.T) {
+	for text, want := range map[string]map[string]string{
+		"tensor parallel size 4, max context length of 131072":       {"tensor-parallel-size": "4", "max-model-len": "131072"},
+		"tensor_parallel 8, quantization modelopt":                   {"tensor-parallel-size": "8", "quantization": "modelopt"},
+		"fp8 KV cache; GPU memory utilisation 0.92, enforce eager":   {"kv-cache-dtype": "fp8", "gpu-memory-utilization": "0.92", "enforce-eager": "True"},
+		"tensor_parallel_size: 2\nmax-model-len: 8192":               {"tensor-parallel-size": "2", "max-model-len": "8192"},
+		"--max-model-len 29000 (utilization 0.90)":                   {"max-model-len": "29000", "gpu-memory-utilization": "0.90"},
+		"--context-length 65536 --kv-cache-dtype fp8 --model a/b:v1": {"max-model-len": "65536", "kv-cache-dtype": "fp8", "model": "a/b:v1"},
+	} {
+		f := ParseFlagText(text)
+		if len(f.List) != len(want) {
+			t.Errorf("%q: %+v", text, f.List)
+		}
+		for name, value := range want {
+			if got, _ := f.Get(name); got != value {
+				t.Errorf("%q: %s is %q, want %q", text, name, got, value)
+			}
+		}
 	}
 }

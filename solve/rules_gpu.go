@@ -234,7 +234,7 @@ func (s *subject) headDim() int {
 // sparseMLA reports whether the class uses DeepSeek's sparse attention.
 func (s *subject) sparseMLA() bool {
 	switch s.architecture {
-	case "DeepseekV32ForCausalLM", "DeepseekV4ForCausalLM", "DeepseekV4ForConditionalGeneration", "DeepseekV41ForCausalLM", "GlmMoeDsaForCausalLM":
+	case "DeepseekV32ForCausalLM", "DeepseekV4ForCausalLM", "DeepseekV4ForConditionalGeneration", "DeepseekV41ForCausalLM", "GlmMoeDsaForCausalLM", "Glm5NextForConditionalGeneration":
 		return true
 	}
 	return false
@@ -285,7 +285,7 @@ func ruleAttention(s *subject) []finding {
 		}
 	}
 	if s.sparseMLA() && s.isVLLM() {
-		const source = "https://github.com/vllm-project/vllm/issues/31936, https://github.com/vllm-project/vllm/issues/57144"
+		const source = "https://github.com/vllm-project/vllm/issues/31936, https://github.com/vllm-project/vllm/issues/57144, https://github.com/vllm-project/vllm/issues/54059"
 		switch {
 		case c.Major < 9:
 			add(fmt.Sprintf("%s needs DeepSeek's sparse attention, whose kernels exist for compute capability 9.0 and newer, not for %s", s.architecture, s.cardName()),

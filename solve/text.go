@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"regexp"
 	"strings"
 
 	"justright/version"
@@ -38,6 +39,9 @@ func ParseEngineRef(name, text string) EngineRef {
 	}
 	if t == "" {
 		return e
+	}
+	for _, p := range versionPhrases {
+		t = p.words.ReplaceAllString(t, p.version)
 	}
 	low := strings.ToLower(t)
 	e.AsOf = findDate(low)
@@ -81,6 +85,19 @@ func ParseEngineRef(name, text string) EngineRef {
 		e.Moving = true
 	}
 	return e
+}
+
+// versionPhrases are bounds in words. Of two ends that both failed the newer one is judged.
+var versionPhrases = []struct {
+	words   *regexp.Regexp
+	version string
+}{
+	{regexp.MustCompile(`(?i)^(?:before|prior to|older than|below) v?(\d+(?:\.\d+)+\S*)$`), "<$1"},
+	{regexp.MustCompile(`(?i)^(?:up to|until) v?(\d+(?:\.\d+)+\S*)$`), "<=$1"},
+	{regexp.MustCompile(`(?i)^(?:since|from) v?(\d+(?:\.\d+)+\S*)$`), ">=$1"},
+	{regexp.MustCompile(`(?i)^v?(\d+(?:\.\d+)+)(?:\+| (?:and|or) (?:later|newer|up))$`), ">=$1"},
+	{regexp.MustCompile(`(?i)^(?:release|version) v?(\d+(?:\.\d+)+\S*)`), "$1"},
+	{regexp.MustCompile(`(?i)^(?:between )?v?\d+(?:\.\d+)+(?:\.post\d+)? ?(?:–|—|-|\.\.|to|and) ?v?(\d+(?:\.\d+)+(?:\.post\d+)?)$`), "$1"},
 }
 
 // versionInBrackets returns a version that stands alone in brackets: "latest (v0.8.5)".
