@@ -214,12 +214,12 @@ func (w *World) targetOf(ctx context.Context, s launch.State) (target, error) {
 		if isSSH(s.Target) {
 			return w.sshTarget(s.Target)
 		}
-		return w.runpodTarget()
-	}
-}
 		if isKubernetes(s.Target) {
 			return w.clusterOf(s)
 		}
+		return w.runpodTarget()
+	}
+}
 
 // vanished is a simulator that has ended: whatever it had is gone.
 type vanished struct{}
