@@ -19,5 +19,5 @@ as "$bin/initdb" -D "$dir/data" -A trust -U justright --no-sync >"$dir/initdb.lo
 # Its socket in the directory is all it listens on, so that no port can be taken.
 as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-k $dir -c listen_addresses=''" start >/dev/null
 cd "$OLDPWD"
-JUSTRIGHT_TEST_POSTGRES="postgres://justright@/postgres?host=$dir&sslmode=disable" \
-  go test ./internal/store ./internal/runner -count=1 -run 'Postgres|Controllers' -v
+export JUSTRIGHT_TEST_POSTGRES="postgres://justright@/postgres?host=$dir&sslmode=disable"
+go test ./internal/store ./internal/runner ./internal/cli -count=1 -run 'Postgres|Controllers|SharedJournal' -v
