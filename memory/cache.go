@@ -152,7 +152,7 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 		list = append(list, class{kind: crossAttention, layers: full, perToken: c.perToken, window: p.CrossTokens})
 	}
 	if state > 0 {
-		bytes, why := stateBytes(p, u)
+		bytes, why := stateBytes(p, u, r)
 		if why != "" {
 			return nil, word, why
 		}
@@ -212,14 +212,19 @@ func latentClasses(p *model.Profile, u Use, r rules, layers int, e float64) ([]c
 
 // stateBytes is what one sequence keeps in one recurrent layer: the tail of the convolution and the recurrent state,
 // both divided by the ranks (mamba_utils.py).
-func stateBytes(p *model.Profile, u Use) (float64, string) {
+func stateBytes(p *model.Profile, u Use, r rules) (float64, string) {
 	m := p.Mamba
 	if m == nil {
 		return 0, "the size of the recurrent state is not known"
 	}
 	tp := float64(max(1, u.TensorParallel))
 	state := 2.0
-	if m.StateDType == "float32" {
+	switch dtype := u.StateDType; {
+	case dtype == "" || dtype == "auto":
+		if m.StateDType == "float32" && (m.Kind != "gdn" || r.ownStateType) {
+			state = 4
+		}
+	case dtype == "float32":
 		state = 4
 	}
 	tail := float64(max(0, m.ConvKernel-1) + drafts(u))
@@ -385,7 +390,7 @@ func (g group) held(n, batch int, u Use, r rules, alone bool) float64 {
 	switch g.kind {
 	case model.MambaLayer:
 		held := 1 + float64(drafts(u)*boolInt(u.Speculative.On))
-		if r.alignState && !u.NoPrefixCache && !alone {
+		if (r.alignState || r.alignAsked && u.PrefixCache) && !u.NoPrefixCache && !alone {
 			held++
 		}
 		return held

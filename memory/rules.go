@@ -24,6 +24,8 @@ type rules struct {
 	tokensByNeed  bool    // "GPU KV cache size" is concurrency times length
 	groupSlack    float64 // a larger class this much larger than the smallest still makes one group size
 	alignState    bool    // prefix caching keeps one more state per sequence
+	ownStateType  bool    // gated delta nets keep the state type that config.json names
+	alignAsked    bool    // the same, where prefix caching of recurrent models must be asked for
 	mmPrefixGrows bool    // bidirectional image attention raises the batch to one whole item
 	sharedIndex   bool    // layers that use another's indexer have no index cache
 	crossCache    bool    // the second engine serves encoder-decoder models
@@ -46,7 +48,9 @@ var (
 	v0_9_2  = version.MustParsePEP440("0.9.2.dev0")
 	v0_11_1 = version.MustParsePEP440("0.11.1.dev0")
 	v0_12   = version.MustParsePEP440("0.12.0.dev0")
+	v0_15   = version.MustParsePEP440("0.15.0.dev0")
 	v0_16   = version.MustParsePEP440("0.16.0.dev0")
+	v0_17   = version.MustParsePEP440("0.17.0.dev0")
 	v0_18   = version.MustParsePEP440("0.18.0.dev0")
 	v0_19   = version.MustParsePEP440("0.19.0.dev0")
 	v0_20   = version.MustParsePEP440("0.20.0.dev0")
@@ -66,7 +70,7 @@ func rulesFor(v version.PEP440) rules {
 		known: !v.IsZero(), described: from(v0_6), utilization: 0.9, groupSlack: 1, inFlight: 1,
 		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
 		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
-		alignState: from(v0_20), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5) || from(v0_8) && !from(v0_9_1), flatAbsMax: from(v0_6_5),
+		alignState: from(v0_20), alignAsked: from(v0_15), ownStateType: from(v0_17), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5) || from(v0_8) && !from(v0_9_1), flatAbsMax: from(v0_6_5),
 		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), packedBlocks: from(v0_29),
 	}
 	switch {

@@ -74,12 +74,14 @@ type Use struct {
 	DType         string  // --dtype
 	Quantization  string  // --quantization: on the fly when the checkpoint is not quantised
 	BlockSize     int     // --block-size
+	StateDType    string  // --mamba-ssm-cache-dtype
 	OffloadBytes  int64   // --cpu-offload-gb
 
 	FirstEngine   bool // VLLM_USE_V1=0, in releases that have both engines
 	Eager         bool // --enforce-eager
 	NoHybrid      bool // --disable-hybrid-kv-cache-manager
 	NoPrefixCache bool // --no-enable-prefix-caching
+	PrefixCache   bool // --enable-prefix-caching, for models that do not have it by default
 	TextOnly      bool // --language-model-only, or every modality limited to none
 	SkipEncoder   bool // --skip-mm-profiling
 	FewImages     bool // --limit-mm-per-prompt or --mm-processor-kwargs bound the items
@@ -179,8 +181,12 @@ func (u *Use) apply(name, value string) (problem string) {
 		u.Eager = false
 	case "disable-hybrid-kv-cache-manager":
 		u.NoHybrid = on
+	case "mamba-ssm-cache-dtype":
+		u.StateDType = strings.ToLower(value)
 	case "no-enable-prefix-caching":
 		u.NoPrefixCache = true
+	case "enable-prefix-caching":
+		u.PrefixCache, u.NoPrefixCache = on, !on
 	case "language-model-only":
 		u.TextOnly = on
 	case "skip-mm-profiling":
