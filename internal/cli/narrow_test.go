@@ -95,6 +95,25 @@ func TestPinnedCards(t *testing.T) {
 	}
 }
 
+// A plan fits any terminal of forty columns or more, but for words that are longer.
+func TestPlanFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 50, 66, 67, 80, 100, 132} {
+		for _, args := range []string{"plan openai/gpt-oss-20b --host-cuda 12.4", "plan openai/gpt-oss-20b --gpu T4", "plan openai/gpt-oss-20b --gpu L4 --all --engine-version >=0.33"} {
+			w := World{Args: strings.Fields(args), Dir: t.TempDir(), Width: width, StdoutTTY: true, Transport: offline{}}
+			_, out, _ := runIn(w, nil)
+			for line := range strings.Lines(out) {
+				if line = strings.TrimRight(line, "\n"); len([]rune(line)) > width && len(strings.Fields(line)) > 1 && !strings.Contains(line, "://") {
+					t.Errorf("%s is wider than %d: %q", args, width, line)
+				}
+			}
+			if !strings.Contains(out, "refused") || strings.Contains(args, "12.4") && !strings.Contains(out, "rtx-4000-ada") {
+				t.Errorf("%s at %d:\n%s", args, width, out)
+			}
+		}
+	}
+}
+
 // What is not known is null in every document, never an empty string.
 func TestUnknownIsNull(t *testing.T) {
 	for _, args := range []string{"plan openai/gpt-oss-20b", "plan openai/gpt-oss-20b --host-cuda 11.0 --gpu T4", "matrix openai/gpt-oss-20b --gpu L4", "check openai/gpt-oss-20b --gpu T4 --engine vllm==0.19.1",

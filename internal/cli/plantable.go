@@ -17,7 +17,7 @@ func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 	fmt.Fprintln(out, w.wrapped(0, 2, modelLine(r.Model)))
 	switch {
 	case r.Target == onRunPod && r.Offers == nil:
-		fmt.Fprintln(out, "on runpod   no key: cards of the catalog, prices not known")
+		fmt.Fprintln(out, w.wrapped(0, 2, "on runpod   no key: cards of the catalog, prices not known"))
 	default:
 		fmt.Fprintf(out, "on %s\n", r.Target)
 	}
@@ -40,7 +40,7 @@ func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 		w.printRefused(f)
 	}
 	if rest := len(res.Refused) - shown; rest > 0 {
-		fmt.Fprintf(out, "         %d more: justright plan %s --all\n", rest, r.Model.ID)
+		w.labelled(out, "", fmt.Sprintf("%d more: justright plan %s --all", rest, r.Model.ID))
 	}
 	printUnknowns(w, res.Plans, all)
 }
@@ -126,6 +126,7 @@ func (w *World) printPlanTable(plans []solve.Stack) {
 		printPlanTable(w.Stdout, plans)
 		return
 	}
+	full := planRows(plans)
 	unguarded := false
 	for i, r := range rows {
 		if i == 0 {
@@ -143,6 +144,17 @@ func (w *World) printPlanTable(plans []solve.Stack) {
 		}
 		r[7] = strings.TrimSuffix(r[7], " min")
 		r[8] = strings.TrimPrefix(r[8], "$")
+	}
+	if tableWidth(rows, 1) > w.Width { // no table is that narrow: each plan in two lines
+		for _, r := range full[1:] {
+			text := fmt.Sprintf("%s, host CUDA %s, %s by %s, context %s, $%s an hour, ready in %s", r[1], r[2], r[3], r[4], r[5], r[6], r[7])
+			if r[8] != "?" {
+				text += " by " + r[8]
+			}
+			fmt.Fprintf(w.Stdout, "%3s  %s\n", r[0], w.wrapped(5, 5, text))
+		}
+		fmt.Fprintln(w.Stdout)
+		return
 	}
 	spaced(w.Stdout, rows, 1)
 	legend := "CUDA is the least that the host's driver offers, min and $ what it takes until it is ready"

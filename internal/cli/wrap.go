@@ -9,7 +9,7 @@ import (
 // wrapped breaks text at blanks so that no line is longer than the terminal is wide, with every line but the first
 // hung below hang columns; the first begins at column at. Without a terminal there is one line: programs read lines.
 func (w *World) wrapped(at, hang int, text string) string {
-	if w.Width < hang+20 {
+	if w.Width < hang+20 || at+len([]rune(text)) <= w.Width && !strings.Contains(text, "\n") {
 		return text
 	}
 	var b strings.Builder
