@@ -59,6 +59,7 @@ var containerRules = []rule{
 	{code: ExecNotFound, tier: root, quiet: true, lits: "unable to start container process", and: "no such file or directory: unknown|no such file or directory", not: "unsatisfied|mount"},
 	{code: ExecNotFound, tier: root, lits: "command not found|: not found", re: regexp.MustCompile(`(?:^|[ :/])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?[\w./+-]+: (?:command )?not found|line \d+: (?:exec: )?[\w./+-]+: (?:command )?not found|exec: [\w./+-]+: not found|zsh: command not found: |^[\w./-]+: \d+: (?:exec: )?[\w./+-]+: not found|^(?:vllm|sglang|python3?|uv|pip3?|llama-server|ray): (?:command )?not found`), refine: commandNotFound},
 	{code: ExecNotFound, tier: root, lits: "cannot execute: required file not found|: no such file or directory", re: regexp.MustCompile(`cannot execute: required file not found|(?:^|[ /])env: .{1,3}[\w./+-]+\S{0,4}: no such file or directory`), source: "https://www.gnu.org/software/coreutils/env"},
+	{code: ExecNotFound, tier: root, lits: "filenotfounderror: [errno 2] no such file or directory: '", before: "_execute_child", re: regexp.MustCompile(`directory: '[\w.+-]+'`), refine: commandNotFound, source: "https://docs.python.org/3/library/subprocess.html"},
 	{code: ExecNotFound, tier: soft, quiet: true, lits: "exit status 127|exit code 127|exited with code 127|exitcode: 127|exit code: 127|status=127"},
 	{code: ExecFormatError, tier: root, quiet: true, lits: "exec format error", source: srcDocker},
 	{code: ExecPermissionDenied, tier: root, quiet: true, lits: "permission denied", re: regexp.MustCompile(`exec: "[^"]*": permission denied|(?:^|[ /])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?\S+: permission denied|line \d+: \S+: permission denied|exec \S+: permission denied|exec: \S+: permission denied|cannot execute: permission denied|unable to start container process.*permission denied|starting container process caused.*permission denied|can't open file .*permission denied`), not: "/dev/nvidia|publickey", source: srcDocker},
@@ -81,7 +82,7 @@ func noGPU(h *hit) (Code, tier) {
 	return NoGPUVisible, root
 }
 
-var commandName = regexp.MustCompile(`([\w./+-]+): (?:command )?not found|command not found: ([\w./+-]+)`)
+var commandName = regexp.MustCompile(`([\w./+-]+): (?:command )?not found|command not found: ([\w./+-]+)|no such file or directory: '([\w.+-]+)'`)
 
 // commandNotFound tells what the missing program was for.
 func commandNotFound(h *hit) (Code, tier) {
@@ -89,7 +90,7 @@ func commandNotFound(h *hit) (Code, tier) {
 	if m == nil {
 		return ExecNotFound, root
 	}
-	name := string(m[1]) + string(m[2])
+	name := string(m[1]) + string(m[2]) + string(m[3])
 	for i := len(name) - 1; i >= 0; i-- {
 		if name[i] == '/' {
 			name = name[i+1:]
@@ -131,7 +132,7 @@ var installRules = []rule{
 	{code: BuildToolMissing, tier: root, lits: "can't find rust compiler|could not find `protoc`|rust package manager, is not installed|cargo, the rust|cmake must be installed|cannot find cmake|could not find cmake|command 'cmake' failed|rustc is not installed|rust toolchain|unable to find cmake|failed to find cmake|pkg-config: not found|protoc: not found|could not find `cargo|requires rust|pg_config executable not found"},
 	{code: BuildToolMissing, tier: root, lits: "error: command 'gcc' failed|x86_64-linux-gnu-gcc' failed|command 'g++' failed|unable to execute 'gcc'|unable to execute 'x86_64|command 'cc' failed", and: "no such file|failed: no such"},
 	{code: PipDownloadTimeout, tier: root, lits: "read timed out|readtimeouterror|operation timed out|connection timed out|uv_http_timeout|request timed out", and: "pypi|pythonhosted|pip/_vendor|pip._vendor|failed to download|failed to fetch|download.pytorch|wheels.vllm|uv_http_timeout|pip install", not: "huggingface|openai.|chat.completion", source: srcPip},
-	{code: PipDownloadTimeout, tier: root, lits: "error: request failed after |error: failed to fetch: ", source: srcUV},
+	{code: PipDownloadTimeout, tier: root, lits: "error: request failed after |error: failed to fetch: |─▶ request failed after |─▶ failed to fetch: ", source: srcUV},
 	{code: PipDownloadTimeout, tier: root, lits: "pip._vendor.urllib3.exceptions.readtimeouterror|pip._vendor.requests.exceptions.connectionerror|pip._vendor.urllib3.exceptions.protocolerror"},
 }
 

@@ -3,6 +3,8 @@ package diagnose
 import (
 	"bytes"
 	"regexp"
+
+	"justright/catalog"
 )
 
 // Engines check their settings in hundreds of places, each with words of its own. What they have in common: the check
@@ -14,7 +16,7 @@ var (
 	wrongValue = regexp.MustCompile(`\b(?:unknown|invalid|unrecognized|unsupported)\b|\bvalid \w+ are\b|\bsupported \w+(?: are|:)|expected (?:one of|to be)|` +
 		`must be (?:one of|an? |in |between|at least|greater|non-|positive|non|>|<|=|'|\d)|must not be empty|must (?:only )?contain|cannot be 0|should be (?:one of|in )|greater than (?:or equal to )?(?:0|1|zero|one)\b|out of range|duplicates`)
 	// twoSettings is what is said of settings that do not go together.
-	twoSettings  = regexp.MustCompile(`\b(?:must|should|cannot|can not|can't|only|requires?|needs?|not supported|not support|not compatible|incompatible|not allowed|without|unless|mutually|conflicts?|exceeds?|instead|disable|enable[ds]?|set to|removed|deprecated)\b`)
+	twoSettings  = regexp.MustCompile(`\b(?:must|should|cannot|can not|can't|only|requires?|needs?|not supported|not (?:yet )?support|not compatible|incompatible|not allowed|without|unless|mutually|conflicts?|exceeds?|instead|disable|enable[ds]?|set to|removed|deprecated)\b`)
 	choices      = regexp.MustCompile(`\b(?:supported|valid|available) \w+(?: are|:)|expected one of|must be one of|choose from`)
 	checkingCode = regexp.MustCompile(`vllm/config|/config/\w+\.py|arg_utils\.py|cli_args\.py|server_args\.py|dp_supervisor\.py|api_server/entry\.py|args_validation|/platforms/\w+\.py`)
 )
@@ -70,11 +72,26 @@ func refusedByCheck(h *hit) (Code, tier) {
 		before = h.history()
 		i = bytes.LastIndex(before, []byte(`file "`))
 	}
-	if i < 0 || !checkingCode.Match(before[i:min(len(before), i+200)]) {
+	m := messageAt(h, ": ")
+	if i < 0 && !namesFlag(m[:min(len(m), 80)]) || i >= 0 && !checkingCode.Match(before[i:min(len(before), i+200)]) {
 		return "", 0
 	}
-	if c := settingCause(messageAt(h, ": ")); c != "" {
+	if c := settingCause(m); c != "" {
 		return c, soft
 	}
 	return "", 0
+}
+
+// namesFlag looks for a flag of the engine: what an exception without any frame says is then about settings too.
+func namesFlag(message []byte) bool {
+	s := knowledge()
+	if s == nil {
+		return false
+	}
+	for _, n := range settingName.FindAll(message, 4) {
+		if _, ok := s.Named(catalog.FlagNames, "--"+string(bytes.ReplaceAll(bytes.TrimLeft(n, "-"), []byte("_"), []byte("-")))); ok {
+			return true
+		}
+	}
+	return false
 }

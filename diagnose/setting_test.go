@@ -19,6 +19,8 @@ func TestSettings(t *testing.T) {
 		{InvalidConfigCombination, pydantic("max_cpu_loras (1) must be >= max_loras (4).")},
 		{InvalidConfigCombination, pydantic("HiSparse does not support pipeline parallelism.")},
 		{InvalidConfigCombination, pydantic("This model does not support `--runner pooling`. You can pass `--convert embed` to adapt it into a pooling model.")},
+		{InvalidConfigCombination, pydantic("Model Runner V2 does not yet support: ngram speculative decoding")},
+		{InvalidConfigCombination, "ValueError: speculative_draft_tensor_parallel_size=4 cannot be other value than 1"}, // vllm#10483, no frame
 		{InvalidArgumentValue, pydantic("max_model_len must be a positive integer, got 0.")},
 		{InvalidArgumentValue, pydantic("Unknown dtype: float8")},
 		{InvalidArgumentValue, pydantic("Unrecognized distributed executor backend warp. Supported values are 'ray', 'mp' 'uni', 'external_launcher'.")},
@@ -36,6 +38,7 @@ func TestSettings(t *testing.T) {
 		{CauseUnknown, pydantic("Expecting value: line 1 column 1 (char 0)")},
 		{CauseUnknown, pydantic("rope_scaling should have a 'rope_type' key")},
 		{CauseUnknown, raised("model_executor/models/llama.py", "num_heads must be divisible by what no flag says")},
+		{CauseUnknown, "ValueError: some_value=4 cannot be other value than 1"},
 		{CauseUnknown, raised("v1/worker/gpu_worker.py", "some_value must not be negative")},
 	} {
 		if r := says(c.log); r.Cause != c.want {
