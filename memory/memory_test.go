@@ -2,6 +2,7 @@ package memory
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"justright/catalog"
@@ -183,6 +184,11 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	var bad Use
+	for _, flags := range [][]string{{"--gpu-memory-utilization", "NaN"}, {"--cpu-offload-gb", "nan"}, {"--cpu-offload-gb", "Inf"}, {"--max-model-len"}} {
+		if got := new(Use).ApplyFlags(flags); len(got) != 1 || strings.Contains(got[0], "  ") {
+			t.Errorf("%v: %q", flags, got)
+		}
+	}
 	if got := bad.ApplyFlags([]string{"--max-num-seqs", "many", "--gpu-memory-utilization", "1.5"}); len(got) != 2 {
 		t.Errorf("problems: %q", got)
 	}

@@ -123,6 +123,9 @@ func isFlag(s string) bool {
 func (u *Use) apply(name, value string) (problem string) {
 	whole := func(to *int) string {
 		n, ok := readCount(value)
+		if !ok && value == "" {
+			return "--" + name + " is given no number"
+		}
 		if !ok {
 			return "--" + name + " " + value + " is no number"
 		}
@@ -147,7 +150,7 @@ func (u *Use) apply(name, value string) (problem string) {
 		return whole(&u.Context)
 	case "gpu-memory-utilization":
 		f, err := strconv.ParseFloat(value, 64)
-		if err != nil || f <= 0 || f > 1 {
+		if err != nil || !(f > 0 && f <= 1) { // also NaN
 			return "--gpu-memory-utilization " + value + " is no share of 1"
 		}
 		u.Utilization = f
@@ -165,7 +168,7 @@ func (u *Use) apply(name, value string) (problem string) {
 		u.CacheBytes = int64(n)
 	case "cpu-offload-gb":
 		f, err := strconv.ParseFloat(value, 64)
-		if err != nil || f < 0 || f > 1e5 {
+		if err != nil || !(f >= 0 && f <= 1e5) {
 			return "--cpu-offload-gb " + value + " is no number"
 		}
 		u.OffloadBytes = int64(f * GiB)
