@@ -100,6 +100,9 @@ func TestJudge(t *testing.T) {
 		{"a plan keeps CUDA 12.9 off 12.1", Case{Pins: Pins{Engine: "vllm==0.21.0", WheelCUDA: "cu129", GPU: "GB10"}}, CodeCapability},
 		{"an image for one model, from the branch of CUDA 13's images", Case{Closed: true, Date: "2026-07-28", Pins: Pins{Image: "vllm/vllm-openai:cosmos3", HostCUDA: cuda(12, 6)}}, CodeImageGate},
 		{"sparse attention of GLM-5.3-Flash on Ada", Case{Closed: true, Date: "2026-08-27", ModelType: "glm5_next", Architecture: "Glm5NextForConditionalGeneration", Pins: Pins{Image: "vllm/vllm-openai:glm53-flash-cu129", GPU: "RTX 4090"}}, CodeCapability},
+		{"bitsandbytes over ranks", Case{Pins: Pins{Engine: "vllm==0.6.1.post2", GPUs: 8, Flags: []string{"--quantization", "bitsandbytes", "--tensor-parallel-size", "8"}}}, CodeQuantEngine},
+		{"bitsandbytes over ranks, later", Case{Pins: Pins{Engine: "vllm==0.7.3", GPUs: 8, Flags: []string{"--quantization", "bitsandbytes", "--tensor-parallel-size", "8"}}}, "works"},
+		{"stored by bitsandbytes, over ranks", Case{ModelName: "unsloth/DeepSeek-R1-Distill-Llama-70B-bnb-4bit", Pins: Pins{Engine: "vllm==0.7.3", GPUs: 8, Flags: []string{"--tensor-parallel-size", "8"}}}, CodeQuantEngine},
 		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
 		{"nothing stated", Case{}, "unknown"},
 	}

@@ -104,6 +104,9 @@ func ruleQuantEngine(s *subject) []finding {
 	if m == "" {
 		return nil
 	}
+	if f, ok := s.bitsAndRanks(m); ok {
+		return []finding{f}
+	}
 	key := m
 	switch {
 	case m == "compressed_tensors_nvfp4":
@@ -139,6 +142,26 @@ func ruleQuantEngine(s *subject) []finding {
 		return []finding{s.quantFinding(m, fact, span.first, span.last)}
 	}
 	return nil
+}
+
+// bitsAndRanks: bitsandbytes over several ranks, which came late, and for checkpoints that are stored quantised not at all.
+func (s *subject) bitsAndRanks(m string) (finding, bool) {
+	tp, pp := s.ranks()
+	if m != "bitsandbytes" || !s.exact || tp*pp < 2 || s.before("0.5.0") {
+		return finding{}, false
+	}
+	f := finding{code: CodeQuantEngine, hints: []problem.Hint{{Text: "--tensor-parallel-size 1, or a checkpoint quantised in another way"}}}
+	switch stored := s.named.Quant == "bitsandbytes" || s.profile != nil && s.profile.Quant != nil; {
+	case s.before("0.6.2"):
+		f.reason = fmt.Sprintf("%s does not split bitsandbytes weights over %d ranks", s.label(), tp*pp)
+		f.facts = []catalog.Fact{reported("vllm/bitsandbytes/ranks", "vLLM 0.5.0 to 0.6.1.post2 refuse bitsandbytes with more than one rank", "vllm wheels: vllm/config.py", "2026-11-25")}
+	case stored && tp > 1 && s.before("0.28.0"):
+		f.reason = fmt.Sprintf("%s does not split weights that are stored in bitsandbytes' form over %d ranks", s.label(), tp)
+		f.facts = []catalog.Fact{reported("vllm/bitsandbytes/stored", "vLLM from 0.6.2 on refuses checkpoints stored by bitsandbytes with tensor parallelism; pipeline parallelism does", "vllm wheels: model_loader/bitsandbytes_loader.py, 0.6.2 to 0.27.1", "2026-11-25")}
+	default:
+		return finding{}, false
+	}
+	return f, true
 }
 
 func lastOf(t catalog.Timeline) string {
