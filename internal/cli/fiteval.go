@@ -120,8 +120,26 @@ func (m *caseModels) profile(ctx context.Context, c *memoryCase) *model.Profile 
 			out = &p
 		}
 	}
+	if out == nil {
+		out = kinProfile(c)
+	}
 	m.found[ref] = out
 	return out
+}
+
+// kinProfile is the profile of the model that a case's model was made from, by its name; nil when the name tells none.
+func kinProfile(c *memoryCase) *model.Profile {
+	p, named, ok := kin(deref(c.Model))
+	if !ok {
+		return nil
+	}
+	asKin(&p, strings.ToLower(deref(c.Quant)), named)
+	if q := named; p.Quant == nil && q != "" && deref(c.Quant) == "" {
+		c.Quant = &q
+	}
+	p.Unknowns = append(p.Unknowns, "model: no profile of "+deref(c.Model)+"; the shape of "+p.ID+" is taken, as its name says")
+	p.ID = deref(c.Model)
+	return &p
 }
 
 // fitEval answers every case of a file.
