@@ -124,8 +124,22 @@ func (s *subject) flagOfNoRelease(f Flag, all []catalog.Release) (finding, bool)
 	g, bad := asked.neverAFlag(f, strings.TrimSpace(f.Given+" "+f.Value))
 	if bad {
 		g.reason = fmt.Sprintf("no release of vLLM that was read has a flag %s", f.Given)
+		if near := nearestName("--"+f.Name, s.j.s.Names(catalog.FlagNames)); near != "" && len(g.hints) == 0 {
+			g.hints = []problem.Hint{{Text: "did you mean " + near}}
+		}
 	}
 	return g, bad
+}
+
+// nearestName is the name that is one or two letters from what was typed; "" when there is none.
+func nearestName(typed string, names []string) string {
+	nearest, least := "", 3
+	for _, n := range names {
+		if d := problem.Distance(n, typed); d < least {
+			nearest, least = n, d
+		}
+	}
+	return nearest
 }
 
 // otherPythonInside: a Python is stated that the engine inside an image cannot have been built for.
