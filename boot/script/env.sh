@@ -1,32 +1,51 @@
 # The engine's Python environment: kept under a key, so that the next boot installs nothing.
 
-# find_python3 sets JR_PY3: any interpreter that works, for our own small jobs. A shim of a version manager may be
-# there and fail, or change PATH for what it starts, so each is tried and named by its own word. JUSTRIGHT_PYTHON names the only one to look at.
-find_python3() {
-  JR_PY3=
-  set -- python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3
+JR_NL='
+'
+
+# found NAME... sets FOUND to the programs of these names, a line each. The shims of a version manager come last: each is half a
+# second of shell scripts, and may fail for a version that is not chosen.
+found() {
+  FOUND= SHIMS=
   for V in ${JUSTRIGHT_PYTHON:-"$@"}; do
     V=$(command -v "$V" 2>/dev/null) || continue
+    case $V in
+    */shims/*) SHIMS="$SHIMS$V$JR_NL" ;;
+    *) FOUND="$FOUND$V$JR_NL" ;;
+    esac
+  done
+  FOUND="$FOUND$SHIMS"
+}
+
+# find_python3 sets JR_PY3: any interpreter that works, for our own small jobs. A program may be there and fail, so each is
+# tried and named by its own word. JUSTRIGHT_PYTHON names the only one to look at.
+find_python3() {
+  found python3 /usr/bin/python3 python3.12 python3.11 python3.13 python3.10 python /usr/local/bin/python3 /opt/conda/bin/python3
+  OLD_IFS=$IFS IFS=$JR_NL
+  for V in $FOUND; do
+    IFS=$OLD_IFS
     JR_PY3=$("$V" -c 'import sys,ssl,zipfile
 if sys.version_info>=(3,6):print(sys.executable)' 2>/dev/null) && [ -x "$JR_PY3" ] && return 0
-    JR_PY3=
   done
+  IFS=$OLD_IFS
+  JR_PY3=
   return 1
 }
 
 # find_python sets JR_PY and JR_PYV: an interpreter of a version that the stack can use, the wanted one first.
 find_python() {
-  JR_PY= JR_PYV=
-  for V in $JR_PYTHONS; do
-    set -- "python$V" "/usr/bin/python$V" "/usr/local/bin/python$V" python3 /opt/conda/bin/python3 \
-      "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$V".*/bin/python3
-    for P in ${JUSTRIGHT_PYTHON:-"$@"}; do
-      P=$(command -v "$P" 2>/dev/null) || continue
+  for JR_PYV in $JR_PYTHONS; do
+    found "python$JR_PYV" "/usr/bin/python$JR_PYV" "/usr/local/bin/python$JR_PYV" python3 /opt/conda/bin/python3 \
+      "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$JR_PYV".*/bin/python3
+    OLD_IFS=$IFS IFS=$JR_NL
+    for P in $FOUND; do
+      IFS=$OLD_IFS
       JR_PY=$("$P" -c "import sys,ssl,ctypes,zlib
-if '%d.%d'%sys.version_info[:2]=='$V':print(sys.executable)" 2>/dev/null) && [ -x "$JR_PY" ] && JR_PYV=$V && return 0
-      JR_PY=
+if '%d.%d'%sys.version_info[:2]=='$JR_PYV':print(sys.executable)" 2>/dev/null) && [ -x "$JR_PY" ] && return 0
     done
+    IFS=$OLD_IFS
   done
+  JR_PY=
   for JR_PYV in $JR_PYTHONS; do return 1; done
 }
 
@@ -175,22 +194,24 @@ uv_install() {
 }
 
 # fetch_beside LOCK fetches what is large and holds little Python while everything else is installed and its byte code
-# made: one is bound by the network, the other by a core. What fails here is tried again, and judged, by install_from.
+# made: one is bound by the network, the other by a core. It leaves in USE what is still to be put in place, from uv's
+# cache by then. What fails here is tried again, and judged, by install_from.
 fetch_beside() {
   "$JR_PY3" -c "$JR_POD" split "$1" "$JR_RUN/small.txt" "$JR_RUN/large.txt" && [ -s "$JR_RUN/small.txt" ] && [ -s "$JR_RUN/large.txt" ] || return 0
   {
-    uv_install "$JR_RUN/large.txt" --target "$NEW.large" &
+    uv_install "$JR_RUN/large.txt" --target "$NEW.large" --link-mode symlink & # into its cache; where no hard links are, nothing is copied twice
     JR_LARGE_PID=$!
-    uv_install "$JR_RUN/small.txt"
+    uv_install "$JR_RUN/small.txt" && : >"$JR_RUN/small.done"
     make_byte_code
     wait "$JR_LARGE_PID"
     kill "$JR_COMPILE_PID" 2>/dev/null
   } | say_uv "$N"
   mv "$JR_RUN/uv.next" "$JR_RUN/uv.sum"
   rm -rf "$NEW.large" &
+  [ ! -e "$JR_RUN/small.done" ] || USE=$JR_RUN/large.txt
 }
 
-# install_from LOCK puts all of it in place, from uv's cache what is there.
+# install_from LOCK puts all of it in place.
 install_from() {
   uv_run "$N" uv_install "$1" && return 0
   case $(tail -n 40 "$JR_RUN/uv.log") in

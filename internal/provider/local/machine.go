@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"justright/internal/provider/onhost"
@@ -48,19 +50,27 @@ func (p *Provider) pythons(ctx context.Context) []string {
 			root = filepath.Join(v, ".pyenv")
 		}
 	}
-	var out []string
-	for _, v := range onhost.Pythons() {
+	versions := onhost.Pythons()
+	works := make([]bool, len(versions))
+	var wait sync.WaitGroup
+	for i, v := range versions {
 		candidates := []string{p.c.Find("python" + v), "/usr/bin/python" + v, p.c.Find("python3")}
 		more, _ := filepath.Glob(filepath.Join(root, "versions", v+".*", "bin", "python3"))
-		for _, c := range append(candidates, more...) {
-			if c == "" {
-				continue
-			}
-			said, err := p.run(ctx, c, "-c", "import sys,ssl,ctypes,zlib;print('%d.%d'%sys.version_info[:2])")
-			if err == nil && strings.TrimSpace(string(said)) == v {
-				out = append(out, v)
-				break
-			}
+		candidates = slices.DeleteFunc(append(candidates, more...), func(c string) bool { return c == "" })
+		// A version manager's shim is half a second of shell scripts, and may fail: the others first.
+		slices.SortStableFunc(candidates, func(a, b string) int { return strings.Count(a, "/shims/") - strings.Count(b, "/shims/") })
+		wait.Go(func() {
+			works[i] = slices.ContainsFunc(candidates, func(c string) bool {
+				said, err := p.run(ctx, c, "-c", "import sys,ssl,ctypes,zlib;print('%d.%d'%sys.version_info[:2])")
+				return err == nil && strings.TrimSpace(string(said)) == v
+			})
+		})
+	}
+	wait.Wait()
+	var out []string
+	for i, v := range versions {
+		if works[i] {
+			out = append(out, v)
 		}
 	}
 	return out
