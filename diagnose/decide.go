@@ -154,7 +154,13 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 		byTier[f.tier] = append(byTier[f.tier], f)
 	}
 	if a.ready {
-		return a.afterReady(live)
+		f, outcome := a.afterReady(live)
+		if outcome == Ready {
+			if raised := r.raised(a, live); raised != nil {
+				return raised, Failure
+			}
+		}
+		return f, outcome
 	}
 	cause := firstUnmasked(byTier[root], live)
 	if cause == nil {
@@ -236,6 +242,18 @@ func (a *attempt) afterReady(live []*finding) (*finding, Outcome) {
 	default:
 		return nil, Ready
 	}
+}
+
+// raised is the last word of a vLLM that has served: an exception its core logs ends it, unless it answers a call of the
+// server's. Whatever is served afterwards disproves it.
+func (r *Reader) raised(a *attempt, live []*finding) *finding {
+	for _, f := range live {
+		called, ok := r.context["called"]
+		if f.after && f.tier == root && strings.Contains(f.text, "[core.py:") && (position{f.line, f.col}).after(position{a.mark.line, a.mark.at}) && !(ok && f.line-called < 200) {
+			return f
+		}
+	}
+	return nil
 }
 
 // live lists what was found and not disproved by what came after, in the order of the log.

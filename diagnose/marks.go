@@ -75,6 +75,7 @@ var phaseMarks = []phaseMark{
 		r.facts.leftOut = append(r.facts.leftOut[:0], h.lower[h.col:min(len(h.lower), h.col+bufferSize/8)]...)
 	}},
 	{lits: "in _call_impl|in forward", blind: true, act: noter("forward")},
+	{lits: "invocation of ", and: "method failed", blind: true, act: noter("called")},
 	{lits: "torch_compile_cache", blind: true, act: noter("compile_cache")},
 	{lits: "config_mapping[", blind: true, act: noter("config_mapping")},
 	{lits: "nvcc fatal|bin/nvcc |building extension|building 'vllm|building wheel|ninja: entering|[build_ext]|cmake/ninja|ptxas info", blind: true, act: noter("build")},

@@ -28,6 +28,9 @@ var seenElsewhere = []spoken{
 	{"pip, a version nobody made", PipNoMatchingDistribution, "ERROR: Ignored the following versions that require a different python version: 3.4 Requires-Python >=3.10\nERROR: Could not find a version that satisfies the requirement networkx==9.9 (from versions: 1.9, 1.11)\nERROR: No matching distribution found for networkx==9.9"},
 	{"bash, line ends of Windows", ExecNotFound, "run.sh: line 3: ./start.sh: cannot execute: required file not found"},
 	{"runpod/docs#331", ExecNotFound, "    self.process = subprocess.Popen(cmd)\n  File \"/usr/lib/python3.10/subprocess.py\", line 1863, in _execute_child\n    raise child_exception_type(errno_num, err_msg, err_filename)\nFileNotFoundError: [Errno 2] No such file or directory: 'python'"},
+	{"Qwen3-VL#2078", NumpyABI, "    self.engine_core = EngineCoreClient.make_client(\nRuntimeError: Numpy is not available"},
+	{"sglang#6160", AttentionPackageMismatch, "Exception: flashinfer_python with minimum required version 0.2.5 is not installed. Please uninstall the old version and reinstall the latest version"},
+	{"vllm-rbln#1000", NoKVCacheBlocks, "RuntimeError: SYS_EBUSY: Lack of device memory. (code: -16)\nNot enough memory for 24 blocks of KV cache."},
 	{"dflash#93", PipDownloadTimeout, "  × Failed to download and build `vllm`\n  ├─▶ No solution found when resolving: `cmake`, `torch==2.11.0`\n  ├─▶ Request failed after 3 retries in 30.8s\n  ╰─▶ tls handshake eof"},
 	{"coreutils env", ExecNotFound, "env: ‘vllmm’: No such file or directory"},
 	{"kubelet events", ImageRegistryUnreachable, "Warning  Failed     101s (x3 over 2m57s)  kubelet  Failed to pull image \"nginx\": rpc error: code = Unknown desc = Error response from daemon: Get https://registry-1.docker.io/v2/: net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)\nNormal  BackOff  62s (x5 over 2m56s)  kubelet  Back-off pulling image \"nginx\""},
@@ -152,4 +155,22 @@ func TestEveryDisguise(t *testing.T) {
 // quoted is s as a JSON string, as Docker's driver writes it.
 func quoted(s string) string {
 	return "\"" + strings.NewReplacer("\\", "\\\\", "\"", "\\\"", "\x1b", "\\u001b", "<", "\\u003c", ">", "\\u003e").Replace(s) + "\""
+}
+
+// TestRaisedAfterReady: what vLLM's core raises ends a server, unless it answers a call or the server goes on.
+func TestRaisedAfterReady(t *testing.T) {
+	const ready, error500 = "INFO:     Application startup complete.\n", "INFO:     127.0.0.1:55110 - \"POST /v1/completions HTTP/1.1\" 500 Internal Server Error\n"
+	const raised = "ERROR 06-26 00:04:52 [core.py:517] RuntimeError: Worker failed with error 'size_k must divisible by BLOCK_SIZE_K', please check the stack trace above for the root cause\n"
+	for _, c := range []struct {
+		log  string
+		want Outcome
+	}{
+		{ready + raised + error500, Failure},
+		{ready + raised + "INFO:     127.0.0.1:55110 - \"POST /v1/completions HTTP/1.1\" 200 OK\n", Ready},
+		{ready + "ERROR 06-26 00:04:52 [core.py:510] Invocation of add_lora method failed\n" + raised + error500, Ready},
+	} {
+		if r := says(c.log); r.Outcome != c.want {
+			t.Errorf("want %s, got %s (%s) for\n%s", c.want, r.Outcome, r.Cause, c.log)
+		}
+	}
 }
