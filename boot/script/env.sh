@@ -197,6 +197,7 @@ uv_install() {
 # made: one is bound by the network, the other by a core. It leaves in USE what is still to be put in place, from uv's
 # cache by then. What fails here is tried again, and judged, by install_from.
 fetch_beside() {
+  rm -f "$JR_RUN/small.done"
   "$JR_PY3" -c "$JR_POD" split "$1" "$JR_RUN/small.txt" "$JR_RUN/large.txt" && [ -s "$JR_RUN/small.txt" ] && [ -s "$JR_RUN/large.txt" ] || return 0
   {
     uv_install "$JR_RUN/large.txt" --target "$NEW.large" --link-mode symlink & # into its cache; where no hard links are, nothing is copied twice

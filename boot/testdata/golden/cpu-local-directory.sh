@@ -1234,6 +1234,7 @@ uv_install() {
   "$UV" "$@" 2>&1
 }
 fetch_beside() {
+  rm -f "$JR_RUN/small.done"
   "$JR_PY3" -c "$JR_POD" split "$1" "$JR_RUN/small.txt" "$JR_RUN/large.txt" && [ -s "$JR_RUN/small.txt" ] && [ -s "$JR_RUN/large.txt" ] || return 0
   {
     uv_install "$JR_RUN/large.txt" --target "$NEW.large" --link-mode symlink & # into its cache; where no hard links are, nothing is copied twice
