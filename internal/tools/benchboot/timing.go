@@ -208,15 +208,17 @@ func table(w io.Writer, all []timing, floor floors, literal string) {
 		}
 		fmt.Fprintf(w, " %.1f | **%.1f** | %s |\n", t.first.Sub(t.start).Seconds()-last, t.total(), t.load)
 	}
-	fmt.Fprintln(w, "\nSeconds; each engine phase from the end of the one before. Runs at different loads do not compare.")
+	wire := 0.0
 	for _, t := range all {
-		if t.bytes > 0 && floor.bandwidth > 0 {
-			fmt.Fprintf(w, "Floor of a cold environment: %.0f MB at the %.0f MB/s that pip got for the largest wheel: %.1f s.\n", float64(t.bytes)/1e6, floor.bandwidth/1e6, float64(t.bytes)/floor.bandwidth)
-			break
-		}
+		wire = max(wire, float64(t.bytes))
 	}
-	if floor.imports > 0 {
-		fmt.Fprintf(w, "Floor of a start: %.1f s, the imports of the server once, their byte code made.\n", floor.imports)
+	if floor.bandwidth > 0 && floor.imports > 0 {
+		fmt.Fprintf(w, "| floor | %.1f | %.1f |%s – | – |\n", wire/floor.bandwidth, floor.imports, strings.Repeat(" – |", len(marks)))
+	}
+	fmt.Fprintln(w, "\nSeconds; each engine phase from the end of the one before. Runs at different loads do not compare.")
+	if floor.bandwidth > 0 {
+		fmt.Fprintf(w, "Floor of a cold environment: %.0f MB at the %.0f MB/s that pip got for the largest wheel; of a start: the imports of the server once, byte code made.\n",
+			wire/1e6, floor.bandwidth/1e6)
 	}
 	ratio(w, all, "pip, cold", "justright, cold")
 	ratio(w, all, "pip again, its cache warm", "justright, warm")
