@@ -3,6 +3,7 @@ package solve
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,19 +41,12 @@ func profileOfShape(n catalog.NamedModel) *model.Profile {
 	if sh == nil || sh.Layers == 0 {
 		return nil
 	}
-	c := map[string]any{
-		"architectures": []string{n.Architecture}, "model_type": n.ModelType, "hidden_size": sh.Hidden, "num_hidden_layers": sh.Layers,
-		"num_attention_heads": sh.Heads, "num_key_value_heads": sh.KVHeads, "head_dim": sh.HeadDim, "intermediate_size": sh.Intermediate,
-		"vocab_size": sh.Vocab, "max_position_embeddings": sh.MaxPosition, "tie_word_embeddings": sh.Tied, "torch_dtype": "bfloat16",
+	c := unquantised(n)
+	if c == nil {
+		c = configOfShape(n)
 	}
-	if sh.Experts > 0 {
-		c["num_experts"], c["moe_intermediate_size"], c["num_experts_per_tok"] = sh.Experts, sh.ExpertIntermediate, 8
-		if n.ModelType == "mixtral" || n.ModelType == "llama4" {
-			c["num_local_experts"] = sh.Experts
-		}
-		if sh.Experts > 16 && sh.ExpertIntermediate == 0 {
-			return nil
-		}
+	if c == nil {
+		return nil
 	}
 	switch n.Quant {
 	case "awq", "gptq":
@@ -74,6 +68,46 @@ func profileOfShape(n catalog.NamedModel) *model.Profile {
 	p.ID = n.Name
 	p.Sources = []catalog.Fact{reported("model/"+n.Name+"/config", "shape of "+n.Name, catalog.FamilySource, catalog.ModelsDate)}
 	return &p
+}
+
+var storedWord = regexp.MustCompile(`(?i)[-_](?:fp8|awq|gptq-int[48]|gptq)$`)
+
+// unquantised is the whole config of the model that a name's checkpoint was quantised from, where the catalog has it: it says
+// which layers keep a cache.
+func unquantised(n catalog.NamedModel) map[string]any {
+	base := storedWord.ReplaceAllString(n.Name[strings.LastIndexByte(n.Name, '/')+1:], "")
+	found := catalog.FindModels(base)
+	if n.Quant == "" || len(found) == 0 || len(found[0].HFQuantConfig) > 0 {
+		return nil
+	}
+	var c map[string]any
+	if json.Unmarshal(found[0].Config, &c) != nil || c["quantization_config"] != nil {
+		return nil
+	}
+	return c
+}
+
+// configOfShape writes a shape as a config; nil when it does not tell enough.
+func configOfShape(n catalog.NamedModel) map[string]any {
+	sh := n.Shape
+	c := map[string]any{
+		"architectures": []string{n.Architecture}, "model_type": n.ModelType, "hidden_size": sh.Hidden, "num_hidden_layers": sh.Layers,
+		"num_attention_heads": sh.Heads, "num_key_value_heads": sh.KVHeads, "head_dim": sh.HeadDim, "intermediate_size": sh.Intermediate,
+		"vocab_size": sh.Vocab, "max_position_embeddings": sh.MaxPosition, "tie_word_embeddings": sh.Tied, "torch_dtype": "bfloat16",
+	}
+	if sh.Experts > 0 {
+		c["num_experts"], c["moe_intermediate_size"], c["num_experts_per_tok"] = sh.Experts, sh.ExpertIntermediate, 8
+		if n.ModelType == "mixtral" || n.ModelType == "llama4" {
+			c["num_local_experts"] = sh.Experts
+		}
+		if sh.Experts > 16 && sh.ExpertIntermediate == 0 {
+			return nil
+		}
+	}
+	if n.ModelType == "qwen3_next" || strings.HasPrefix(n.ModelType, "qwen3_5") {
+		return nil // three layers in four keep a state, no cache
+	}
+	return c
 }
 
 func (s *subject) weightsBytes() int64 {

@@ -374,7 +374,7 @@ func (b transformersBreak) holds(s *subject) bool {
 	from := version.MustParsePEP440(b.from)
 	switch {
 	case !s.transformers.Exact.IsZero():
-		if s.transformers.Exact.Base().Compare(from) < 0 || s.transformers.Exact.IsPrerelease() || b.below != "" && s.transformers.Exact.Compare(version.MustParsePEP440(b.below)) >= 0 {
+		if s.transformers.Exact.Base().Compare(from) < 0 || strings.Contains(s.transformers.Exact.String(), "dev") || b.below != "" && s.transformers.Exact.Compare(version.MustParsePEP440(b.below)) >= 0 {
 			return false // a build from the branch is what its day was
 		}
 	case s.transformers.Range:
