@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,9 +23,9 @@ import (
 )
 
 var (
-	schedules = flag.Int("chaos", 200, "how many seeded schedules TestChaos runs")
+	schedules = flag.Int("chaos", 100, "how many seeded schedules TestChaos runs")
 	firstSeed = flag.Uint64("chaos-seed", 1, "the first seed")
-	mutation  = flag.String("chaos-mutation", "", "break the saga on purpose: act-first, no-lookup, no-confirm; TestChaos must fail")
+	mutation  = flag.String("chaos-mutation", "", "break the saga on purpose, by a word of mutations; TestChaos must fail")
 )
 
 // schedule is one life of a task among failures, decided by its seed alone.
@@ -35,21 +36,29 @@ type schedule struct {
 	asleep   time.Duration // nobody was awake
 	dead     time.Duration // nobody was awake and a machine of ours, not armed, was billing
 	maxRate  money.USD
+	self     string   // the pod that the processes run in; empty: none
+	theirs   sync.Map // pods made with another account's key
+	key      string   // of the next process; empty: ours
+	broken   error    // the first rule that was broken while they ran
 }
 
 const chaosBudget = money.Dollar / 20
 
-// TestChaos kills processes at every effect, cuts every call, loses and doubles replies, races processes, skews clocks
-// and switches guards off, by seed; then it asks the simulator's ledger what really happened.
+// TestChaos kills processes at every effect, cuts every call, loses and doubles replies, races processes, presses Ctrl-C, uses another
+// account's key, ends machines at the console, skews clocks, keeps containers from ever starting and switches guards off, by seed; then
+// it asks the simulator's ledger what really happened.
 func TestChaos(t *testing.T) {
 	if err := runChaos(t, *firstSeed, *schedules, *mutation); err != nil {
 		t.Error(err)
 	}
 }
 
-// Each mutation removes one of the rules that the saga's safety hangs on. A chaos run that does not notice proves nothing.
+// mutations each remove one of the rules that the saga's safety hangs on.
+var mutations = []string{"act-first", "no-lookup", "no-confirm", "any-key", "any-pod", "any-guard", "no-end"}
+
+// A chaos run that does not notice a rule's absence proves nothing of it.
 func TestChaosNoticesMutations(t *testing.T) {
-	for _, m := range []string{"act-first", "no-lookup", "no-confirm"} {
+	for _, m := range mutations {
 		t.Run(m, func(t *testing.T) {
 			if err := runChaos(t, 1, 200, m); err == nil {
 				t.Error("200 schedules without this rule, and nothing was noticed")
@@ -111,7 +120,7 @@ func (c *tally) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder
-	for _, k := range []string{"schedules", "kills", "pods", "unanswered", "duplicates", "guard-ended", "steals", "held", "lost", "ready", "foreign", "reconciled", "estimates", "unseen"} {
+	for _, k := range []string{"schedules", "kills", "pods", "unanswered", "duplicates", "guard-ended", "steals", "held", "lost", "ready", "foreign", "reconciled", "estimates", "unseen", "detached", "cancelled", "console", "never"} {
 		fmt.Fprintf(&b, "%s %d  ", k, c.n[k])
 	}
 	return b.String()
@@ -131,7 +140,11 @@ func chaosJournal(t *testing.T, seed uint64) (store.Store, func()) {
 
 func oneSchedule(ctx context.Context, seed uint64, mutation string, journal store.Store, counts *tally) error {
 	rng := rand.New(rand.NewPCG(seed, 99))
-	s := &schedule{world: newWorld(seed, journal), seed: seed, mutation: mutation}
+	gates := map[string]string{}
+	if rng.IntN(17) == 0 {
+		gates[machineImage] = "99.0" // no host's driver offers that: the container is tried again for ever
+	}
+	s := &schedule{world: newGatedWorld(seed, journal, gates), seed: seed, mutation: mutation}
 	s.rng = rng
 	s.pods.armed = map[string]bool{}
 	s.pods.guarded = rng.IntN(5) > 0
@@ -145,6 +158,10 @@ func oneSchedule(ctx context.Context, seed uint64, mutation string, journal stor
 		s.maxRate = max(s.maxRate, p.Price+p.Disk)
 	}
 	foreign := s.plantForeign(ctx)
+	if rng.IntN(6) == 0 {
+		s.plantSelf(ctx)
+		foreign = append(foreign, s.self)
+	}
 	for _, f := range randomFaults(rng) {
 		s.sim.AddFault(f)
 	}
@@ -171,7 +188,13 @@ func oneSchedule(ctx context.Context, seed uint64, mutation string, journal stor
 	if err := s.lastDown(ctx, task.ID); err != nil {
 		return err
 	}
-	bad := s.judge(ctx, task.ID, foreign, counts)
+	bad := s.broken
+	if bad == nil {
+		bad = s.judge(ctx, task.ID, foreign, counts)
+	}
+	if bad == nil && rng.IntN(8) == 0 {
+		bad = s.aDayLater(ctx, task.ID, counts)
+	}
 	if bad == nil && mutation == "" {
 		bad = s.judgeBill(ctx, task.ID, counts)
 	}
@@ -180,13 +203,42 @@ func oneSchedule(ctx context.Context, seed uint64, mutation string, journal stor
 	return bad
 }
 
+// aDayLater: what was open for a day is settled, and gives back what was kept for it.
+func (s *schedule) aDayLater(ctx context.Context, task string, counts *tally) error {
+	time.Sleep(25 * time.Hour)
+	if err := s.lastDown(ctx, task); err != nil {
+		return err
+	}
+	t, err := s.journal.Task(ctx, task)
+	if err != nil {
+		return err
+	}
+	for _, a := range t.State.Attempts {
+		if !a.Phase.Settled() {
+			return fmt.Errorf("attempt %s is %s a day later", a.ID, a.Phase)
+		}
+		if a.Phase == launch.Never {
+			counts.add("never")
+		}
+	}
+	return nil
+}
+
 // lastDown is what a person types in the end.
 func (s *schedule) lastDown(ctx context.Context, task string) (err error) {
 	_ = s.journal.WantGone(ctx, task, launch.CauseDown)
 	for range 5 {
-		if _, err = runner.Run(ctx, s.process(0), task, true); err == nil {
+		cfg := s.process(0)
+		var st launch.State
+		if st, err = runner.Run(ctx, cfg, task, true); err != nil {
+			continue
+		}
+		other := slices.IndexFunc(st.Unsettled(), func(a launch.Attempt) bool { return a.Phase != launch.Open && a.Account != cfg.Account })
+		if other < 0 {
 			return nil
 		}
+		err = fmt.Errorf("attempt %s was made with key %s", st.Unsettled()[other].ID, st.Unsettled()[other].Account)
+		s.key = st.Unsettled()[other].Account // what only its own key can deny is asked for with that
 	}
 	return fmt.Errorf("the last down: %w", err)
 }
@@ -201,6 +253,8 @@ func randomFaults(rng *rand.Rand) []runpodsim.Fault {
 		{Kind: runpodsim.ErrorBefore, Op: "listPods", Status: 500}, {Kind: runpodsim.LostReply, Op: "listPods"},
 		{Kind: runpodsim.ErrorBefore, Op: "getPod", Status: 500}, {Kind: runpodsim.LostReply, Op: "getPod"},
 		{Kind: runpodsim.CutBody, Op: "podLogs", Bytes: 200},
+		{Kind: runpodsim.ErrorBefore, Op: "listPods", Status: 401}, {Kind: runpodsim.ErrorBefore, Op: "getPod", Status: 403},
+		{Kind: runpodsim.ErrorBefore, Op: "deletePod", Status: 401},
 	}
 	var out []runpodsim.Fault
 	for range rng.IntN(4) {
@@ -220,8 +274,13 @@ func randomFaults(rng *rand.Rand) []runpodsim.Fault {
 	if rng.IntN(10) == 0 {
 		out = append(out, runpodsim.Fault{Kind: runpodsim.CrashLoop, Delay: time.Second, Status: 1})
 	}
-	if rng.IntN(10) == 0 {
+	switch rng.IntN(20) { // no container, no guard: all three bill
+	case 0, 1:
 		out = append(out, runpodsim.Fault{Kind: runpodsim.DeadHost})
+	case 2:
+		out = append(out, runpodsim.Fault{Kind: runpodsim.StuckPull})
+	case 3:
+		out = append(out, runpodsim.Fault{Kind: runpodsim.PullDenied})
 	}
 	return out
 }
@@ -242,16 +301,45 @@ func (s *schedule) plantForeign(ctx context.Context) []string {
 	return ids
 }
 
+// plantSelf rents the pod that the processes will run in: made from this journal, and bearing the very id that the first
+// attempt will have.
+func (s *schedule) plantSelf(ctx context.Context) {
+	in, err := s.config(0).Provider.Create(ctx, launch.Spec{
+		Name: "jr-x-self", AttemptID: (&idSource{}).next(), OwnerID: s.owner, Image: "runpod/base:0.6.2-cuda12.4.1", Ports: []string{"8000/http"},
+		DiskGB: 10, GPU: "NVIDIA A40", GPUCount: 1,
+	})
+	if err == nil {
+		s.self = in.ID
+	}
+	clear(s.calls.creates) // whoever made that pod is not on trial
+}
+
 // process is a new process of this schedule, with whatever mutation is asked for.
 func (s *schedule) process(skew time.Duration) runner.Config {
 	cfg := s.config(skew)
 	// A process on this host that was killed is known to be dead; a process that still runs is not.
 	cfg.Dead = func(h store.Holder) bool { return h.Start == "killed" }
 	p := cfg.Provider
-	if s.rng.IntN(12) == 0 {
+	switch s.rng.IntN(24) {
+	case 0, 1:
 		p = doubling{p}
+	case 2: // another account's key, which sees none of our machines
+		s.key = "other"
 	}
+	if s.key == "other" {
+		p, cfg.Account = stranger{p, &s.theirs}, "other"
+	}
+	s.key = ""
+	cfg.Self = s.self
 	switch s.mutation {
+	case "any-key":
+		cfg.Account = "acct"
+	case "any-pod":
+		cfg.Self = ""
+	case "any-guard":
+		cfg.Watcher = credulous{}
+	case "no-end":
+		cfg.Journal = &forgetful{s.journal}
 	case "act-first":
 		cfg.Journal = &lateJournal{Store: s.journal}
 	case "no-lookup":
@@ -297,6 +385,8 @@ func (s *schedule) life(ctx context.Context, task string, race bool, counts *tal
 			return seen == killAt || onlyCreates && killAt < 1<<30
 		}
 		cut := time.Duration(5+s.rng.IntN(900)) * time.Second
+		cfg.Signal = s.signals(cut)
+		s.console(cut, counts)
 		start := time.Duration(s.rng.IntN(20)) * time.Second * time.Duration(i)
 		down := steal && s.rng.IntN(2) == 0
 		wg.Go(func() {
@@ -307,7 +397,16 @@ func (s *schedule) life(ctx context.Context, task string, race bool, counts *tal
 			life, cancel := context.WithTimeout(ctx, cut)
 			defer cancel()
 			st, err := runner.Run(life, cfg, task, steal)
+			if bad := s.duringLife(st, err); bad != nil && s.broken == nil {
+				mu.Lock()
+				s.broken = bad
+				mu.Unlock()
+			}
 			switch {
+			case err == nil && st.End != nil && st.End.Outcome == "detached":
+				counts.add("detached")
+			case err == nil && st.End != nil && st.End.Outcome == "cancelled":
+				counts.add("cancelled")
 			case runner.Killed(err), errors.Is(err, context.DeadlineExceeded):
 				counts.add("kills")
 			case errors.Is(err, store.ErrHeld):
@@ -327,6 +426,79 @@ func (s *schedule) life(ctx context.Context, task string, race bool, counts *tal
 	}
 }
 
+// signals is a keyboard: mostly nobody touches it, else Ctrl-C once or twice, a hang-up or a termination at some moment.
+func (s *schedule) signals(within time.Duration) <-chan bool {
+	if s.rng.IntN(3) > 0 {
+		return nil
+	}
+	out := make(chan bool)
+	at := time.Duration(s.rng.Int64N(int64(min(within, 2*time.Minute)))) // while it boots
+	hard, twice := s.rng.IntN(3) == 0, s.rng.IntN(2) == 0
+	send := func() {
+		select {
+		case out <- hard:
+		case <-time.After(time.Minute): // the process has ended
+		}
+	}
+	go func() {
+		time.Sleep(at)
+		send()
+		if twice {
+			time.Sleep(time.Second)
+			send()
+		}
+	}()
+	return out
+}
+
+// console is somebody who ends a machine of ours on the provider's page, now and then.
+func (s *schedule) console(within time.Duration, counts *tally) {
+	if s.rng.IntN(6) > 0 {
+		return
+	}
+	at, pick := time.Duration(s.rng.Int64N(int64(within))), s.rng.Uint64()
+	p := s.config(0).Provider
+	time.AfterFunc(at, func() {
+		var ours []string
+		for _, pod := range s.sim.Ledger().Pods {
+			if pod.Billing && pod.ID != s.self && pod.Env != "" && !strings.HasPrefix(pod.Env, "000000") {
+				ours = append(ours, pod.ID)
+			}
+		}
+		if len(ours) > 0 && p.Delete(context.Background(), ours[pick%uint64(len(ours))]) == nil {
+			counts.add("console")
+		}
+	})
+}
+
+// duringLife holds what must be true at the end of each process.
+func (s *schedule) duringLife(st launch.State, err error) error {
+	billing := map[string]bool{}
+	for _, p := range s.sim.Ledger().Pods {
+		billing[p.ID] = p.Billing
+	}
+	ended := time.Time{}
+	for _, a := range st.Attempts {
+		if a.Phase == launch.Removed && billing[a.PodID] {
+			return fmt.Errorf("attempt %s is said to be gone, and pod %s bills\n%s", a.ID, a.PodID, s.story(st))
+		}
+		if !ended.IsZero() && a.Intended.After(ended) {
+			return fmt.Errorf("attempt %s was made after somebody else had ended the one before", a.ID)
+		}
+		if a.Phase == launch.Removed && (a.Cause == launch.CauseElsewhere || a.Cause == launch.CauseGuard) {
+			ended = a.Ended
+		}
+	}
+	if c := st.Current(); err == nil && st.End != nil && st.End.Outcome == "detached" && c != nil {
+		s.pods.mu.Lock()
+		defer s.pods.mu.Unlock()
+		if !s.pods.armed[c.PodID] && billing[c.PodID] {
+			return fmt.Errorf("detached from pod %s, whose guard is not armed", c.PodID)
+		}
+	}
+	return nil
+}
+
 // sleep lets time pass with nobody awake, and notes what a machine without a guard can cost meanwhile.
 func (s *schedule) sleep(d time.Duration) {
 	s.asleep += d
@@ -336,7 +508,7 @@ func (s *schedule) sleep(d time.Duration) {
 			s.pods.mu.Lock()
 			armed := s.pods.armed[p.ID]
 			s.pods.mu.Unlock()
-			if p.Billing && p.Env != "" && !strings.HasPrefix(p.Env, "000000") && !armed {
+			if p.Billing && p.ID != s.self && p.Env != "" && !strings.HasPrefix(p.Env, "000000") && !armed {
 				s.dead += min(d, 5*time.Second)
 			}
 		}
@@ -514,6 +686,66 @@ func (j *lateJournal) Commit(ctx context.Context, st store.Step) ([]int64, error
 type blind struct{ provider.Provider }
 
 func (blind) List(context.Context) ([]launch.Instance, error) { return nil, nil }
+
+// stranger is another account: it sees what was made with its key, and denies the rest in good faith.
+type stranger struct {
+	provider.Provider
+	mine *sync.Map // by pod
+}
+
+func (p stranger) Create(ctx context.Context, s launch.Spec) (launch.Instance, error) {
+	in, err := p.Provider.Create(ctx, s)
+	if err == nil {
+		p.mine.Store(in.ID, true)
+	}
+	return in, err
+}
+
+func (p stranger) List(ctx context.Context) ([]launch.Instance, error) {
+	all, err := p.Provider.List(ctx)
+	return slices.DeleteFunc(all, func(in launch.Instance) bool { _, ok := p.mine.Load(in.ID); return !ok }), err
+}
+
+func (p stranger) Get(ctx context.Context, id string) (launch.Instance, error) {
+	if _, ok := p.mine.Load(id); !ok {
+		return launch.Instance{ID: id, Status: launch.Gone}, nil
+	}
+	return p.Provider.Get(ctx, id)
+}
+
+func (p stranger) Delete(ctx context.Context, id string) error {
+	if _, ok := p.mine.Load(id); !ok {
+		return nil
+	}
+	return p.Provider.Delete(ctx, id)
+}
+
+// credulous is the mutation that takes any word of a container for its guard's.
+type credulous struct{}
+
+func (credulous) Watch(a launch.Attempt, now time.Time) runner.Watch {
+	return credulousWatch{phaseWatcher{}.Watch(a, now), a.ID}
+}
+
+type credulousWatch struct {
+	runner.Watch
+	attempt string
+}
+
+func (w credulousWatch) Line(l launch.LogLine) []runner.Sign {
+	return append([]runner.Sign{{Event: launch.GuardSaid{At: launch.At(time.Now()), Attempt: w.attempt, Status: "armed"}}}, w.Watch.Line(l)...)
+}
+
+// forgetful is the mutation that plans on after a machine was ended by somebody else.
+type forgetful struct{ store.Store }
+
+func (f *forgetful) Task(ctx context.Context, id string) (store.Task, error) {
+	t, err := f.Store.Task(ctx, id)
+	if t.Wanted != launch.WantGone {
+		t.State.NoNext, t.State.Verdict = false, nil
+	}
+	return t, err
+}
 
 // gullible is the mutation without the confirmation: a delete that was answered is believed.
 type gullible struct{ provider.Provider }

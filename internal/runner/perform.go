@@ -131,8 +131,8 @@ func (d *driver) list(s launch.State) (launch.Event, string) {
 		known[in.ID] = true
 	}
 	for _, a := range s.Attempts {
-		if a.Phase.Settled() || a.PodID != "" || a.Duplicate {
-			continue
+		if a.Phase.Settled() || a.PodID != "" || a.Duplicate || a.Address != d.cfg.Address || a.Account != d.cfg.Account {
+			continue // what another key was answered, ours has not shown
 		}
 		// Somebody else may have had the answer while the list lags.
 		more, err := d.cfg.Journal.Answers(ctx, a.ID)

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,6 +285,33 @@ func TestAnotherKeyCannotDeny(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, s, "failed", problem.ExitCredentials, "removal_unknown")
+		w.down(t, st.ID)
+		nothingBills(t, w)
+	})
+}
+
+// TestAnotherKeyCannotVouch: what the journal was told by the key that made a machine is no sight of it with another.
+func TestAnotherKeyCannotVouch(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		st := w.begin("x", 2*money.Dollar)
+		cfg := w.config(0)
+		cfg.Trap = func(p runner.Point, e launch.Effect) bool { // the answer is noted, the step that adopts it is not
+			_, create := e.(launch.Create)
+			return p == runner.AfterAct && create
+		}
+		if _, err := runner.Run(t.Context(), cfg, st.ID, false); !runner.Killed(err) {
+			t.Fatal(err)
+		}
+		_ = w.journal.WantGone(t.Context(), st.ID, launch.CauseDown)
+		other := w.config(0)
+		other.Account, other.Provider = "other", stranger{other.Provider, new(sync.Map)}
+		s, err := runner.Run(t.Context(), other, st.ID, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := w.sim.Ledger(); l.Billing != 1 || len(s.Unsettled()) != 1 {
+			t.Errorf("%d pods bill, and the journal says %+v", l.Billing, s.Attempts)
+		}
 		w.down(t, st.ID)
 		nothingBills(t, w)
 	})

@@ -42,12 +42,17 @@ type world struct {
 
 // newWorld starts at the bubble's time. Everything in it is decided by the seed.
 func newWorld(seed uint64, journal store.Store, faults ...runpodsim.Fault) *world {
+	return newGatedWorld(seed, journal, nil, faults...)
+}
+
+// newGatedWorld is newWorld where images ask their host for a CUDA of their own.
+func newGatedWorld(seed uint64, journal store.Store, gates map[string]string, faults ...runpodsim.Fault) *world {
 	// A bubble begins in the year 2000; RunPod's logs are asked for from 2020 on.
 	time.Sleep(time.Until(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)))
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pods := &podModel{guarded: true, boot: 40 * time.Second}
 	sim := runpodsim.New(runpodsim.Options{
-		Runner: pods, Seed: seed | 1, RateLimit: &runpodsim.Unlimited, BaseURL: "http://sim.invalid", Faults: faults,
+		Gates: gates, Runner: pods, Seed: seed | 1, RateLimit: &runpodsim.Unlimited, BaseURL: "http://sim.invalid", Faults: faults,
 		DelayScale: 0.2,
 	})
 	owner, _ := journal.Owner(context.Background())
@@ -59,6 +64,9 @@ func newWorld(seed uint64, journal store.Store, faults ...runpodsim.Fault) *worl
 	return w
 }
 
+// machineImage is what the plans of a world start on.
+const machineImage = "runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04"
+
 func proposal(rank int, gpu string) runner.Proposal {
 	price := map[string]money.USD{}
 	for _, g := range runpodsim.DefaultFleet().GPUs {
@@ -66,7 +74,7 @@ func proposal(rank int, gpu string) runner.Proposal {
 	}
 	return runner.Proposal{
 		Stack: solve.Stack{Rank: rank, Engine: solve.Engine{Name: "vllm", Version: "0.19.1"}, Install: "wheels",
-			Image: "runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04", Guarded: true,
+			Image: machineImage, Guarded: true,
 			GPU: solve.GPU{ID: gpu, Count: 1}, Ready: solve.Ready{Seconds: [2]int{60, 120}}},
 		Summary: gpu, Price: price[gpu], Disk: 20 * money.Dollar / 10 / 730, Boot: 5 * time.Minute,
 	}
