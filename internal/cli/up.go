@@ -174,11 +174,11 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 		return r, err
 	}
 	if r.budget, err = money.Parse(f.budget); err != nil || r.budget <= 0 {
-		return r, problem.New(problem.ExitUsage, "usage", "--budget %q is no amount of dollars", f.budget)
+		return r, problem.New(problem.ExitUsage, "usage", "--budget %q is no amount of dollars", f.budget).Try("for example", w.again("--budget", "2.50"))
 	}
 	if f.maxPrice != "" {
 		if r.maxPrice, err = money.Parse(f.maxPrice); err != nil || r.maxPrice <= 0 {
-			return r, problem.New(problem.ExitUsage, "usage", "--max-price %q is no amount of dollars", f.maxPrice)
+			return r, problem.New(problem.ExitUsage, "usage", "--max-price %q is no amount of dollars", f.maxPrice).Try("for example", w.again("--max-price", "0.80"))
 		}
 		r.wish.MaxPrice = &r.maxPrice
 	}
@@ -192,7 +192,7 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	switch strings.ToUpper(f.cloud) {
 	case "", "SECURE", "COMMUNITY":
 	default:
-		return r, problem.New(problem.ExitUsage, "usage", "--cloud %q is neither SECURE nor COMMUNITY", f.cloud)
+		return r, problem.New(problem.ExitUsage, "usage", "--cloud %q is neither SECURE nor COMMUNITY", f.cloud).Try("for example", w.again("--cloud", "SECURE"))
 	}
 	facts, err := w.facts()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"justright/boot"
 	"justright/internal/store"
 	"justright/launch"
 	"justright/problem"
@@ -177,29 +176,6 @@ func pinTexts(p solve.Pins, card func(string) string) [][2]string {
 		{"driver", text(p.Driver.IsZero(), p.Driver)}, {"capability", text(p.Capability.IsZero(), p.Capability)}, {"vram", number(p.VRAMBytes)},
 		{"glibc", text(p.Glibc.IsZero(), p.Glibc)}, {"disk", number(p.DiskBytes)}, {"os", p.OS},
 	}
-}
-
-// again is the command that was given, with one flag more: a line that can be pasted. A value that the flag had is replaced.
-func (w *World) again(flag string, value ...string) string {
-	var before, after []string
-	args := w.Args
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "--":
-			after = args[i:]
-			i = len(args)
-		case args[i] == flag:
-			i += len(value)
-		case strings.HasPrefix(args[i], flag+"="):
-		default:
-			before = append(before, args[i])
-		}
-	}
-	words := slices.Concat(before, []string{flag}, value, after)
-	for i := range words {
-		words[i] = boot.Quote(words[i])
-	}
-	return "justright " + strings.Join(words, " ")
 }
 
 // followEvents shows what another process stores, until its run ends (true) or it has gone away (false).

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"justright/catalog"
@@ -37,8 +38,56 @@ func (w *World) refusal(ctx context.Context, p *planner, c solve.Conflict, r upR
 		}
 	}
 	pr := problem.New(problem.ExitNoStack, problem.Code(c.Code), "nothing can serve %s", model).Because("%s", c.Reason)
-	pr.Hints = c.Hints
+	pr.Hints = w.waysOn(ctx, p, c)
 	return pr
+}
+
+// waysOn are a conflict's hints as lines that can be pasted: for each thing that was stated, the command without it.
+func (w *World) waysOn(ctx context.Context, p *planner, c solve.Conflict) []problem.Hint {
+	stated := 0
+	var out []problem.Hint
+	for _, f := range c.Facts {
+		if id, ok := strings.CutPrefix(string(f.ID), "lesson/"); ok && stated < len(c.Hints) {
+			out = append(out, problem.Hint{Text: "forget what that launch taught, and try again", Command: "justright lessons forget " + id})
+			stated++
+			continue
+		}
+		flag, ok := strings.CutPrefix(string(f.ID), "stated/")
+		if !ok || flag == "max-price" || stated >= len(c.Hints) {
+			continue
+		}
+		h := c.Hints[stated]
+		stated++
+		switch flag {
+		case "flags":
+			h.Command = w.withoutEngineFlags()
+		case "engine":
+			h.Command = w.without("--engine", "--engine-version")
+		case "context":
+			h.Command = w.without("--context")
+			if n := p.longest(ctx); n > 0 {
+				h.Command = w.again("--context", strconv.Itoa(n))
+			}
+		default:
+			h.Command = w.without("--" + flag)
+		}
+		out = append(out, h)
+	}
+	return append(out, c.Hints[min(stated, len(c.Hints)):]...)
+}
+
+// longest is the longest context that any plan has when none is asked for; 0 when there is no plan then either.
+func (p *planner) longest(ctx context.Context) (n int) {
+	free := &planner{w: p.w, t: p.t, wish: p.wish, key: p.key, lessons: p.lessons}
+	free.wish.Context = 0
+	res, err := free.result(ctx, nil)
+	if err != nil {
+		return 0
+	}
+	for _, st := range res.Plans {
+		n = max(n, st.Context)
+	}
+	return n
 }
 
 // nothingWanted words that what is offered lies elsewhere; nil when the request names no place.
@@ -60,7 +109,7 @@ func (p *planner) nothingWanted(all []catalog.Offer) error {
 	if there = slices.Compact(there); len(there) > 0 {
 		pr = pr.Because("there are offers in %s", strings.Join(there, ", "))
 	}
-	return pr
+	return pr.Try("leave the place open", p.w.without("--data-center", "--cloud"))
 }
 
 // cardsOf are the cards of offers, sorted.

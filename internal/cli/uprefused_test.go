@@ -20,7 +20,11 @@ func TestARequestThatNothingMeets(t *testing.T) {
 	}{
 		{[]string{"--max-price", "0.10"}, problem.ExitNoStack, []string{"costs at most $0.10/h", "with its disk", "hint: raise the limit: justright up openai/gpt-oss-20b --yes --max-price 0."}},
 		{[]string{"--gpu", "T4"}, problem.ExitNoStack, []string{"compute capability 8.0"}},
-		{[]string{"--data-center", "MARS-1"}, problem.ExitCapacity, []string{"nothing is offered in MARS-1", "there are offers in ", "EU-RO-1"}},
+		{[]string{"--data-center", "MARS-1"}, problem.ExitCapacity, []string{"nothing is offered in MARS-1", "there are offers in ", "EU-RO-1",
+			"hint: leave the place open: justright up openai/gpt-oss-20b --yes\n"}},
+		{[]string{"--context", "9000000"}, problem.ExitNoStack, []string{"131072 that the model's config allows", "shorter context: justright up openai/gpt-oss-20b --yes --context 131072"}},
+		{[]string{"--transformers", "4.30.0", "--", "--swap-space", "4"}, problem.ExitNoStack, []string{"leave transformers open: justright up openai/gpt-oss-20b --yes -- --swap-space 4"}},
+		{[]string{"--cloud", "moon"}, problem.ExitUsage, []string{"neither SECURE nor COMMUNITY", "hint: for example: justright up openai/gpt-oss-20b --yes --cloud SECURE"}},
 	} {
 		out := p.answers(c.exit, append([]string{"up", tryModel, "--yes"}, c.args...)...)
 		_, said, _ := strings.Cut(out, "error: ")
