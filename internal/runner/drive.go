@@ -31,6 +31,8 @@ type driver struct {
 	follows map[string]*follower
 	seen    map[string]bool // attempts that our key has shown, though another made them
 	nap     time.Duration   // least wait before the next tick
+	notes   store.Notes     // not stored yet
+	noted   <-chan time.Time
 	err     error
 }
 
@@ -71,6 +73,7 @@ func Run(ctx context.Context, cfg Config, task string, steal bool) (launch.State
 	d.apply(launch.Resume{At: d.now(), Gone: t.Wanted == launch.WantGone, Why: t.WantedWhy})
 	d.loop()
 	if !errors.Is(d.err, errKilled) {
+		d.write()
 		cancel()
 		for _, f := range d.follows {
 			f.wait()
@@ -102,6 +105,9 @@ func (d *driver) loop() {
 			d.apply(launch.Interrupted{At: d.now(), Hard: hard})
 		case <-renew.C:
 			d.renew()
+		case <-d.noted:
+			d.write()
+			continue
 		case <-timer:
 			d.tick()
 			continue
@@ -125,7 +131,8 @@ func (d *driver) tick() {
 // answered takes in what came of an effect.
 func (d *driver) answered(a done) {
 	if a.effect != 0 && !a.killed {
-		_ = d.cfg.Journal.Done(d.ctx, a.effect, a.outcome, d.cfg.Now())
+		d.notes.Done = append(d.notes.Done, store.Ended{Effect: a.effect, Outcome: a.outcome, At: d.cfg.Now()})
+		d.note()
 	}
 	if a.killed {
 		d.err = errKilled
@@ -221,7 +228,10 @@ func (d *driver) apply(e launch.Event) {
 			return
 		}
 	}
-	ids, err := d.cfg.Journal.Commit(d.ctx, store.Step{Lease: d.lease, Version: d.version, State: next, Effects: effects, At: d.cfg.Now()})
+	ids, err := d.cfg.Journal.Commit(d.ctx, store.Step{Lease: d.lease, Version: d.version, State: next, Effects: effects, At: d.cfg.Now(), Notes: d.notes})
+	if err == nil {
+		d.notes, d.noted = store.Notes{}, nil
+	}
 	switch {
 	case errors.Is(err, store.ErrGone):
 		// down was there first: the create must not happen, and the state that wanted it is dropped.
@@ -269,6 +279,19 @@ func (d *driver) call(id int64, e launch.Effect, f func() (launch.Event, string)
 	}()
 }
 
+// note sees to it that notes are stored soon, whether or not a step comes.
+func (d *driver) note() {
+	if d.noted == nil {
+		d.noted = time.After(noteAfter)
+	}
+}
+
+// write stores the notes that no step took along.
+func (d *driver) write() {
+	_ = d.cfg.Journal.Note(context.WithoutCancel(d.ctx), d.lease.Task, d.notes)
+	d.notes, d.noted = store.Notes{}, nil
+}
+
 func (d *driver) emit(e report.Event) {
 	if e.At.IsZero() {
 		e.At = d.cfg.Now()
@@ -276,7 +299,8 @@ func (d *driver) emit(e report.Event) {
 	d.account(&e)
 	if e.Log == nil { // lines are stored as logs
 		if doc, err := json.Marshal(e); err == nil {
-			_ = d.cfg.Journal.AppendEvent(d.ctx, d.lease.Task, e.At, doc)
+			d.notes.Events = append(d.notes.Events, store.EventLine{At: e.At, JSON: doc})
+			d.note()
 		}
 	}
 	if d.cfg.Sink != nil {

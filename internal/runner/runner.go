@@ -19,7 +19,7 @@ import (
 type Journal interface {
 	Task(ctx context.Context, id string) (store.Task, error)
 	Commit(ctx context.Context, st store.Step) ([]int64, error)
-	Done(ctx context.Context, effect int64, outcome string, at time.Time) error
+	Note(ctx context.Context, task string, n store.Notes) error
 	Acquire(ctx context.Context, task string, h store.Holder, until, now time.Time, dead func(store.Holder) bool) (store.Lease, error)
 	Steal(ctx context.Context, task string, h store.Holder, until time.Time) (store.Lease, error)
 	Renew(ctx context.Context, l store.Lease, until time.Time) error
@@ -29,7 +29,6 @@ type Journal interface {
 	AppendLog(ctx context.Context, attempt string, lines []launch.LogLine) error
 	LogMark(ctx context.Context, attempt string) (string, error)
 	Log(ctx context.Context, attempt string, after int64, max int) ([]store.LogLine, error)
-	AppendEvent(ctx context.Context, task string, at time.Time, event []byte) error
 	RecordCost(ctx context.Context, c store.Cost) error
 	SaveProof(ctx context.Context, task string, at time.Time, doc []byte) error
 	Teach(ctx context.Context, l catalog.Lesson) error
@@ -136,6 +135,10 @@ const (
 	leaseFor   = 30 * time.Second
 	leaseRenew = 5 * time.Second
 )
+
+// noteAfter is how long what is for the reader alone may wait for a step to go along with: each transaction is a write that the disk
+// has to confirm, and a step makes one anyway.
+const noteAfter = 100 * time.Millisecond
 
 // How long calls may take.
 const (

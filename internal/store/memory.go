@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -133,7 +134,15 @@ func (m *Memory) Tasks(context.Context) ([]Task, error) {
 }
 
 // Commit stores a step.
-func (m *Memory) Commit(_ context.Context, st Step) ([]int64, error) {
+func (m *Memory) Commit(ctx context.Context, st Step) ([]int64, error) {
+	ids, err := m.commit(st)
+	if err != nil {
+		return nil, err
+	}
+	return ids, m.Note(ctx, st.State.ID, st.Notes)
+}
+
+func (m *Memory) commit(st Step) ([]int64, error) {
 	doc, err := json.Marshal(st.State)
 	if err != nil {
 		return nil, err
@@ -180,6 +189,18 @@ func (m *Memory) Done(_ context.Context, effect int64, outcome string, at time.T
 		m.effects[effect-1].DoneAt, m.effects[effect-1].Outcome = at.UTC(), outcome
 	}
 	return nil
+}
+
+// Note stores notes.
+func (m *Memory) Note(ctx context.Context, task string, n Notes) error {
+	var errs []error
+	for _, e := range n.Events {
+		errs = append(errs, m.AppendEvent(ctx, task, e.At, e.JSON))
+	}
+	for _, d := range n.Done {
+		errs = append(errs, m.Done(ctx, d.Effect, d.Outcome, d.At))
+	}
+	return errors.Join(errs...)
 }
 
 // Effects lists the effects of a task.

@@ -249,10 +249,34 @@ func (s *Journal) Commit(ctx context.Context, st Step) ([]int64, error) {
 			}
 			ids = append(ids, id)
 		}
-		return nil
+		return s.note(ctx, tx, st.State.ID, st.Notes)
 	})
 	return ids, err
 }
+
+// Note stores notes.
+func (s *Journal) Note(ctx context.Context, task string, n Notes) error {
+	if n.Empty() {
+		return nil
+	}
+	return s.tx(ctx, "task "+task, func(tx *sql.Tx) error { return s.note(ctx, tx, task, n) })
+}
+
+func (s *Journal) note(ctx context.Context, tx *sql.Tx, task string, n Notes) error {
+	for _, e := range n.Events {
+		if _, err := s.exec(ctx, tx, "INSERT INTO events (task, at, event) VALUES (?, ?, ?)", task, e.At.UnixNano(), s.cleaned(e.JSON)); err != nil {
+			return err
+		}
+	}
+	for _, d := range n.Done {
+		if _, err := s.exec(ctx, tx, doneQuery, d.At.UnixNano(), s.cleaned([]byte(d.Outcome)), d.Effect); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const doneQuery = "UPDATE effects SET done_at = ?, outcome = ? WHERE id = ?"
 
 func (s *Journal) holds(ctx context.Context, tx *sql.Tx, l Lease) error {
 	var token, until int64
@@ -265,7 +289,7 @@ func (s *Journal) holds(ctx context.Context, tx *sql.Tx, l Lease) error {
 
 // Done records the end of an effect.
 func (s *Journal) Done(ctx context.Context, effect int64, outcome string, at time.Time) error {
-	_, err := s.exec(ctx, s.db, "UPDATE effects SET done_at = ?, outcome = ? WHERE id = ?", at.UnixNano(), s.cleaned([]byte(outcome)), effect)
+	_, err := s.exec(ctx, s.db, doneQuery, at.UnixNano(), s.cleaned([]byte(outcome)), effect)
 	return err
 }
 

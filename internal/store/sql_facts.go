@@ -93,10 +93,7 @@ func (s *Journal) Log(ctx context.Context, attempt string, after int64, limit in
 
 // AppendEvent adds one event.
 func (s *Journal) AppendEvent(ctx context.Context, task string, at time.Time, event []byte) error {
-	return s.tx(ctx, "events "+task, func(tx *sql.Tx) error { // so that a reader who goes on after the last one misses none
-		_, err := s.exec(ctx, tx, "INSERT INTO events (task, at, event) VALUES (?, ?, ?)", task, at.UnixNano(), s.cleaned(event))
-		return err
-	})
+	return s.Note(ctx, task, Notes{Events: []EventLine{{At: at, JSON: event}}}) // serial, so that a reader who goes on after the last one misses none
 }
 
 // Events returns events.

@@ -34,6 +34,9 @@ type Store interface {
 	// task is not at the version the step started from; ErrGone when the step creates a machine although the task
 	// is wanted gone.
 	Commit(ctx context.Context, st Step) ([]int64, error)
+	// Note stores what is for the reader alone (events, and how effects ended) in one transaction; a Step can carry it along.
+	// No decision rests on it, so that a crash may lose the last of it.
+	Note(ctx context.Context, task string, n Notes) error
 	// Done records how an effect ended.
 	Done(ctx context.Context, effect int64, outcome string, at time.Time) error
 	// Effects lists the effects of a task in the order of their commit.
@@ -137,7 +140,24 @@ type Step struct {
 	State   launch.State
 	Effects []launch.Effect
 	At      time.Time
+	Notes   Notes // stored along with it, and not when it is refused
 }
+
+// Notes are events in their order, without numbers, and ends of effects.
+type Notes struct {
+	Events []EventLine
+	Done   []Ended
+}
+
+// Ended is how an effect ended.
+type Ended struct {
+	Effect  int64
+	Outcome string
+	At      time.Time
+}
+
+// Empty reports whether there is nothing to store.
+func (n Notes) Empty() bool { return len(n.Events) == 0 && len(n.Done) == 0 }
 
 // Effect is one effect as it was committed.
 type Effect struct {

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a lease changes hands", leases},
 		{"racing steps: exactly one wins", race},
 		{"effects tell what was not finished", effects},
+		{"notes go along with a step, and not with a refused one", notes},
 		{"log lines neither repeat nor get lost", logs},
 		{"events keep their order", events},
 		{"costs, proofs and answers are facts", facts},
@@ -327,6 +328,39 @@ func effects(t *testing.T, s store.Store) {
 	}
 	if es[1].Kind != "delete" || es[1].Outcome != "ok" || !es[1].DoneAt.Equal(t0.Add(time.Second)) {
 		t.Errorf("second effect %+v", es[1])
+	}
+}
+
+func notes(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	l := begin(t, s)
+	ids, err := s.Commit(ctx, store.Step{Lease: l, Version: 1, State: state("1", "x"), Effects: []launch.Effect{launch.Poll{}, launch.FindPlan{}}, At: t0,
+		Notes: store.Notes{Events: []store.EventLine{{At: t0, JSON: []byte(`{"i":0}`)}}}})
+	must(t, ids, err)
+	_, err = s.Commit(ctx, store.Step{Lease: l, Version: 1, State: state("1", "x"), At: t0,
+		Notes: store.Notes{Events: []store.EventLine{{At: t0, JSON: []byte(`{"refused":1}`)}}}})
+	wantErr(t, "a step from an old version", err, store.ErrMoved)
+	if err := s.Note(ctx, "1", store.Notes{
+		Events: []store.EventLine{{At: t0, JSON: []byte(`{"i":1}`)}, {At: t0, JSON: []byte(`{"i":2}`)}},
+		Done:   []store.Ended{{Effect: ids[1], Outcome: "found", At: t0.Add(time.Second)}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Note(ctx, "1", store.Notes{}); err != nil {
+		t.Errorf("no notes: %v", err)
+	}
+	all, err := s.Events(ctx, "1", 0, 10)
+	must(t, all, err)
+	var got []string
+	for _, e := range all {
+		got = append(got, string(e.JSON))
+	}
+	if want := []string{`{"i":0}`, `{"i":1}`, `{"i":2}`}; !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	es, err := s.Effects(ctx, "1")
+	if must(t, len(es), err) != 2 || !es[0].DoneAt.IsZero() || es[1].Outcome != "found" || !es[1].DoneAt.Equal(t0.Add(time.Second)) {
+		t.Errorf("effects %+v", es)
 	}
 }
 
