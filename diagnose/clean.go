@@ -3,6 +3,7 @@ package diagnose
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -70,30 +71,52 @@ func escapeLength(b []byte) int {
 }
 
 // jsonMessage is the text of a structured record: the value of "log" (Docker's json-file driver), "message", "msg"
-// or "line" where one is there as a string, else the whole record. It does not decode: a broken record is text too.
+// or "line" where one is there as a string, else the whole record. A traceback kept beside it follows it. It does not
+// decode: a broken record is text too.
 func jsonMessage(line []byte) []byte {
 	for _, key := range []string{`"log":`, `"message":`, `"msg":`, `"line":`} {
-		i := bytes.Index(line, []byte(key))
-		if i < 0 {
+		text, ok := jsonString(line, key)
+		if !ok {
 			continue
 		}
-		v := bytes.TrimLeft(line[i+len(key):], " ")
-		if len(v) == 0 || v[0] != '"' {
-			continue
+		level := jsonLevel(line)
+		if level == "" || key == `"log":` || speaksForItself(text) {
+			level = ""
+		} else {
+			level += " " + jsonTarget(line)
 		}
-		for j := 1; j < len(v); j++ {
-			switch v[j] {
-			case '\\':
-				j++
-			case '"':
-				if level := jsonLevel(line); level != "" && key != `"log":` && !speaksForItself(v[1:j]) {
-					return append([]byte(level+" "+jsonTarget(line)), v[1:j]...)
-				}
-				return v[1:j]
+		for _, beside := range []string{`"exc_info":`, `"exception":`, `"stack_trace":`, `"traceback":`} {
+			if more, ok := jsonString(line, beside); ok && len(more) > 0 {
+				return slices.Concat([]byte(level), text, []byte(`\n`), more)
 			}
 		}
+		if level == "" {
+			return text
+		}
+		return append([]byte(level), text...)
 	}
 	return line
+}
+
+// jsonString is the first string after key, its escapes as they stand.
+func jsonString(line []byte, key string) ([]byte, bool) {
+	i := bytes.Index(line, []byte(key))
+	if i < 0 {
+		return nil, false
+	}
+	v := bytes.TrimLeft(line[i+len(key):], " ")
+	if len(v) == 0 || v[0] != '"' {
+		return nil, false
+	}
+	for j := 1; j < len(v); j++ {
+		switch v[j] {
+		case '\\':
+			j++
+		case '"':
+			return v[1:j], true
+		}
+	}
+	return nil, false
 }
 
 // ownLevel is a text that needs no level from outside: a traceback's line, an exception, a record with a level.

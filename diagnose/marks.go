@@ -56,7 +56,7 @@ var phaseMarks = []phaseMark{
 	{lits: "justright phase=", act: ownPhase},
 	{lits: "justright progress phase=", act: ownPhase},
 
-	{lits: "valueerror: |runtimeerror: |assertionerror|typeerror: |attributeerror: |notimplementederror|keyerror: |importerror: |oserror: |indexerror: |modulenotfounderror: |nameerror: |exception: |zerodivisionerror|unboundlocalerror|validationerror: |value error, |assertion failed, |filenotfounderror: |permissionerror: |recursionerror: |overflowerror: |jsondecodeerror: |unicodedecodeerror: |acceleratorerror: |unavailableerror: |mismatcherror: ", act: oddError},
+	{lits: "valueerror: |runtimeerror: |assertionerror|typeerror: |attributeerror: |notimplementederror|keyerror: |importerror: |oserror: |indexerror: |modulenotfounderror: |nameerror: |exception: |zerodivisionerror|unboundlocalerror|validationerror: |value error, |assertion failed, |filenotfounderror: |permissionerror: |recursionerror: |overflowerror: |jsondecodeerror: |unicodedecodeerror: |acceleratorerror: |unavailableerror: |mismatcherror: |failed: cuda error /", act: oddError},
 
 	// Context that is no progress.
 	{lits: "traceback (most recent call last)", blind: true, act: func(r *Reader, h *hit) { r.now.traceback = h.line; isLoud(r, h) }},

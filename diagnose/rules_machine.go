@@ -32,6 +32,7 @@ var provisionRules = []rule{
 
 var imageRules = []rule{
 	{code: ImageManifestUnknown, tier: root, quiet: true, lits: "manifest unknown|was not found on the registry|no such image: |repository does not exist or may require|no matching manifest for|invalid reference format|manifest for ", not: "no basic auth|unauthorized|trying ", re: regexp.MustCompile(`manifest unknown|was not found on the registry|no such image: |repository does not exist|no matching manifest|invalid reference format|manifest for .* not found`), source: srcDocker},
+	{code: ImageManifestUnknown, tier: root, lits: "no image found in image index for architecture|no image found in manifest list for architecture", source: "https://github.com/containers/ramalama/issues/801"},
 	{code: ImageManifestUnknown, tier: root, quiet: true, lits: "failed to resolve reference|failed to pull image|failed to pull and unpack image", and: ": not found|not found: ", not: "toomanyrequests|429|i/o timeout|lookup "},
 	{code: ImagePullUnauthorized, tier: root, quiet: true, lits: "no basic auth credentials|unauthorized: authentication required|denied: requested access to the resource", source: "https://github.com/dstackai/dstack/issues/2507"},
 	{code: ImagePullRateLimited, tier: root, quiet: true, lits: "toomanyrequests|pull rate limit|data limit exceeded", source: "https://www.docker.com/increase-rate-limit"},
