@@ -31,23 +31,26 @@ func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 	if len(res.Plans) > 0 {
 		w.printPlanTable(res.Plans)
 	}
-	shown := 0
-	for _, f := range res.Refused {
-		if !all && shown == fewRefused {
-			break
-		}
-		shown++
-		w.printRefused(f)
+	refused := res.Refused
+	if !all && len(refused) > fewRefused {
+		refused = refused[:fewRefused]
 	}
-	if rest := len(res.Refused) - shown; rest > 0 {
+	name := 32
+	for _, f := range refused {
+		name = max(name, len([]rune(candidateName(f.Candidate))))
+	}
+	for _, f := range refused {
+		w.printRefused(f, name)
+	}
+	if rest := len(res.Refused) - len(refused); rest > 0 {
 		w.labelled(out, "", fmt.Sprintf("%d more: justright plan %s --all", rest, r.Model.ID))
 	}
 	printUnknowns(w, res.Plans, all)
 }
 
-// printRefused writes a candidate and its reason, beside it where there is room and below it where there is not.
-func (w *World) printRefused(f solve.Refusal) {
-	const name = 32
+// printRefused writes a candidate, in a column of name runes, and its reason: beside it where there is room and below it where
+// there is not.
+func (w *World) printRefused(f solve.Refusal, name int) {
 	line := fmt.Sprintf("%-8s %-*s ", "refused", name, candidateName(f.Candidate))
 	if n := len([]rune(line)); w.Width == 0 || n+len([]rune(f.Reason)) <= w.Width {
 		fmt.Fprintf(w.Stdout, "%s%s\n", line, f.Reason)
