@@ -105,6 +105,9 @@ func TestJudge(t *testing.T) {
 		{"stored by bitsandbytes, over ranks", Case{ModelName: "unsloth/DeepSeek-R1-Distill-Llama-70B-bnb-4bit", Pins: Pins{Engine: "vllm==0.7.3", GPUs: 8, Flags: []string{"--tensor-parallel-size", "8"}}}, CodeQuantEngine},
 		{"transformers 5's candidate too early", Case{Pins: Pins{Engine: "vllm==0.13.0", Transformers: "5.0.0rc0"}}, CodeTransformersBound},
 		{"a hybrid in FP8 keeps a quarter of the cache", Case{Closed: true, ModelName: "Qwen/Qwen3-Next-80B-A3B-Instruct-FP8", Engine: ParseEngineRef("vllm", "0.17.0"), Pins: Pins{GPU: "GB10", GPUs: 1, Flags: []string{"--max-model-len", "131072", "--gpu-memory-utilization", "0.7"}}}, "unknown"},
+		{"groups of AWQ", Case{ModelName: "Qwen/Qwen2.5-VL-72B-Instruct-AWQ", Pins: Pins{Engine: "vllm==0.7.2", GPU: "A800", GPUs: 2, Flags: []string{"--tensor-parallel-size", "2"}}}, CodeTP},
+		{"groups of GPTQ, widened, from a record", Case{ModelName: "Qwen/Qwen2.5-72B-Instruct-GPTQ-Int4", Pins: Pins{Engine: "vllm==0.7.2", GPU: "A800", GPUs: 2, Flags: []string{"--tensor-parallel-size", "2"}}}, "works"},
+		{"groups of GPTQ, widened", Case{ModelName: "Qwen/Qwen2-72B-Instruct-GPTQ-Int4", Pins: Pins{Engine: "vllm==0.7.2", GPU: "A800", GPUs: 2, Flags: []string{"--tensor-parallel-size", "2"}}}, "works"},
 		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
 		{"nothing stated", Case{}, "unknown"},
 	}

@@ -77,6 +77,9 @@ func ruleDivisible(s *subject) []finding {
 		return []finding{{code: CodeTP, at: at, reason: fmt.Sprintf("the gates of the linear attention have one output a value head, at most 64 in this family: over %d ranks that is no multiple of the FP8 quantisation block of 128, which %s demands", tp, s.label()),
 			facts: []catalog.Fact{reported("sglang/qwen3.5/gates", "SGLang 0.5.8 checks the block size on the gates of Qwen3.5's linear attention (in_proj_a, in_proj_b) and fails with any tensor parallelism on the FP8 checkpoints", "https://github.com/sgl-project/sglang/issues/19045", "2026-02-21"), s.says("tp", "tensor parallel size is %d", tp)}}}
 	}
+	if g := s.groups(); g > 0 && expert == 0 && inter > 0 && inter%(tp*g) != 0 {
+		return refuse("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is no multiple of the quantisation group of %d", inter, tp, g))
+	}
 	if w := s.sharedExpert(); w > 0 && s.blockFP8() && (w/tp)%128 != 0 {
 		return refuse("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
 	}
@@ -119,6 +122,24 @@ func (s *subject) widths() (heads, kv, inter, expert int) {
 		return sh.Heads, sh.KVHeads, sh.Intermediate, sh.ExpertIntermediate
 	}
 	return 0, 0, 0, 0
+}
+
+// groups is how many inputs share a scale in a checkpoint of AWQ or GPTQ; 0 for others. The engine demands whole groups on each rank.
+func (s *subject) groups() int {
+	if !s.isVLLM() {
+		return 0
+	}
+	if p := s.profile; p != nil {
+		widened := p.Intermediate == 29568 && !p.Vision // Qwen's checkpoints of 72B in groups have 29696; the record takes the plain model's
+		if p.Quant != nil && (p.Quant.Method == "awq" || p.Quant.Method == "gptq") && p.Quant.GroupSize > 0 && !widened {
+			return p.Quant.GroupSize
+		}
+		return 0
+	}
+	if q := s.named.Quant; q == "awq" || q == "gptq" {
+		return 128
+	}
+	return 0
 }
 
 // sharedExpert is the width of the expert that every token passes, which is split like a plain layer; 0 when there is
