@@ -34,14 +34,18 @@ bench-diagnose: ## diagnosis of a noisy log beside grep -F with the same literal
 bench-fleet: ## one process supervising 100, 1,000 and 10,000 simulated pods: API calls, CPU, memory
 	go build -o bin/benchfleet ./internal/tools/benchfleet && bin/benchfleet
 
+bench-gateway: ## what serve adds to a request, beside the plain Go proxy and no proxy in the same run
+	go build -o bin/benchgateway ./internal/tools/benchgateway && bin/benchgateway
+
 bench-plan: build ## plan and matrix beside llmfit, env-doctor and thetaserve in one run (PyPI is reached; Python 3.13)
 	go run ./internal/tools/benchplan
 
 conformance: ## hold every REST v2 answer of the simulator against RunPod's document: SPEC=FILE-or-URL
 	go test ./sim/runpodsim -count=1 -run Conformance -v -args -spec "$(SPEC)"
 
-clients: ## RunPod's own clients, unmodified, against the simulator (npm and PyPI are reached)
+clients: ## RunPod's own clients against the simulator and OpenAI's own against serve, all unmodified (npm and PyPI are reached)
 	sh sim/clients/run.sh
+	sh sim/clients/serve.sh
 
 fuzz-quoting: ## a million random words through each real shell, back by execve
 	QUOTING_WORDS=1000000 go test ./boot -run 'Quoted|StartString' -count 1 -v
@@ -64,4 +68,4 @@ bench-boot: ## the real engine to its first token: up beside pip and a compiled 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: e2e ssh postgres demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot
+.PHONY: bench-gateway e2e ssh postgres demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot

@@ -195,7 +195,7 @@ func (s *server) agree(ctx context.Context, yes bool) error {
 			text, costs = "no plan now: "+p.Summary+"; it is looked for again when somebody asks", true
 		}
 		rents = rents || costs
-		s.say("%s: %s", m.id, s.clean(text))
+		fmt.Fprintf(s.w.Stderr, "%s: %s\n", m.id, s.clean(text)) // also with --json, whose first line says where the gateway is
 	}
 	if !rents || yes {
 		return nil
