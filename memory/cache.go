@@ -219,12 +219,12 @@ func stateBytes(p *model.Profile, u Use, r rules) (float64, string) {
 	}
 	tp := float64(max(1, u.TensorParallel))
 	state := 2.0
-	switch dtype := u.StateDType; {
-	case dtype == "" || dtype == "auto":
+	switch u.StateDType {
+	case "", "auto":
 		if m.StateDType == "float32" && (m.Kind != "gdn" || r.ownStateType) {
 			state = 4
 		}
-	case dtype == "float32":
+	case "float32":
 		state = 4
 	}
 	tail := float64(max(0, m.ConvKernel-1) + drafts(u))

@@ -188,7 +188,7 @@ func TestPythonsInfinitiesAreRead(t *testing.T) {
 	if err != nil || p.Layers != 4 || len(p.LayerKinds) != 4 {
 		t.Fatalf("got %d layers, kinds %v, error %v", p.Layers, p.LayerKinds, err)
 	}
-	for _, bad := range []string{`{"a":Infinit}`, `{"a":NaNs}`, `{"a":Infinity`, `{"a":"Infinity`} {
+	for _, bad := range []string{`{"a":Inf}`, `{"a":NaNs}`, `{"a":Infinity`, `{"a":"Infinity`} {
 		if _, err := FromConfig([]byte(bad), Sizes{}); err == nil {
 			t.Errorf("%s: no error", bad)
 		}
@@ -255,5 +255,20 @@ func TestSharedIndexers(t *testing.T) {
 		if err != nil || p.MLA == nil || p.MLA.IndexLayers != want {
 			t.Errorf("%q: %+v, want %d (%v)", rest, p.MLA, want, err)
 		}
+	}
+}
+
+// TestBlocksOfTheirOwn: Nemotron NAS searched each layer's blocks; 5.25 of 8192 are 28672 wide.
+func TestBlocksOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	p, err := FromConfig([]byte(`{"architectures":["DeciLMForCausalLM"],"model_type":"nemotron-nas","hidden_size":8192,"num_hidden_layers":3,"num_attention_heads":64,"vocab_size":128256,"max_position_embeddings":131072,"tie_word_embeddings":false,
+		"block_configs":[{"attention":{"n_heads_in_group":8},"ffn":{"ffn_mult":5.25}},{"attention":{"no_op":true},"ffn":{"ffn_mult":2.625}},{"attention":{"n_heads_in_group":8},"ffn":{"no_op":true}}]}`), Sizes{})
+	if err != nil || p.WidthSum != 28672+14336 || p.KVHeads != 8 || p.CountKind(FullAttention) != 2 {
+		t.Fatalf("widths %d, %d KV heads, kinds %v, %v", p.WidthSum, p.KVHeads, p.LayerKinds, err)
+	}
+	attention := int64(2 * 8192 * (2*8192 + 2*1024))
+	norms := int64(7 * 8192)
+	if want := 2*128256*8192 + attention + 3*8192*(28672+14336) + norms; p.Parameters != want {
+		t.Errorf("%d parameters, want %d", p.Parameters, want)
 	}
 }

@@ -162,6 +162,7 @@ func (r *reader) deciLayers(p *Profile, l []any) []LayerKind {
 	var kinds []LayerKind
 	for _, v := range l[:min(len(l), maxLayers)] {
 		b, _ := v.(object)
+		r.blockWidth(p, b)
 		a, _ := b["attention"].(object)
 		if r.flag(a, "no_op") || r.flag(a, "replace_with_linear") {
 			kinds = append(kinds, NoAttention)
@@ -173,6 +174,19 @@ func (r *reader) deciLayers(p *Profile, l []any) []LayerKind {
 		kinds = append(kinds, FullAttention)
 	}
 	return kinds
+}
+
+// blockWidth adds the feed-forward width of one block: two thirds of a multiple of the hidden size, rounded up to 256; a
+// single matrix in its place is counted as a third of its width.
+func (r *reader) blockWidth(p *Profile, block object) {
+	f, _ := block["ffn"].(object)
+	switch mult, ok := number(f["ffn_mult"]); {
+	case r.flag(f, "no_op"):
+	case r.flag(f, "replace_with_linear"):
+		p.WidthSum += p.Hidden / 3
+	case ok && mult > 0 && mult < 64:
+		p.WidthSum += (int(2*mult*float64(p.Hidden)/3) + 255) / 256 * 256
+	}
 }
 
 // familyLayers applies the rule a family states as a period, or has in its class when config.json is silent.

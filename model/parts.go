@@ -248,7 +248,8 @@ func (c *counter) feedForward() {
 		dense = p.CountKind(NoAttention)
 	}
 	if p.text() == "mamba" || p.text() == "mamba2" || p.text() == "falcon_mamba" || p.text() == "nemotron-nas" {
-		c.need(p.text() != "nemotron-nas") // its blocks differ layer by layer
+		c.need(p.text() != "nemotron-nas" || p.WidthSum > 0)
+		c.add("mlp", matrices*h*float64(p.WidthSum), Split, true, p.Layers)
 		return
 	}
 	if m == nil {

@@ -50,6 +50,7 @@ type Profile struct {
 	PlainMLP      bool // two matrices a block instead of three
 	MTPLayers     int  // multi-token-prediction layers in the checkpoint, loaded only with speculation
 	AttentionBias bool
+	WidthSum      int   // feed-forward widths of all layers, where each states its own (Nemotron NAS); 0 they are alike
 	TwinBlocks    bool  // each layer has two attentions and two dense blocks (LongCat Flash)
 	RotaryBytes   int64 // tables of rotary positions, which an engine computes and keeps; 0 none or unknown
 	Compress      []int // tokens that share one stored state, layer by layer (DeepSeek V4); 0 and 1 keep a window only
