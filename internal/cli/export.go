@@ -15,6 +15,8 @@ import (
 
 type exportOptions struct {
 	planOptions
+	cluster clusterOptions
+
 	as, name, out string
 	rank          int
 }
@@ -39,6 +41,7 @@ the head says so.
 Exit status: 0 written, 2 unknown model, format or wrong usage, 3 no stack, 4 gated model or wrong key, 5 provider, hub
 or index out of reach.`,
 		Example: `  justright export openai/gpt-oss-20b --as kubernetes --gpu L4 | kubectl apply -f -
+  justright export openai/gpt-oss-20b --as kubernetes --gpu L4 --autoscale 1-4
   justright export Qwen/Qwen3-8B --as compose -o compose.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,6 +51,7 @@ or index out of reach.`,
 	}
 	f := c.Flags()
 	o.pins.add(f)
+	o.cluster.add(f)
 	f.StringVar(&o.as, "as", "", "the `FORMAT`")
 	f.StringVar(&o.name, "name", "", "name of the machine or service (default: made from the model's)")
 	f.StringVarP(&o.out, "output", "o", "", "write to `FILE` instead of standard output")
@@ -145,7 +149,8 @@ func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions)
 	if known {
 		p.GPU = gpu
 	}
-	return p, nil
+	p.Cluster, err = o.cluster.read(o.as, spec, stack.GPU.Count)
+	return p, err
 }
 
 // exportName makes a DNS label of a model's name.

@@ -26,6 +26,7 @@ type Plan struct {
 	Port    int
 	DiskGB  int
 	Command string // the command line that made this, for the head of the file
+	Cluster Cluster
 }
 
 // Document is what a format gives: the text, and what its user must know.

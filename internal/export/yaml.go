@@ -3,7 +3,6 @@ package export
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"justright/boot"
 )
@@ -69,101 +68,6 @@ func compose(p Plan) (string, []string) {
 	}
 	if p.Stack.GPU.ID != "" {
 		notes = append(notes, "needs the NVIDIA container toolkit")
-	}
-	return y.b.String(), notes
-}
-
-// kubernetes writes what the cluster runs; the keys are a Secret that the user makes, so that none is in the file.
-func kubernetes(p Plan) (string, []string) {
-	y := &yaml{}
-	labels := "{app.kubernetes.io/name: " + p.Name + ", app.kubernetes.io/managed-by: justright}"
-	y.line("apiVersion: v1")
-	y.line("kind: ConfigMap")
-	y.line("metadata:")
-	y.line("  name: %s-start", p.Name)
-	y.line("  labels: %s", labels)
-	y.line("data:")
-	y.line("  start.sh: %s", literal(p.Script.Text, 4))
-	y.line("---")
-	y.line("apiVersion: apps/v1")
-	y.line("kind: Deployment")
-	y.line("metadata:")
-	y.line("  name: %s", p.Name)
-	y.line("  labels: %s", labels)
-	y.line("spec:")
-	y.line("  replicas: 1")
-	y.line("  strategy: {type: Recreate}")
-	y.line("  progressDeadlineSeconds: %d", int((p.startWait() + 5*time.Minute).Seconds()))
-	y.line("  selector:")
-	y.line("    matchLabels: {app.kubernetes.io/name: %s}", p.Name)
-	y.line("  template:")
-	y.line("    metadata:")
-	y.line("      labels: %s", labels)
-	y.line("    spec:")
-	y.line("      automountServiceAccountToken: false")
-	y.line("      enableServiceLinks: false")
-	y.line("      terminationGracePeriodSeconds: 30")
-	if p.Stack.GPU.ID != "" {
-		y.line("      tolerations:")
-		y.line("        - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}")
-	}
-	y.line("      containers:")
-	y.line("        - name: engine")
-	y.line("          image: %s", quote(p.Stack.Image))
-	y.line("          command: [\"/bin/sh\", \"/justright/start.sh\"]")
-	y.line("          ports:")
-	y.line("            - {name: http, containerPort: %d}", p.Port)
-	y.line("          env:")
-	keys, values, secrets := p.env()
-	for _, k := range keys {
-		// Kubernetes expands $(NAME) in values; $$ is one dollar.
-		y.line("            - {name: %s, value: %s}", k, quote(strings.ReplaceAll(values[k], "$", "$$")))
-	}
-	y.line("            - {name: JUSTRIGHT_ROOT, value: %s}", cacheRoot)
-	for _, s := range secrets {
-		y.line("            - {name: %s, valueFrom: {secretKeyRef: {name: %s-keys, key: %s}}}", s.Name, p.Name, s.Name)
-	}
-	y.line("          resources:")
-	y.line("            requests: {ephemeral-storage: %dG}", p.DiskGB)
-	if p.Stack.GPU.ID != "" {
-		y.line("            limits: {nvidia.com/gpu: %d}", max(1, p.Stack.GPU.Count))
-	}
-	probe := fmt.Sprintf("{path: /health, port: %d}", p.Port)
-	y.line("          startupProbe: {httpGet: %s, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: %d}", probe, int(p.startWait().Seconds()/10))
-	y.line("          readinessProbe: {httpGet: %s, periodSeconds: 5, timeoutSeconds: 5}", probe)
-	y.line("          livenessProbe: {httpGet: %s, periodSeconds: 20, timeoutSeconds: 10, failureThreshold: 6}", probe)
-	y.line("          volumeMounts:")
-	y.line("            - {name: start, mountPath: /justright, readOnly: true}")
-	y.line("            - {name: cache, mountPath: %s}", cacheRoot)
-	y.line("            - {name: shm, mountPath: /dev/shm}")
-	y.line("      volumes:")
-	y.line("        - {name: start, configMap: {name: %s-start}}", p.Name)
-	y.line("        - {name: cache, emptyDir: {}}")
-	y.line("        - {name: shm, emptyDir: {medium: Memory, sizeLimit: %dGi}}", shmGiB)
-	y.line("---")
-	y.line("apiVersion: v1")
-	y.line("kind: Service")
-	y.line("metadata:")
-	y.line("  name: %s", p.Name)
-	y.line("  labels: %s", labels)
-	y.line("spec:")
-	y.line("  selector: {app.kubernetes.io/name: %s}", p.Name)
-	y.line("  ports:")
-	y.line("    - {name: http, port: %d, targetPort: http}", p.Port)
-	var names, shown []string
-	for _, s := range secrets {
-		names, shown = append(names, s.Name+`=%s\n`), append(shown, `"$`+s.Name+`"`)
-	}
-	// through a pipe: what stands in a command line can be read by others on the machine
-	create := "printf '" + strings.Join(names, "") + "' " + strings.Join(shown, " ") + " | kubectl create secret generic " + p.Name + "-keys --from-env-file=/dev/stdin"
-	notes := []string{
-		"first the keys: " + create,
-		"then: kubectl apply -f FILE; end it: kubectl delete -f FILE",
-		fmt.Sprintf("inside the cluster it answers at http://%s:%d/v1; from outside: kubectl port-forward service/%s %d", p.Name, p.Port, p.Name, p.Port),
-		"the cache is empty at each start; a PersistentVolumeClaim in its place makes the second start fast",
-	}
-	if p.Stack.GPU.ID != "" {
-		notes = append(notes, "where nodes differ, choose those with a "+p.gpuName()+" by the label nvidia.com/gpu.product")
 	}
 	return y.b.String(), notes
 }
