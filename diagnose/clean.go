@@ -14,7 +14,7 @@ const maxLine = 64 << 10
 // appendClean appends line to dst without colour codes and control bytes, unwrapped from a JSON log record, with a
 // carriage return inside it (a progress bar that redraws itself) turned into a blank.
 func appendClean(dst, line []byte) []byte {
-	line = bytes.TrimRight(line, "\r\n")
+	line = withoutConsole(bytes.TrimRight(line, "\r\n"))
 	if len(line) > 2 && line[0] == '{' && line[len(line)-1] == '}' {
 		return appendUnquoted(dst, jsonMessage(line))
 	}
@@ -36,6 +36,23 @@ func appendClean(dst, line []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// consoleHead stands after the time a console writes.
+const consoleHead = "Z [resource.labels."
+
+// withoutConsole drops what Google's log console writes before a line: its own severity, which calls all output of a
+// program INFO, a time, and where the line comes from.
+func withoutConsole(line []byte) []byte {
+	if len(line) < 40 || line[0] < 'A' || line[0] > 'Z' {
+		return line
+	}
+	if i := bytes.Index(line[:min(len(line), 64)], []byte(consoleHead)); i >= 0 {
+		if _, rest, ok := bytes.Cut(line[i:], []byte("] ")); ok {
+			return rest
+		}
+	}
+	return line
 }
 
 // escapeLength is the length of the terminal sequence at the start of b: CSI (ESC [ … final byte), OSC (ESC ] … BEL
@@ -120,7 +137,7 @@ func jsonString(line []byte, key string) ([]byte, bool) {
 }
 
 // ownLevel is a text that needs no level from outside: a traceback's line, an exception, a record with a level.
-var ownLevel = regexp.MustCompile(`^(?:\s|Traceback |(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt): |(?i:error|fatal)\b)|\b(?:ERROR|WARNING|INFO|DEBUG|CRITICAL) |\b(?i:error: )`)
+var ownLevel = regexp.MustCompile(`^(?:\[rank\d+\]:|\([^)]{0,60}pid=\d+[^)]{0,40}\) ?)*(?:\s|Traceback |(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt): |(?i:error|fatal|failed)\b)|\[(?:ERROR|WARN|WARNING|INFO)\] |\b(?:ERROR|WARNING|INFO|DEBUG|CRITICAL) |\b(?i:error: )`)
 
 // speaksForItself reports whether a record is a collector's around what a program printed: the level then is the
 // collector's, which calls all output of a program "info".

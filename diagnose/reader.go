@@ -213,8 +213,10 @@ func (r *Reader) addLines(p []byte) {
 	}
 }
 
-// hasRecords reports whether a line of p is a JSON record.
-func hasRecords(p []byte) bool { return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) }
+// hasRecords reports whether a line of p is a JSON record, or one of a console that writes a level of its own.
+func hasRecords(p []byte) bool {
+	return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) || bytes.Contains(p, []byte(consoleHead))
+}
 
 // addLine takes one line.
 func (r *Reader) addLine(line []byte) {

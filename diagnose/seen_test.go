@@ -125,6 +125,9 @@ func TestEndsInAnError(t *testing.T) {
 // systemd's journal, syslog, a collector that calls everything "info".
 func TestEveryDisguise(t *testing.T) {
 	forms := map[string]func(string) string{
+		"Google's console": func(l string) string {
+			return "INFO 2025-11-19T20:16:36.096625454Z [resource.labels.containerName: vllm] " + l
+		},
 		"journald":       func(l string) string { return "Nov 25 10:00:00 gpu-host-1 docker[12345]: " + l },
 		"unit":           func(l string) string { return "Nov 25 10:00:00 gpu01 vllm-serve.sh[987]: " + l },
 		"syslog":         func(l string) string { return "<30>1 2026-11-25T10:00:00.123Z host vllm 4321 - - " + l },
