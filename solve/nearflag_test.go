@@ -13,7 +13,7 @@ func TestMistypedFlagHint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for typed, want := range map[string]string{"--max-modle-len": "did you mean --max-model-len", "--tensor-paralel-size": "did you mean --tensor-parallel-size", "--wholly-unheard-of": ""} {
+	for typed, want := range map[string]string{"--max-model-lne": "did you mean --max-model-len", "--tensor-parallel-sizes": "did you mean --tensor-parallel-size", "--wholly-unheard-of": ""} {
 		v := Judge(s, Case{Architecture: "LlamaForCausalLM", Pins: Pins{Flags: []string{typed, "2"}}})
 		hint := ""
 		if len(v.Hints) > 0 {

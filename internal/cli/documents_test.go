@@ -210,7 +210,11 @@ func TestALaunchKeepsTheContract(t *testing.T) {
 	c.lines(t, "events", "event", answer("events", "gpt-oss-20b"))
 	c.lines(t, "replay", "event", answer("replay", bundle))
 	c.document(t, "extend", answer("extend", "gpt-oss-20b", "--ttl", "30m"))
-	r, err := http.Get(p.env["RUNPOD_API_BASE_URL"] + "/_sim/ledger")
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.env["RUNPOD_API_BASE_URL"]+"/_sim/ledger", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.DefaultClient.Do(q)
 	if err != nil {
 		t.Fatal(err)
 	}
