@@ -340,7 +340,7 @@ func ruleDType(s *subject) []finding {
 				reason: fmt.Sprintf("%s does not run in float16, and %s has no bfloat16", s.modelType, s.cardName()), hints: []problem.Hint{{Text: "--dtype float32"}}}}
 		}
 	}
-	if (!stated || d == "auto" || d == "") && s.isVLLM() && s.before("0.9.0") && s.checkpointBF16() {
+	if (!stated || d == "auto" || d == "") && s.isVLLM() && (s.before("0.9.0") || s.release == nil && s.c.Engine.Moving && s.day != "" && s.day < "2023-09-11") && s.checkpointBF16() {
 		return []finding{{code: CodeDType, assumed: true, facts: []catalog.Fact{fact, s.cardFact(),
 			reported("vllm/dtype-fallback", "vLLM takes float16 by itself on such cards only from 0.9.0 on", "https://github.com/vllm-project/vllm/pull/17265", "2025-05-09")},
 			reason: fmt.Sprintf("the checkpoint is bfloat16, %s has no bfloat16, and %s does not fall back by itself", s.cardName(), s.label()),

@@ -108,7 +108,7 @@ func ruleSGLangWheel(s *subject) []finding {
 		out = append(out, finding{code: CodeGlibc, facts: []catalog.Fact{w.Fact(), s.says("glibc", "the host has glibc %s", s.glibc)},
 			reason: fmt.Sprintf("the wheel of %s needs glibc %s, the host has %s", s.label(), w.Glibc, s.glibc), hints: []problem.Hint{{Text: "use a container image: it brings its own C library"}}})
 	}
-	if w.Unbound && s.wheels && s.day >= "2026-05-29" {
+	if w.Unbound && s.wheels && s.day >= "2026-05-29" && (!s.c.Engine.Moving || s.transformers.Stated()) {
 		out = append(out, finding{code: CodeTransformersBound, at: s.atEngine(), facts: []catalog.Fact{s.release.Fact(catalog.AspectTransformers),
 			reported("sglang/kernels-0.15", "SGLang 0.5.11 to 0.5.12.post1 pin transformers 5.6.0 and leave the package kernels open, whose 0.15 of 2026-05-29 that transformers does not import with; 0.5.13 asks for kernels<0.15", "https://github.com/sgl-project/sglang/issues/27654", "2026-06-09")},
 			reason: fmt.Sprintf("a plain install of %s takes kernels 0.15 or newer, which transformers 5.6.0 does not work with", s.label()), hints: []problem.Hint{{Text: `take "kernels<0.15" beside it, or sglang>=0.5.13`}}})

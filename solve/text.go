@@ -75,7 +75,7 @@ func ParseEngineRef(name, text string) EngineRef {
 	if i := strings.IndexAny(t, "<>"); i >= 0 {
 		e.setBound(t[i:])
 	}
-	e.Fork = strings.Contains(low, "fork") || strings.Contains(low, "pkgs-ci") || strings.Contains(low, "preview")
+	e.Fork = strings.Contains(low, "fork") || strings.Contains(low, "pkgs-ci") || strings.Contains(low, "preview") || otherProject.MatchString(low)
 	switch {
 	case hasWord(low, "main"), hasWord(low, "nightly"), strings.Contains(low, "source build"), strings.Contains(low, "git"), strings.Contains(low, "development"):
 		e.Moving, e.Dev = true, true
@@ -86,6 +86,9 @@ func ParseEngineRef(name, text string) EngineRef {
 	}
 	return e
 }
+
+// otherProject is a name that only begins with an engine's: "sglang-omni", "vllm-gb10".
+var otherProject = regexp.MustCompile(`^(?:vllm|sglang)-(?:[a-z]{2,}|[a-z]+\d+)\b`)
 
 // versionPhrases are bounds in words. Of two ends that both failed the newer one is judged.
 var versionPhrases = []struct {
