@@ -265,21 +265,13 @@ func (w *World) showPlans(plans []solve.Stack, p *planner, res solve.Result, mod
 		if !plan.Guarded && p.t.rents() {
 			how += ", no guard"
 		}
-		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, readyIn(plan.Ready)})
+		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, text.ReadyIn(plan.Ready.Seconds, plan.Ready.Measured)})
 	}
 	fmt.Fprintln(w.Stderr)
 	printColumns(w.Stderr, rows)
 	fmt.Fprintln(w.Stderr)
 	w.showRefusals(res, model, sink, false)
 	fmt.Fprintln(w.Stderr)
-}
-
-// readyIn words when a plan will be ready, and whether that was measured.
-func readyIn(r solve.Ready) string {
-	if r.Measured > 0 {
-		return fmt.Sprintf("%s, by %d before", text.Interval(r.Seconds), r.Measured)
-	}
-	return text.Interval(r.Seconds)
 }
 
 // showRefusals shows some of the candidates that were refused on paper, images first: those are what people would try.

@@ -73,6 +73,18 @@ func Interval(s [2]int) string {
 	return fmt.Sprintf("%d–%d min", s[0]/60, (s[1]+59)/60)
 }
 
+// ReadyIn words when a plan will be ready, and where that comes from when it was measured.
+func ReadyIn(seconds [2]int, launches int) string {
+	switch t := Interval(seconds); launches {
+	case 0:
+		return t
+	case 1:
+		return t + ", as 1 launch before"
+	default:
+		return fmt.Sprintf("%s, as %d launches before", t, launches)
+	}
+}
+
 // progress words how far a phase has come, and how fast when it is bytes.
 func progress(p *report.Progress, d time.Duration) string {
 	if p.Unit != "bytes" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"justright/money"
 	"justright/report"
@@ -138,10 +139,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 			line += "   $" + e.Plan.PricePerHour.Cents() + "/h with disk"
 		}
 		if e.Plan.ReadySeconds[1] > 0 {
-			line += "   ready in " + Interval(e.Plan.ReadySeconds)
-		}
-		if e.Plan.Measured > 0 {
-			line += fmt.Sprintf(", by %d before", e.Plan.Measured)
+			line += "   ready in " + ReadyIn(e.Plan.ReadySeconds, e.Plan.Measured)
 		}
 		s.line("%s", line)
 		if !e.Plan.Guarded {
@@ -295,11 +293,10 @@ func (s *Sink) row(mark, name, detail string, d time.Duration) string {
 	} else if s.cap > 0 {
 		right += " of $" + s.cap.Cents()
 	}
-	room := s.o.Width - 13 - len(right) - 3
-	if room < 10 {
-		room = 10
-	}
-	return fmt.Sprintf("%s %-10s %s   %s", mark, Clean(name), fit(Clean(detail), room), right)
+	name = fmt.Sprintf("%-10s", Clean(name))
+	// The last column stays free: some terminals wrap when it is written.
+	room := max(10, s.o.Width-1-len("m ")-utf8.RuneCountInString(name)-len(" ")-len("   ")-len(right))
+	return fmt.Sprintf("%s %s %s   %s", mark, name, fit(Clean(detail), room), right)
 }
 
 // heart says what runs, in one line, where it cannot be redrawn and nothing has been said for a while.

@@ -87,9 +87,12 @@ func TestTerminalRedrawsInPlace(t *testing.T) {
 func TestRowsFitTheTerminal(t *testing.T) {
 	s := New(&strings.Builder{}, Options{Width: 80})
 	s.cap = 2 * money.Dollar
-	row := s.row("✓", "weights", strings.Repeat("long ", 40), 3725*time.Second)
-	if n := len([]rune(row)); n > 80 {
+	row := s.row("✓", "env, weights, engine", strings.Repeat("long ", 40), 3725*time.Second)
+	if n := len([]rune(row)); n != 79 {
 		t.Errorf("row of %d columns on 80: %q", n, row)
+	}
+	if row := s.row("●", "env", "", time.Second); len([]rune(row)) != 79 || !strings.HasSuffix(row, "0:01   $0.00 of $2.00") {
+		t.Errorf("row %q", row)
 	}
 	if !strings.Contains(row, "1:02:05") || !strings.Contains(row, "…") {
 		t.Errorf("row %q lacks clock or cut mark", row)
