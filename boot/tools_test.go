@@ -177,7 +177,9 @@ func (c toolCall) note(name, text string) int {
 		return c.refuse(err.Error())
 	}
 	defer f.Close()
-	fmt.Fprintln(f, text)
+	if _, err := fmt.Fprintln(f, text); err != nil {
+		return c.refuse(err.Error())
+	}
 	return 0
 }
 
