@@ -53,6 +53,9 @@ fuzz-quoting: ## a million random words through each real shell, back by execve
 e2e: ## the real engine on this machine: install, serve, prove, fail and fall back (package registries are reached)
 	go run ./internal/tools/e2e
 
+kubernetes: ## a real Kubernetes on this machine, built from source: suite, real engine in a pod, guard, refusals (Linux, root)
+	go run ./internal/tools/kubecluster
+
 ssh: ## a real OpenSSH server on loopback: the adapter's suite, refusals, the real engine over it (openssh-server is needed)
 	go run ./internal/tools/e2e -only ssh
 
@@ -68,4 +71,4 @@ bench-boot: ## the real engine to its first token: up beside pip and a compiled 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.PHONY: bench-gateway e2e ssh postgres demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot
+.PHONY: kubernetes bench-gateway e2e ssh postgres demo fuzz-quoting build test race lint golden bench-diagnose conformance clients help chaos kill bench-up bench-plan bench-fleet bench-boot

@@ -1,0 +1,433 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"justright/sim/hubsim"
+)
+
+// one is a case: it returns what was seen that proves it.
+type one struct {
+	name string
+	run  func(context.Context, *bench) (string, error)
+}
+
+func cases() []one {
+	return []one{
+		{"suite", suite},
+		{"chat", chat},
+		{"guard", guard},
+		{"no-image", noImage},
+		{"no-card", noCard},
+		{"cards", cards},
+		{"quota", quota},
+		{"manifests", manifests},
+	}
+}
+
+const chatModel = "justright/smollm2-135m-instruct"
+
+// suite is the conformance suite of providers against this cluster: what the simulator is held against.
+func suite(ctx context.Context, b *bench) (string, error) {
+	c := exec.CommandContext(ctx, "go", "test", "./internal/provider/kubernetes", "-count=1", "-run", "TestLive", "-timeout", "20m", "-v")
+	c.Env = append(slices.Clone(b.env), "JUSTRIGHT_LIVE_KUBERNETES_IMAGE="+baseRef)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, tail(string(out)))
+	}
+	n := strings.Count(string(out), "    --- PASS: TestLive/")
+	if n < 10 {
+		return "", fmt.Errorf("only %d parts ran: %s", n, tail(string(out)))
+	}
+	return fmt.Sprintf("%d parts of the provider suite on Kubernetes %s with containerd and runc", n, release), nil
+}
+
+// hub serves the chat model to pods: on the gateway of their network, which the first pod brings up.
+func (b *bench) hub(ctx context.Context) (env []string, err error) {
+	h := &hubsim.Hub{Redirect: true}
+	if err := h.Add(chatModel, hubsim.Repo{Dir: b.chat}); err != nil {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", nodeAddr+":0") // the node's bridge: pods reach it through their gateway
+	if err != nil {
+		return nil, err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = s.Close() })
+	go func() { _ = s.Serve(l) }()
+	return []string{"HF_ENDPOINT=http://" + l.Addr().String()}, nil
+}
+
+// chatArgs are the image that the cluster has, and its Python.
+func chatArgs(more ...string) []string {
+	return append([]string{chatModel, "--on", "kubernetes", "--image", baseRef, "--python", "3.11"}, more...)
+}
+
+// chat is the whole road with a real engine in a real pod: up, its proof through the port-forward, a question after up has ended,
+// verify by name, down.
+func chat(ctx context.Context, b *bench) (string, error) {
+	env, err := b.hub(ctx)
+	if err != nil {
+		return "", err
+	}
+	l, err := b.up(ctx, env, chatArgs("--name", "chat")...)
+	if err != nil {
+		return "", err
+	}
+	e := l.end()
+	if l.status != 0 || e.Outcome != "ready" {
+		return "", fmt.Errorf("up ended with status %d, outcome %q: %s", l.status, e.Outcome, l.why())
+	}
+	said, err := ask(ctx, e, "What is the capital of France?")
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(said, "Paris") {
+		return "", fmt.Errorf("it said %q", said)
+	}
+	armed, err := b.logged(ctx, "chat", "justright guard status=armed")
+	if err != nil {
+		return "", err
+	}
+	v, err := b.call(ctx, env, "verify", "chat", "--json")
+	if err != nil || v.status != 0 {
+		return "", fmt.Errorf("verify: %w, status %d: %s", err, v.status, tail(v.stdout+v.stderr))
+	}
+	raw, err := b.cluster.call(ctx, http.MethodGet, "/apis/batch/v1/namespaces/models/jobs", nil)
+	if err != nil {
+		return "", err
+	}
+	key, err := os.ReadFile(e.KeyFile)
+	if err != nil {
+		return "", err
+	}
+	if bytes.Contains(raw, bytes.TrimSpace(key)) {
+		return "", errors.New("the job holds the endpoint's key")
+	}
+	if err := b.down(ctx, "chat"); err != nil {
+		return "", err
+	}
+	logs, err := b.call(ctx, nil, "logs", "chat")
+	if err != nil || !strings.Contains(logs.stdout, "justright phase=ready") {
+		return "", fmt.Errorf("the log is not kept after down: %w, %s", err, tail(logs.stdout))
+	}
+	return fmt.Sprintf("up %.0f s through 127.0.0.1, %q, %s, verify, down, log kept", l.took.Seconds(), said, armed), nil
+}
+
+// guard lets the pod end itself: nobody asks for its end, and its card would be free.
+func guard(ctx context.Context, b *bench) (string, error) {
+	env, err := b.hub(ctx)
+	if err != nil {
+		return "", err
+	}
+	l, err := b.up(ctx, env, chatArgs("--name", "idle", "--idle", "15s")...)
+	if err != nil {
+		return "", err
+	}
+	if l.status != 0 {
+		return "", fmt.Errorf("up ended with status %d: %s", l.status, l.why())
+	}
+	began := time.Now()
+	for {
+		raw, err := b.cluster.call(ctx, http.MethodGet, "/apis/batch/v1/namespaces/models/jobs", nil)
+		if err != nil {
+			return "", err
+		}
+		if bytes.Contains(raw, []byte(`"type":"Complete"`)) {
+			break
+		}
+		if time.Since(began) > 3*time.Minute {
+			return "", errors.New("the job goes on")
+		}
+		if err := pauseFor(ctx, time.Second); err != nil {
+			return "", err
+		}
+	}
+	took := time.Since(began)
+	if g, err := b.call(ctx, nil, "gc"); err != nil || g.status != 0 {
+		return "", fmt.Errorf("gc: %w: %s", err, tail(g.stdout+g.stderr))
+	}
+	line, err := b.logged(ctx, "idle", "justright guard status=ending")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("nobody left: the job completed %.0f s after up had ended (%s); gc settled it", took.Seconds(), line), nil
+}
+
+// noImage is an image that no registry has: the kubelet's own words, a named cause, nothing left.
+func noImage(ctx context.Context, b *bench) (string, error) {
+	env, err := b.hub(ctx)
+	if err != nil {
+		return "", err
+	}
+	l, err := b.up(ctx, env, chatModel, "--on", "kubernetes", "--image", "localhost/no-such-image:1", "--python", "3.11", "--name", "none", "--attempts", "1")
+	if err != nil {
+		return "", err
+	}
+	cause := l.cause()
+	if l.status == 0 || cause != "image_manifest_unknown" && cause != "image_registry_unreachable" {
+		return "", fmt.Errorf("status %d, cause %q: %s", l.status, cause, l.why())
+	}
+	return fmt.Sprintf("up %.0f s, exit %d, %s", l.took.Seconds(), l.status, cause), nil
+}
+
+// node puts a node into the cluster that no kubelet stands behind: it is scheduled to and runs nothing.
+func (b *bench) node(ctx context.Context, name string, labels map[string]string, cards string) error {
+	labels["kubernetes.io/hostname"] = name
+	_, err := b.cluster.call(ctx, http.MethodPost, "/api/v1/nodes", map[string]any{"metadata": map[string]any{"name": name, "labels": labels}})
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Format(time.RFC3339)
+	all := map[string]string{"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "500G", "nvidia.com/gpu": cards}
+	_, err = b.cluster.call(ctx, http.MethodPatch, "/api/v1/nodes/"+name+"/status", map[string]any{"status": map[string]any{"capacity": all, "allocatable": all,
+		"conditions": []any{map[string]any{"type": "Ready", "status": "True", "reason": "Played", "lastHeartbeatTime": now, "lastTransitionTime": now}}}})
+	if err != nil {
+		return err
+	}
+	_, err = b.cluster.call(ctx, http.MethodPatch, "/api/v1/nodes/"+name, map[string]any{"spec": map[string]any{"taints": nil}})
+	return err
+}
+
+func (b *bench) dropNode(name string) {
+	_, _ = b.cluster.call(context.Background(), http.MethodDelete, "/api/v1/nodes/"+name, nil)
+}
+
+func l4(driver, cuda string) map[string]string {
+	return map[string]string{"nvidia.com/gpu.product": "NVIDIA-L4", "nvidia.com/gpu.memory": "23034", "nvidia.com/gpu.count": "2",
+		"nvidia.com/cuda.driver-version.full": driver, "nvidia.com/cuda.runtime-version.full": cuda}
+}
+
+// cards plans for nodes with cards, as their labels tell them, and what others hold is not offered.
+func cards(ctx context.Context, b *bench) (string, error) {
+	defer b.dropNode("gpu-1")
+	if err := b.node(ctx, "gpu-1", l4("570.86.10", "12.8"), "2"); err != nil {
+		return "", err
+	}
+	p, err := b.call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes", "--json", "--starts", "1")
+	if err != nil {
+		return "", err
+	}
+	var doc struct {
+		Plans []struct {
+			GPU  struct{ ID string } `json:"gpu"`
+			Host struct {
+				MinCUDA string `json:"min_cuda"`
+			} `json:"host"`
+			PricePerHour *string `json:"price_per_hour"`
+		} `json:"plans"`
+	}
+	if err := json.Unmarshal([]byte(p.stdout), &doc); err != nil || len(doc.Plans) == 0 {
+		return "", fmt.Errorf("plan: %w, %d plans: %s", err, len(doc.Plans), tail(p.stdout+p.stderr))
+	}
+	for _, x := range doc.Plans {
+		if !strings.Contains(strings.ToLower(x.GPU.ID), "l4") || x.PricePerHour != nil {
+			return "", fmt.Errorf("a plan for %+v", x)
+		}
+	}
+	// Both cards are taken by somebody else's pod: the scheduler binds it, and nothing is offered.
+	_, err = b.cluster.call(ctx, http.MethodPost, "/api/v1/namespaces/default/pods", map[string]any{"metadata": map[string]any{"name": "holder"}, "spec": map[string]any{
+		"terminationGracePeriodSeconds": 0, "tolerations": []any{map[string]any{"operator": "Exists"}},
+		"containers": []any{map[string]any{"name": "x", "image": "x", "resources": map[string]any{"limits": map[string]any{"nvidia.com/gpu": 2}}}}}})
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		_, _ = b.cluster.call(context.Background(), http.MethodDelete, "/api/v1/namespaces/default/pods/holder?gracePeriodSeconds=0", nil)
+	}()
+	for range 60 {
+		raw, err := b.cluster.call(ctx, http.MethodGet, "/api/v1/namespaces/default/pods/holder", nil)
+		if err != nil {
+			return "", err
+		}
+		if bytes.Contains(raw, []byte(`"nodeName":"gpu-1"`)) {
+			break
+		}
+		if err := pauseFor(ctx, 500*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+	full, err := b.call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes")
+	if err != nil {
+		return "", err
+	}
+	if full.status != 5 || !strings.Contains(full.stdout+full.stderr, "all 2 cards are taken") {
+		return "", fmt.Errorf("a full cluster: status %d, %s", full.status, tail(full.stdout+full.stderr))
+	}
+	return fmt.Sprintf("%d plans for the L4 of a node by its labels, none once the real scheduler had given its cards away (exit 5)", len(doc.Plans)), nil
+}
+
+// noCard is a card that goes between the plan and the create: the scheduler's own words, a named cause.
+func noCard(ctx context.Context, b *bench) (string, error) {
+	defer b.dropNode("gpu-2")
+	if err := b.node(ctx, "gpu-2", l4("570.86.10", "12.8"), "1"); err != nil {
+		return "", err
+	}
+	// Room for the card, none for the disk: what a plan does not know, the scheduler tells.
+	if _, err := b.cluster.call(ctx, http.MethodPatch, "/api/v1/nodes/gpu-2/status", map[string]any{"status": map[string]any{
+		"allocatable": map[string]any{"ephemeral-storage": "1G"}, "capacity": map[string]any{"ephemeral-storage": "1G"}}}); err != nil {
+		return "", err
+	}
+	l, err := b.up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "disk", "--attempts", "1")
+	if err != nil {
+		return "", err
+	}
+	line, err := b.logged(ctx, "disk", "nodes are available")
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, l.why())
+	}
+	if l.status == 0 || l.cause() == "" {
+		return "", fmt.Errorf("status %d without a cause: %s", l.status, l.why())
+	}
+	return fmt.Sprintf("up %.0f s, exit %d, %s: %.160s", l.took.Seconds(), l.status, l.cause(), line), nil
+}
+
+// quota is a namespace that may hold no card: told before anything is made.
+func quota(ctx context.Context, b *bench) (string, error) {
+	defer b.dropNode("gpu-3")
+	if err := b.node(ctx, "gpu-3", l4("570.86.10", "12.8"), "1"); err != nil {
+		return "", err
+	}
+	const path = "/api/v1/namespaces/models/resourcequotas"
+	if _, err := b.cluster.call(ctx, http.MethodPost, path, map[string]any{"metadata": map[string]any{"name": "cards"},
+		"spec": map[string]any{"hard": map[string]any{"requests.nvidia.com/gpu": "0"}}}); err != nil {
+		return "", err
+	}
+	defer func() { _, _ = b.cluster.call(context.Background(), http.MethodDelete, path+"/cards", nil) }()
+	for range 60 { // until the controller has counted
+		raw, err := b.cluster.call(ctx, http.MethodGet, path+"/cards", nil)
+		if err != nil {
+			return "", err
+		}
+		if bytes.Contains(raw, []byte(`"used"`)) {
+			break
+		}
+		if err := pauseFor(ctx, 500*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+	l, err := b.up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "quota")
+	if err != nil {
+		return "", err
+	}
+	if l.status != 5 || !strings.Contains(l.why(), "exceeded quota") {
+		return "", fmt.Errorf("status %d: %s", l.status, l.why())
+	}
+	return fmt.Sprintf("up %.0f s, exit 5: %.160s", l.took.Seconds(), l.why()), nil
+}
+
+// manifests are judged by the real schema and admission, without being kept.
+func manifests(ctx context.Context, b *bench) (string, error) {
+	n := 0
+	for _, more := range [][]string{nil, {"--replicas", "3"}} {
+		r, err := b.call(ctx, nil, append([]string{"export", "openai/gpt-oss-20b", "--as", "kubernetes", "--gpu", "L4"}, more...)...)
+		if err != nil || r.status != 0 {
+			return "", fmt.Errorf("export %v: %w, status %d: %s", more, err, r.status, tail(r.stderr))
+		}
+		for _, doc := range strings.Split(r.stdout, "\n---\n") {
+			if err := b.judge(ctx, doc); err != nil {
+				return "", err
+			}
+			n++
+		}
+	}
+	return fmt.Sprintf("%d objects of exports taken by the API server (dry run, strict fields)", n), nil
+}
+
+// judge sends one object for a dry run.
+func (b *bench) judge(ctx context.Context, doc string) error {
+	field := func(name string) string {
+		for line := range strings.Lines(doc) {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+": "); ok && !strings.HasPrefix(line, " ") {
+				return strings.TrimSpace(v)
+			}
+		}
+		return ""
+	}
+	version, kind := field("apiVersion"), field("kind")
+	path := "/apis/" + version
+	if !strings.Contains(version, "/") {
+		path = "/api/" + version
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cluster.server+path+"/namespaces/models/"+strings.ToLower(kind)+"s?dryRun=All&fieldValidation=Strict", strings.NewReader(doc))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+b.cluster.token)
+	r.Header.Set("Content-Type", "application/yaml")
+	res, err := b.cluster.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		var said bytes.Buffer
+		_, _ = said.ReadFrom(res.Body)
+		return fmt.Errorf("%s: %d %.300s", kind, res.StatusCode, said.String())
+	}
+	return nil
+}
+
+// nothingLeft asks the cluster and this machine what a case has left.
+func (b *bench) nothingLeft(ctx context.Context) error {
+	for _, path := range []string{"/apis/batch/v1/namespaces/models/jobs", "/api/v1/namespaces/models/pods", "/api/v1/namespaces/models/services", "/api/v1/namespaces/models/secrets"} {
+		raw, err := b.cluster.call(ctx, http.MethodGet, path+"?labelSelector=justright/attempt", nil)
+		if err != nil {
+			return err
+		}
+		var l struct {
+			Items []struct{ Metadata struct{ Name string } }
+		}
+		if err := json.Unmarshal(raw, &l); err != nil {
+			return err
+		}
+		if len(l.Items) > 0 {
+			return fmt.Errorf("left behind: %s of %s", l.Items[0].Metadata.Name, filepath.Base(path))
+		}
+	}
+	for range 40 { // the port-forward sees within seconds that its machine is gone
+		left := b.forwards()
+		if left == "" {
+			return nil
+		}
+		if err := pauseFor(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("left behind: process %s", b.forwards())
+}
+
+// forwards is a port-forward of this run that still lives.
+func (b *bench) forwards() string {
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return ""
+	}
+	for _, f := range all {
+		if raw, err := os.ReadFile(f); err == nil && bytes.HasPrefix(raw, []byte(b.program)) && bytes.Contains(raw, []byte("kubernetes-forward")) {
+			return filepath.Base(filepath.Dir(f))
+		}
+	}
+	return ""
+}
+
+// sweep ends whatever a failed case left.
+func (b *bench) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if r, err := b.call(ctx, nil, "down", "--all"); err != nil || r.status != 0 {
+		fmt.Fprintln(os.Stderr, "kubernetes: down --all:", err, tail(r.stderr))
+	}
+}

@@ -1,0 +1,140 @@
+// Command kubecluster makes a real Kubernetes on this machine, of a control plane built from its source and Debian's container
+// runtime, and drives the program against it: the provider suite, a real engine in a real pod, refusals, the guard. It prints one
+// line a case:
+//
+//	kubernetes NAME ok|FAIL SECONDS EVIDENCE
+//
+// and ends with status 1 when a case failed. It needs Linux, root, and the package registries; what it installs and builds is kept
+// in the user's cache. Nodes have no GPU here: cards are told by node objects of our own making, and what is bound to them is not
+// run; the CPU build runs for real.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"justright/internal/tools/checkpoint"
+)
+
+func main() {
+	only := flag.String("only", "", "run only the cases of this comma-separated list")
+	program := flag.String("program", "", "drive this justright instead of building one")
+	keep := flag.Bool("keep", false, "leave the cluster up when the cases are through, until Ctrl-C")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, *only, *program, *keep))
+}
+
+// patience is how long a case may take on a machine that others use too.
+const patience = 25 * time.Minute
+
+func run(ctx context.Context, only, program string, keep bool) int {
+	b, err := prepare(ctx, program)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kubernetes: prepare:", err)
+		return 1
+	}
+	defer b.close()
+	failed := 0
+	for _, c := range cases() {
+		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) {
+			continue
+		}
+		began := time.Now()
+		cctx, cancel := context.WithTimeout(ctx, patience)
+		seen, err := c.run(cctx, b)
+		cancel()
+		word := "ok"
+		if err == nil {
+			err = b.nothingLeft(ctx)
+		}
+		if err != nil {
+			word, seen = "FAIL", err.Error()
+			failed++
+			b.sweep()
+		}
+		fmt.Printf("kubernetes %s %s %.0f %s\n", c.name, word, time.Since(began).Seconds(), strings.Join(strings.Fields(seen), " "))
+	}
+	if keep {
+		fmt.Printf("the cluster is up: export KUBECONFIG=%s\n", b.cluster.kubeconfig())
+		<-ctx.Done()
+	}
+	if failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// bench is the surroundings of the cases.
+type bench struct {
+	program string
+	dir     string
+	chat    string // the chat model's files
+	cluster *cluster
+	env     []string
+}
+
+func prepare(ctx context.Context, program string) (*bench, error) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		return nil, errors.New("a kubelet and its containers want Linux and root")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	parts, err := gather(ctx, filepath.Join(cache, "justright-kubernetes"))
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{program: program}
+	if b.dir, err = os.MkdirTemp("", "justright-kubernetes-"); err != nil {
+		return nil, err
+	}
+	if b.program == "" {
+		b.program = filepath.Join(b.dir, "justright")
+		if err := loud(exec.CommandContext(ctx, "go", "build", "-o", b.program, "./cmd/justright")); err != nil {
+			return nil, err
+		}
+	}
+	if b.chat, _, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-e2e"), os.Stderr); err != nil {
+		return nil, err
+	}
+	if b.cluster, err = start(ctx, filepath.Join(b.dir, "cluster"), parts); err != nil {
+		return nil, err
+	}
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if name != "RUNPOD_API_KEY" && name != "HF_ENDPOINT" && name != "XDG_STATE_HOME" && name != "KUBECONFIG" {
+			b.env = append(b.env, kv)
+		}
+	}
+	b.env = append(b.env, "XDG_STATE_HOME="+filepath.Join(b.dir, "state"), "KUBECONFIG="+b.cluster.kubeconfig())
+	return b, nil
+}
+
+func (b *bench) close() {
+	b.sweep()
+	b.cluster.stop()
+	_ = os.RemoveAll(b.dir)
+}
+
+// loud runs a command with its words on the standard error.
+func loud(c *exec.Cmd) error {
+	c.Stdout, c.Stderr = os.Stderr, os.Stderr
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%s: %w", strings.Join(c.Args[:min(3, len(c.Args))], " "), err)
+	}
+	return nil
+}
