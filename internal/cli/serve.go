@@ -27,7 +27,7 @@ import (
 type serveFlags struct {
 	listen, models, keyFile string
 	public, quiet, reset    bool
-	hold, drain             time.Duration
+	hold, drain, lease      time.Duration
 	maxBody                 int
 	model                   servedFlags
 }
@@ -89,6 +89,7 @@ Exit status: 0 ended by a signal; 2 usage or unknown model; 4 credentials; 5 the
 	fl.StringVar(&f.keyFile, "key-file", "", "`FILE` with the gateway's key (default: made once and kept beside the journal)")
 	fl.DurationVar(&f.hold, "hold", 90*time.Second, "how long a request waits for its model to wake")
 	fl.DurationVar(&f.drain, "drain", time.Minute, "how long running answers may take after SIGTERM")
+	fl.DurationVar(&f.lease, "lease", 0, "a machine that was woken ends itself when the gateway has been gone for so long; 0: when it is idle")
 	fl.IntVar(&f.maxBody, "max-body", 64, "most `MiB` of one request")
 	fl.BoolVar(&f.reset, "reset", false, "forget failed boots: the models may be woken again")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no line for each request")
@@ -151,6 +152,9 @@ func checkListen(f serveFlags) error {
 		return problem.New(problem.ExitUsage, "usage", "--listen %s is not a loopback address", f.listen).
 			Because("the gateway speaks plain HTTP: its key would travel in the clear").
 			Try("put something that speaks TLS before it, and allow it", "justright serve --public --listen "+f.listen)
+	}
+	if f.lease != 0 && f.lease < leaseLeast {
+		return problem.New(problem.ExitUsage, "usage", "--lease is at least %s: shorter, a restart of the gateway ends what runs", leaseLeast)
 	}
 	if f.hold < 0 || f.drain < 0 || f.maxBody < 1 {
 		return problem.New(problem.ExitUsage, "usage", "--hold and --drain are lengths of time like 90s, --max-body is a number of MiB")
@@ -218,8 +222,9 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	go func() { served <- srv.Serve(l) }()
 	select {
 	case err := <-served:
-		stop()
 		s.end(keep)
+		stop()
+		s.loops.Wait()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	case <-sigs:
@@ -242,6 +247,8 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	}
 	_ = srv.Close()
 	s.end(grace)
+	stop()
+	s.loops.Wait()
 	s.farewell(context.WithoutCancel(ctx))
 	return nil
 }

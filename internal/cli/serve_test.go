@@ -228,7 +228,7 @@ func TestServeAsksBeforeItMayRent(t *testing.T) {
 		t.Errorf("the question does not say what it is about:\n%s", out)
 	}
 	for _, c := range [][]string{
-		{"--listen", "0.0.0.0:0"}, {"--listen", "nowhere"}, {tryModel, "--name", "x", "--yes"}, {tryModel, tryModel, "--yes"}, 
+		{"--listen", "0.0.0.0:0"}, {"--listen", "nowhere"}, {tryModel, "--name", "x", "--yes"}, {tryModel, tryModel, "--yes"},
 		{tryModel, "--daily-budget", "x", "--yes"}, {"--models", "/no/such/file"}, {"--hold", "-1s"}, {"--", "--max-model-len", "1"},
 	} {
 		if code, out, errs := p.run("", append([]string{"serve", "--listen", "127.0.0.1:0"}, c...)...); code != int(problem.ExitUsage) {
@@ -314,6 +314,24 @@ func TestTheDailyBudget(t *testing.T) {
 	if p.creates() != 1 {
 		t.Errorf("%d creates", p.creates())
 	}
+}
+
+// A machine that was woken with a lease ends itself unless a gateway renews it; the next one does so at its start.
+func TestServeRenewsLeases(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	g := p.serve(tryModel, "--yes", "--lease", "30m")
+	if code, body := g.ask(tryModel); code != http.StatusOK {
+		t.Fatalf("%d %s", code, body)
+	}
+	g.end()
+	end := func() time.Duration { return time.Until(p.tasks()[0].State.Current().EndBy) }
+	if d := end(); d < 80*time.Minute || d > 91*time.Minute {
+		t.Errorf("the first lease, which covers the boot, ends in %v", d)
+	}
+	p.serve("--lease", "20m")
+	eventually(t, "the lease is renewed", func() bool { d := end(); return d > 18*time.Minute && d <= 20*time.Minute })
+	p.answers(problem.ExitUsage, "serve", "--listen", "127.0.0.1:0", "--lease", "1m")
 }
 
 // A boot that broke off with its process is taken up by the next serve, and not paid for twice.

@@ -29,7 +29,7 @@ func (s *server) drive(t target, p *planner, task string, clock func() time.Time
 	s.mu.Unlock()
 	cfg := s.w.runConfig(s.journal, t, p, s.sink(p.wish.Model.ID, task), clock)
 	cfg.Signal = d.signal
-	s.wg.Go(func() {
+	go func() {
 		st, err := runner.Run(context.Background(), cfg, task, false)
 		if err != nil && !errors.Is(err, store.ErrLost) && !errors.Is(err, store.ErrMoved) && !errors.Is(err, store.ErrHeld) {
 			s.say("%s: %s", p.wish.Model.ID, s.clean(err.Error()))
@@ -43,7 +43,7 @@ func (s *server) drive(t target, p *planner, task string, clock func() time.Time
 		s.mu.Unlock()
 		close(d.done)
 		nudge(s.poke)
-	})
+	}()
 }
 
 func (s *server) driving(task string) bool {
@@ -170,6 +170,43 @@ func (b byTask) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 		return runner.Proof{}, err
 	}
 	return b.s.w.runConfig(b.s.journal, b.t, b.s.w.plannerFor(b.t, b.s.journal, x, key), nil, b.s.w.Now).Prover.Prove(ctx, a, base, tell)
+}
+
+// A lease is a lifetime that only a living gateway moves on: the guard inside ends the machine at --lease after the last renewal. The
+// first one covers the boot as well, during which nothing listens that could be told.
+const (
+	leaseParts = 3 // renewals in the length of a lease
+	leaseLeast = 5 * time.Minute
+	leaseBoot  = time.Hour // the longest boot that a plan is given
+	leaseKey   = "serve/lease/"
+)
+
+// renewLeases moves the ends of the machines that were woken with a lease, as `justright extend` does, never beyond their dollar
+// caps.
+func (s *server) renewLeases(ctx context.Context) {
+	for _, r := range s.fleet.Status() {
+		if v, err := s.journal.Setting(ctx, leaseKey+r.Task); err != nil || v == "" || r.Leaving {
+			continue
+		}
+		t, err := s.journal.Task(ctx, r.Task)
+		if err != nil {
+			continue
+		}
+		c := t.State.Current()
+		if c == nil || !c.Armed || c.EndBy.IsZero() || t.Wanted == launch.WantGone {
+			continue
+		}
+		length := s.f.lease
+		if left := c.CapBy.Sub(s.w.Now()) - time.Minute; !c.CapBy.IsZero() && left < length {
+			length = left
+		}
+		if length <= 0 {
+			continue
+		}
+		if _, err := s.w.extendTask(ctx, s.journal, t, length); err != nil {
+			s.log.Warn("a lease could not be renewed", "launch", r.Launch, "err", s.clean(problem.From(err).Summary))
+		}
+	}
 }
 
 // settleBills replaces estimates by the provider's own figures.

@@ -36,7 +36,7 @@ type server struct {
 
 	poke  chan struct{} // the journal has changed
 	doubt chan struct{} // a machine may be gone: look at the provider now
-	wg    sync.WaitGroup
+	loops sync.WaitGroup
 
 	out      sync.Mutex // one line at a time
 	adopting sync.Mutex // an older reading of the journal never comes after a newer one
@@ -137,10 +137,13 @@ const (
 // begin starts what goes round beside the requests.
 func (s *server) begin(ctx context.Context) {
 	s.adopt(ctx)
-	s.wg.Go(func() { s.every(ctx, adoptEvery, s.poke, s.adopt) })
-	s.wg.Go(func() { s.every(ctx, lookEvery, nil, s.lookAround) })
-	s.wg.Go(func() { s.every(ctx, roundEvery, s.doubt, s.superviseOnce) })
-	s.wg.Go(func() { s.every(ctx, billsEvery, nil, s.settleBills) })
+	s.loops.Go(func() { s.every(ctx, adoptEvery, s.poke, s.adopt) })
+	s.loops.Go(func() { s.every(ctx, lookEvery, nil, s.lookAround) })
+	s.loops.Go(func() { s.every(ctx, roundEvery, s.doubt, s.superviseOnce) })
+	s.loops.Go(func() { s.every(ctx, billsEvery, nil, s.settleBills) })
+	if s.f.lease > 0 {
+		s.loops.Go(func() { s.every(ctx, s.f.lease/leaseParts, nil, s.renewLeases) })
+	}
 }
 
 // every calls f now and then, at once when it is nudged, until the context ends.

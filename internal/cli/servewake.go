@@ -142,6 +142,11 @@ func (s *server) start(ctx context.Context, m *servedModel) (task string, err er
 	case first != nil:
 		return first.State.ID, nil
 	}
+	if r.ttl != m.req.ttl {
+		if err := s.journal.SetSetting(ctx, leaseKey+task, "1"); err != nil {
+			return "", err
+		}
+	}
 	s.say("waking %s: $%s of today's $%s at most", m.id, r.budget.Cents(), m.daily.Cents())
 	s.drive(t, p, task, clock)
 	return task, nil
@@ -185,6 +190,9 @@ func (s *server) allowed(ctx context.Context, m *servedModel) (upRequest, error)
 			Message:    fmt.Sprintf("today's $%s for %s are spent or reserved ($%s); it may be woken again after midnight UTC", m.daily.Cents(), m.id, committed.Cents())}
 	}
 	r.budget = min(r.budget, left)
+	if s.f.lease > 0 && r.ttl == 0 {
+		r.ttl = s.f.lease + leaseBoot
+	}
 	return r, nil
 }
 
