@@ -48,6 +48,9 @@ func profileOfShape(n catalog.NamedModel) *model.Profile {
 	if c == nil {
 		return nil
 	}
+	if tokens := contextInName(n.Name); tokens > 0 {
+		c["max_position_embeddings"] = tokens
+	}
 	switch n.Quant {
 	case "awq", "gptq":
 		c["quantization_config"] = map[string]any{"quant_method": n.Quant, "bits": int(n.Bits), "group_size": 128}
@@ -71,6 +74,18 @@ func profileOfShape(n catalog.NamedModel) *model.Profile {
 }
 
 var storedWord = regexp.MustCompile(`(?i)[-_](?:fp8|awq|gptq-int[48]|gptq)$`)
+
+var contextWord = regexp.MustCompile(`(?i)[-_](\d{1,4}k|\d{1,2}m)(?:[-_.]|$)`)
+
+// contextInName is the context that a name states: "Yarn-Mistral-7b-128k", "glm-4-9b-chat-1m"; 0 when it states none.
+func contextInName(name string) int {
+	w := contextWord.FindStringSubmatch(name[strings.LastIndexByte(name, '/')+1:])
+	if w == nil {
+		return 0
+	}
+	n, _ := parseTokens(strings.ToUpper(w[1])) // in units of 1024
+	return n
+}
 
 // unquantised is the whole config of the model that a name's checkpoint was quantised from, where the catalog has it: it says
 // which layers keep a cache.
