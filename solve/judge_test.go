@@ -110,7 +110,7 @@ func TestJudge(t *testing.T) {
 		{"groups of GPTQ, widened", Case{ModelName: "Qwen/Qwen2-72B-Instruct-GPTQ-Int4", Pins: Pins{Engine: "vllm==0.7.2", GPU: "A800", GPUs: 2, Flags: []string{"--tensor-parallel-size", "2"}}}, "works"},
 		{"another project than SGLang", Case{Closed: true, Date: "2026-05-30", Engine: ParseEngineRef("sglang", "sglang-omni as of 2026-05-30"), Pins: Pins{Install: "uv", Python: "3.12"}}, "unknown"},
 		{"the first releases did not fall back", Case{Closed: true, Date: "2023-08-10", ModelName: "baichuan-inc/Baichuan-13B-Chat", Engine: ParseEngineRef("vllm", "latest as of 2023-08-10"), Pins: Pins{GPU: "V100"}}, CodeDType},
-		{"a context in the name", Case{ModelName: "NousResearch/Yarn-Mistral-7b-128k", Pins: Pins{Engine: "vllm==0.4.0.post1", GPU: "RTX 4090", GPUs: 1}}, CodeKV},
+		{"a context in the name", Case{Closed: true, ModelName: "NousResearch/Yarn-Mistral-7b-128k", Engine: ParseEngineRef("vllm", "0.4.0.post1"), Pins: Pins{GPU: "RTX 4090", GPUs: 1}}, CodeKV},
 		{"unknown release", Case{Pins: Pins{Engine: "sglang==9.9.9", GPU: "made-up card"}}, "unknown"},
 		{"nothing stated", Case{}, "unknown"},
 	}
