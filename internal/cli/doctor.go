@@ -58,8 +58,8 @@ func newDoctorCommand(w *World) *cobra.Command {
 		Long: `doctor looks at everything a launch from here depends on, and says for each what it found and, where
 something is wrong, the one thing to do. It asks only what costs nothing and changes nothing.
 
-Without --on a missing key or tool is a note, since another target may do without; with --on TARGET (runpod or local)
-what that target needs must be there.
+Without --on a missing key or tool is a note, since another target may do without; with --on TARGET what
+that target needs must be there, and a cluster or a machine that ssh reaches is asked what it has.
 
 Exit status: 0 nothing failed; 2 usage; 4 a key or token is missing or refused; 5 something is out of reach, the
 balance is used up, or disk or Python is missing.`,
@@ -68,20 +68,21 @@ balance is used up, or disk or Python is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, _ := c.Flags().GetBool("json")
-			if target != "" && target != "runpod" && target != "local" {
-				return problem.New(problem.ExitUsage, "usage", "--on %q: doctor knows what runpod and local need", target)
+			if target != "" && target != onRunPod && target != onLocal && !isSSH(target) && !isKubernetes(target) {
+				return problem.New(problem.ExitUsage, "unknown_target", "--on %q is no target of doctor", target).
+					Try("the targets are --on runpod, local, kubernetes and ssh://user@host; rehearsal needs nothing", "")
 			}
 			return w.doctor(c.Context(), target, asJSON)
 		},
 	}
-	c.Flags().StringVar(&target, "on", "", "the `TARGET` whose needs must be met: runpod or local")
+	c.Flags().StringVar(&target, "on", "", "the `TARGET` whose needs must be met: runpod, local, kubernetes, ssh://user@host")
 	return c
 }
 
 func (w *World) doctor(ctx context.Context, target string, asJSON bool) error {
 	// Each examination gives its lines in order; they run side by side, since each may wait for a network.
 	examinations := []func(context.Context, string) []finding{
-		w.examineRunPod, w.examineIndex, w.examineHub, w.examineRegistry, w.examineProxy, w.examineDisk, w.examineTools,
+		w.examineTarget, w.examineRunPod, w.examineIndex, w.examineHub, w.examineRegistry, w.examineProxy, w.examineDisk, w.examineTools,
 	}
 	results := make([][]finding, len(examinations))
 	var wg sync.WaitGroup
