@@ -98,7 +98,16 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-func (p *place) do(method, path string, form url.Values, header ...string) (*http.Response, string) {
+// answer is a response that was read and closed.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (a answer) Cookies() []*http.Cookie { return a.cookies }
+
+func (p *place) do(method, path string, form url.Values, header ...string) (answer, string) {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -116,7 +125,7 @@ func (p *place) do(method, path string, form url.Values, header ...string) (*htt
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, _ := io.ReadAll(resp.Body)
-	return resp, string(b)
+	return answer{resp.StatusCode, resp.Header, resp.Cookies()}, string(b)
 }
 
 func (p *place) login() {

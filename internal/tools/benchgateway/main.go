@@ -62,7 +62,8 @@ func main() {
 
 // play serves until stdin ends, and says where.
 func play(h http.Handler) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
