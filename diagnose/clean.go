@@ -38,19 +38,24 @@ func appendClean(dst, line []byte) []byte {
 	return dst
 }
 
-// consoleHead stands after the time a console writes.
-const consoleHead = "Z [resource.labels."
+// Consoles write a level of their own before what a program printed: Google's calls all of it INFO, TorchServe too.
+const (
+	consoleHead = "Z [resource.labels."
+	servingHead = " MODEL_LOG - "
+)
 
-// withoutConsole drops what Google's log console writes before a line: its own severity, which calls all output of a
-// program INFO, a time, and where the line comes from.
+// withoutConsole drops what such a console writes before a line.
 func withoutConsole(line []byte) []byte {
-	if len(line) < 40 || line[0] < 'A' || line[0] > 'Z' {
+	if len(line) < 40 {
 		return line
 	}
 	if i := bytes.Index(line[:min(len(line), 64)], []byte(consoleHead)); i >= 0 {
 		if _, rest, ok := bytes.Cut(line[i:], []byte("] ")); ok {
 			return rest
 		}
+	}
+	if i := bytes.Index(line[:min(len(line), 120)], []byte(servingHead)); i >= 0 {
+		return line[i+len(servingHead):]
 	}
 	return line
 }

@@ -215,7 +215,7 @@ func (r *Reader) addLines(p []byte) {
 
 // hasRecords reports whether a line of p is a JSON record, or one of a console that writes a level of its own.
 func hasRecords(p []byte) bool {
-	return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) || bytes.Contains(p, []byte(consoleHead))
+	return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) || bytes.Contains(p, []byte(consoleHead)) || bytes.Contains(p, []byte(servingHead))
 }
 
 // addLine takes one line.

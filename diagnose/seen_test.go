@@ -38,6 +38,8 @@ var seenElsewhere = []spoken{
 	{"Neuro#36", MissingPythonModule, "ImportError: Using `bitsandbytes` 8-bit quantization requires Accelerate: `pip install accelerate`"},
 	{"vllm#596", TPSizeIndivisible, "ValueError: The number of GPUs per node is not divisible by the number of tensor parallelism."},
 	{"gpustack#1079, a traceback beside the message", MissingPythonModule, `{"level": "ERROR", "message": "Engine failed.", "exc_info": "Traceback (most recent call last):\n  File \"/x/bitsandbytes.py\", line 157, in __init__\n    import bitsandbytes\nModuleNotFoundError: No module named 'bitsandbytes'"}`},
+	{"sglang#22511", EngineHangTimeout, "[2026-04-10 05:49:34] Health check failed. Server couldn't get a response from detokenizer for last 20 seconds. tic start time: 05:49:14"},
+	{"vllm#29737", NVMLDriverMismatch, "NVRM: API mismatch: the client has the version 515.48.07, but\nNVRM: this kernel module has the version 510.73.05."},
 	{"dflash#93", PipDownloadTimeout, "  × Failed to download and build `vllm`\n  ├─▶ No solution found when resolving: `cmake`, `torch==2.11.0`\n  ├─▶ Request failed after 3 retries in 30.8s\n  ╰─▶ tls handshake eof"},
 	{"coreutils env", ExecNotFound, "env: ‘vllmm’: No such file or directory"},
 	{"kubelet events", ImageRegistryUnreachable, "Warning  Failed     101s (x3 over 2m57s)  kubelet  Failed to pull image \"nginx\": rpc error: code = Unknown desc = Error response from daemon: Get https://registry-1.docker.io/v2/: net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)\nNormal  BackOff  62s (x5 over 2m56s)  kubelet  Back-off pulling image \"nginx\""},
@@ -125,6 +127,9 @@ func TestEndsInAnError(t *testing.T) {
 // systemd's journal, syslog, a collector that calls everything "info".
 func TestEveryDisguise(t *testing.T) {
 	forms := map[string]func(string) string{
+		"TorchServe": func(l string) string {
+			return "2024-11-18T16:43:45,498 [INFO ] W-9000-model_1.0-stdout MODEL_LOG - " + l
+		},
 		"Google's console": func(l string) string {
 			return "INFO 2025-11-19T20:16:36.096625454Z [resource.labels.containerName: vllm] " + l
 		},
