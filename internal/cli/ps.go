@@ -164,6 +164,9 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 	if known && (bills || s.Over()) || s.Target == onLocal {
 		line.PricePerHour = &price
 	}
+	if isKubernetes(s.Target) && price == 0 && s.Spent(now) == 0 {
+		line.PricePerHour = nil // a cluster tells no price
+	}
 	if t.Wanted == launch.WantGone && !s.Over() {
 		line.Note = strings.TrimSpace(line.Note + " wanted gone (" + t.WantedWhy + "), not yet proven: justright down " + s.Name)
 	}

@@ -24,6 +24,9 @@ import (
 // portForwardProtocol is the subprotocol of the API's port-forward.
 const portForwardProtocol = "portforward.k8s.io"
 
+// unheardFor is how long a forward lives on without an answer of the API server. Whoever sees the machine again starts another.
+const unheardFor = time.Hour
+
 // ServeForward carries connections of a listener to a machine's port, through the API server, until the machine is gone (nil) or ctx
 // ends. Each connection has a stream to the cluster of its own: kubectl's carries all on one, which one refused connection ends.
 func (p *Provider) ServeForward(ctx context.Context, id string, l net.Listener) error {
@@ -32,8 +35,8 @@ func (p *Provider) ServeForward(ctx context.Context, id string, l net.Listener) 
 	context.AfterFunc(ctx, func() { _ = l.Close() })
 	gone := make(chan struct{})
 	go func() {
-		denials := 0
-		for denials < 2 {
+		denials, heard := 0, p.cfg.Now()
+		for denials < 2 && p.cfg.Now().Sub(heard) < unheardFor {
 			if p.cfg.Sleep(ctx, 3*p.cfg.Poll) != nil {
 				return
 			}
@@ -41,9 +44,9 @@ func (p *Provider) ServeForward(ctx context.Context, id string, l net.Listener) 
 			switch {
 			case err != nil: // not heard: it may be there
 			case out:
-				denials++
+				denials, heard = denials+1, p.cfg.Now()
 			default:
-				denials = 0
+				denials, heard = 0, p.cfg.Now()
 			}
 		}
 		close(gone)

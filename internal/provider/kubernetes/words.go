@@ -90,6 +90,7 @@ func (w *words) of(events []corev1.Event, pods []corev1.Pod) []word {
 			}
 			x.key = "unschedulable." + pod.Name
 			x.at = later(x.at, pod.CreationTimestamp.Add(w.p.cfg.Patience))
+			x.text = "no node takes the pod, insufficient capacity. " + x.text // whatever each node lacks, there is none
 		case "Failed":
 			if !lasting(e.Message) && strings.Contains(e.Message, "pull") && e.Count < 3 {
 				continue // the kubelet tries again, and so do registries

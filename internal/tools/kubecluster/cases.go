@@ -288,8 +288,8 @@ func noCard(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, l.why())
 	}
-	if l.status == 0 || l.cause() == "" {
-		return "", fmt.Errorf("status %d without a cause: %s", l.status, l.why())
+	if l.status == 0 || l.cause() != "provider_no_capacity" {
+		return "", fmt.Errorf("status %d, cause %q: %s", l.status, l.cause(), l.why())
 	}
 	return fmt.Sprintf("up %.0f s, exit %d, %s: %.160s", l.took.Seconds(), l.status, l.cause(), line), nil
 }
@@ -416,7 +416,7 @@ func (b *bench) forwards() string {
 		return ""
 	}
 	for _, f := range all {
-		if raw, err := os.ReadFile(f); err == nil && bytes.HasPrefix(raw, []byte(b.program)) && bytes.Contains(raw, []byte("kubernetes-forward")) {
+		if raw, err := os.ReadFile(f); err == nil && bytes.Contains(raw, []byte("kubernetes-forward\x00"+b.cluster.server)) {
 			return filepath.Base(filepath.Dir(f))
 		}
 	}

@@ -49,7 +49,7 @@ func run(ctx context.Context, only, program string, keep bool) int {
 	defer b.close()
 	failed := 0
 	for _, c := range cases() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) || ctx.Err() != nil {
 			continue
 		}
 		began := time.Now()
@@ -71,7 +71,7 @@ func run(ctx context.Context, only, program string, keep bool) int {
 		fmt.Printf("the cluster is up: export KUBECONFIG=%s\n", b.cluster.kubeconfig())
 		<-ctx.Done()
 	}
-	if failed > 0 {
+	if failed > 0 || ctx.Err() != nil && !keep {
 		return 1
 	}
 	return 0
@@ -126,6 +126,7 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 
 func (b *bench) close() {
 	b.sweep()
+	_ = b.nothingLeft(context.Background()) // port-forwards end while the cluster can still tell them that their machine is gone
 	b.cluster.stop()
 	_ = os.RemoveAll(b.dir)
 }
