@@ -41,7 +41,7 @@ func appendClean(dst, line []byte) []byte {
 // Consoles write a level of their own before what a program printed: Google's calls all of it INFO, TorchServe too.
 const (
 	consoleHead = "Z [resource.labels."
-	servingHead = " MODEL_LOG - "
+	servingHead = "MODEL_LOG - "
 )
 
 // withoutConsole drops what such a console writes before a line.
