@@ -66,6 +66,20 @@ func (p *planner) paceOf(st solve.Stack) pace.Key {
 	return pace.KeyOf(p.t.word, p.wish.Model.ID, keeps(p.t.word, p.wish), st)
 }
 
+// foreseen puts what this person's launches on a target needed into plans for it, for commands that only read. Without a
+// journal there is nothing, and none is made.
+func (w *World) foreseen(ctx context.Context, target, model string, plans []solve.Stack) {
+	if target == "" || len(plans) == 0 || !w.hasJournal() {
+		return
+	}
+	journal, err := w.openJournal(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = journal.Close() }()
+	foresee(plans, pastRuns(ctx, journal, target), func(st solve.Stack) pace.Key { return pace.KeyOf(target, model, keeps(target, wish{}), st) })
+}
+
 // foresee puts what was measured in place of what the facts predict, where launches like a plan were seen.
 func foresee(plans []solve.Stack, runs []pace.Run, key func(solve.Stack) pace.Key) {
 	for i := range plans {

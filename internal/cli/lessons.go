@@ -97,11 +97,7 @@ func day(t string) string { d, _, _ := strings.Cut(t, "T"); return d }
 // learned are the lessons of this person's journal, for commands that only read. Without a journal there are none, and
 // none is made.
 func (w *World) learned(ctx context.Context) []catalog.Lesson {
-	dir, err := w.stateDir()
-	if err != nil {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil && w.sharedJournal() == "" {
+	if !w.hasJournal() {
 		return nil
 	}
 	journal, err := w.openJournal(ctx)
@@ -114,4 +110,14 @@ func (w *World) learned(ctx context.Context) []catalog.Lesson {
 		return nil
 	}
 	return ls
+}
+
+// hasJournal reports whether there is a journal to read.
+func (w *World) hasJournal() bool {
+	dir, err := w.stateDir()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, store.FileName))
+	return err == nil || w.sharedJournal() != ""
 }

@@ -87,6 +87,7 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 	if err != nil {
 		return err
 	}
+	w.foreseen(ctx, r.Target, r.Model.ID, res.Plans)
 	o.notePlace(r, res.Plans)
 	if o.lock != "" && len(res.Plans) > 0 {
 		w.fillStart(r, res.Plans[:1])

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"justright/internal/ui/text"
 	"justright/model"
 	"justright/solve"
 )
@@ -200,7 +201,7 @@ func planRows(plans []solve.Stack) [][]string {
 		if p.Context > 0 {
 			context = fmt.Sprint(p.Context)
 		}
-		rows = append(rows, []string{fmt.Sprint(p.Rank), gpu, host, engine, how, context, price, fmt.Sprintf("%d-%d min", (p.Ready.Seconds[0]+30)/60, (p.Ready.Seconds[1]+59)/60), dollars})
+		rows = append(rows, []string{fmt.Sprint(p.Rank), gpu, host, engine, how, context, price, text.Interval(p.Ready.Seconds), dollars})
 	}
 	return rows
 }
