@@ -104,13 +104,13 @@ func (s *server) superviseOnce(ctx context.Context) {
 
 // undriven is the journal as the supervisor sees it: without what this process drives or is about to.
 type undriven struct {
-	*store.SQLite
+	*store.Journal
 	s *server
 }
 
 // Tasks lists the others.
 func (u undriven) Tasks(ctx context.Context) ([]store.Task, error) {
-	all, err := u.SQLite.Tasks(ctx)
+	all, err := u.Journal.Tasks(ctx)
 	out := all[:0]
 	for _, t := range all {
 		if !u.s.driving(t.State.ID) && !u.s.ours(t) {
@@ -125,7 +125,7 @@ func (u undriven) Acquire(ctx context.Context, task string, h store.Holder, unti
 	if u.s.driving(task) {
 		return store.Lease{}, &store.HeldError{Holder: h, Until: until}
 	}
-	return u.SQLite.Acquire(ctx, task, h, until, now, dead)
+	return u.Journal.Acquire(ctx, task, h, until, now, dead)
 }
 
 // byTask watches and proves for many tasks: each by its own wish and key.

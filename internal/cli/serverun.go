@@ -24,7 +24,7 @@ import (
 // server is a running gateway: what it may wake, what runs, and what looks after it.
 type server struct {
 	w       *World
-	journal *store.SQLite
+	journal *store.Journal
 	models  []*servedModel
 	f       serveFlags
 	asJSON  bool
@@ -67,7 +67,7 @@ type knownTask struct {
 	served string
 }
 
-func newServer(w *World, journal *store.SQLite, models []*servedModel, f serveFlags, asJSON bool) *server {
+func newServer(w *World, journal *store.Journal, models []*servedModel, f serveFlags, asJSON bool) *server {
 	s := &server{
 		w: w, journal: journal, models: models, f: f, asJSON: asJSON, started: w.Now(), poke: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		drives: map[string]*driven{}, doors: map[string]target{}, known: map[string]knownTask{}, outlooks: map[string]outlook{}, paused: map[string]string{},
@@ -330,13 +330,13 @@ func (s *server) knownTask(ctx context.Context, id, model string) (knownTask, bo
 func (s *server) noteDown(t store.Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen, first := s.downs[t.State.ID]
+	was, known := s.downs[t.State.ID]
 	gone := t.Wanted == launch.WantGone
-	if gone == seen && first {
+	if known && gone == was {
 		return
 	}
 	s.downs[t.State.ID] = gone
-	if gone && (first || t.Updated.After(s.started)) && t.WantedWhy == launch.CauseDown && s.model(t.State.Model) != nil {
+	if gone && (known || t.Updated.After(s.started)) && t.WantedWhy == launch.CauseDown && s.model(t.State.Model) != nil {
 		s.paused[t.State.Model] = t.State.Name + " was taken down"
 	}
 }

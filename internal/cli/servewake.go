@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,28 +12,8 @@ import (
 	"justright/internal/gateway"
 	"justright/internal/store"
 	"justright/launch"
-	"justright/money"
 	"justright/problem"
-	"justright/report"
 )
-
-// maxFailedBoots is how many machines in a row may fail to become an endpoint before a model is no longer woken.
-const maxFailedBoots = 3
-
-// minWake is the least that a wake is begun with.
-const minWake = money.Dollar / 100
-
-// forgivenKey is where the journal remembers since when failures count.
-const forgivenKey = "serve/forgiven/"
-
-// outlook is what a wake is at.
-type outlook struct {
-	began  time.Time
-	doing  string
-	expect time.Duration
-	spent  money.USD
-	limit  money.USD
-}
 
 // Outlook is what those who wait are told.
 func (s *server) Outlook(model string) gateway.Outlook {
@@ -152,98 +131,6 @@ func (s *server) start(ctx context.Context, m *servedModel) (task string, err er
 	return task, nil
 }
 
-// allowed says what a wake may spend now, or why there is none.
-func (s *server) allowed(ctx context.Context, m *servedModel) (upRequest, error) {
-	r := m.req
-	s.mu.Lock()
-	why, stopping := s.paused[m.id], s.stopping
-	s.mu.Unlock()
-	if stopping {
-		return r, &gateway.Refusal{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "draining", Message: "the gateway is about to stop", RetryAfter: 5 * time.Second}
-	}
-	if why != "" {
-		return r, &gateway.Refusal{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "taken_down", Final: true,
-			Message: why + ", and nothing wakes it until told otherwise: by the dashboard, or by justright up " + m.id}
-	}
-	tasks, err := s.journal.Tasks(ctx)
-	if err != nil {
-		return r, err
-	}
-	states, now := statesOf(tasks), s.w.Now()
-	n, cause, detail := gateway.FailedBoots(states, m.id, s.forgiven(ctx, m.id), func(st launch.State) bool { return s.proven(ctx, st.ID) })
-	if n >= maxFailedBoots {
-		if detail != "" {
-			cause += ": " + detail
-		}
-		return r, &gateway.Refusal{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "wake_stopped", Final: true,
-			Message: fmt.Sprintf("%d machines in a row failed to serve %s, the last by %s; nothing wakes it until told otherwise: by the dashboard, by justright serve --reset, or by an up that succeeds",
-				n, m.id, s.clean(cause))}
-	}
-	if r.attempts == 0 || r.attempts > maxFailedBoots-n {
-		r.attempts = maxFailedBoots - n
-	}
-	_, committed := gateway.SpentOn(states, m.id, now)
-	left := m.daily - committed
-	if left < minWake {
-		return r, &gateway.Refusal{Status: http.StatusTooManyRequests, Type: "insufficient_quota", Code: "daily_budget_reached", Final: true,
-			RetryAfter: now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now),
-			Message:    fmt.Sprintf("today's $%s for %s are spent or reserved ($%s); it may be woken again after midnight UTC", m.daily.Cents(), m.id, committed.Cents())}
-	}
-	r.budget = min(r.budget, left)
-	if s.f.lease > 0 && r.ttl == 0 {
-		r.ttl = s.f.lease + leaseBoot
-	}
-	return r, nil
-}
-
-// proven reports whether a task was ever an endpoint.
-func (s *server) proven(ctx context.Context, task string) bool {
-	doc, err := s.journal.Proof(ctx, task)
-	if err != nil {
-		return false
-	}
-	var p struct {
-		Passed bool `json:"passed"`
-	}
-	return json.Unmarshal(doc, &p) == nil && p.Passed
-}
-
-// forgiven is since when failures of a model count.
-func (s *server) forgiven(ctx context.Context, model string) time.Time {
-	text, err := s.journal.Setting(ctx, forgivenKey+model)
-	if err != nil || text == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
-// forgive lets a model be woken again.
-func (s *server) forgive(ctx context.Context, model string) error {
-	if err := s.journal.SetSetting(ctx, forgivenKey+model, s.w.Now().UTC().Format(time.RFC3339Nano)); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	delete(s.paused, model)
-	s.mu.Unlock()
-	if s.gw != nil {
-		s.gw.Forgive(model)
-	}
-	return nil
-}
-
-func (s *server) forgiveAll(ctx context.Context) error {
-	for _, m := range s.models {
-		if err := s.forgive(ctx, m.id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // failure words how a wake ended that led to nothing.
 func (s *server) failure(ctx context.Context, task string) error {
 	t, err := s.journal.Task(ctx, task)
@@ -294,7 +181,7 @@ func (s *server) target(ctx context.Context, m *servedModel) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if m.req.wish.Model.Local && t.rents() {
+	if m.req.wish.Model.Local && t.local == nil {
 		return target{}, problem.New(problem.ExitUsage, "local_model", "%s is a directory of this machine, and %s cannot reach it", m.id, t.word)
 	}
 	return s.door(t), nil
@@ -370,94 +257,4 @@ func (s *server) take(ctx context.Context, t store.Task) error {
 	}
 	s.drive(tg, s.w.plannerFor(tg, s.journal, x, key), t.State.ID, clock)
 	return nil
-}
-
-// sink shows what a launch does, and keeps what those who wait are told.
-func (s *server) sink(model, task string) report.Sink { return serveSink{s, model, task} }
-
-type serveSink struct {
-	s           *server
-	model, task string
-}
-
-// Emit takes one event of a launch.
-func (k serveSink) Emit(e report.Event) error {
-	s := k.s
-	s.mu.Lock()
-	if o, ok := s.outlooks[k.model]; ok {
-		o.note(e)
-		s.outlooks[k.model] = o
-	}
-	s.mu.Unlock()
-	if e.State != nil {
-		nudge(s.poke)
-	}
-	if s.asJSON {
-		return s.jsonEvent(k.model, e)
-	}
-	if line := eventLine(e); line != "" {
-		s.say("%s: %s", k.model, s.clean(line))
-	}
-	return nil
-}
-
-// note keeps what an event says about how a wake stands.
-func (o *outlook) note(e report.Event) {
-	switch {
-	case e.Plan != nil:
-		o.doing, o.expect = e.Plan.Summary, time.Duration(e.Plan.ReadySeconds[1])*time.Second
-	case e.State != nil:
-		o.doing, o.spent, o.limit = e.State.State, e.State.Spent, e.State.Cap
-	case e.Phase != nil && e.Phase.Status == "start":
-		o.doing = e.Phase.Name
-	case e.Progress != nil && e.Progress.Total > 0:
-		o.doing = fmt.Sprintf("%s %d%%", e.Progress.Phase, e.Progress.Done*100/e.Progress.Total)
-	case e.Finding != nil:
-		o.doing = "failed by " + e.Finding.Cause + ", " + e.Finding.Next
-	}
-}
-
-// eventLine is an event in words; empty for what only clutters a gateway's log.
-func eventLine(e report.Event) string {
-	switch {
-	case e.Plan != nil:
-		price := "?"
-		if e.Plan.PricePerHour != nil {
-			price = e.Plan.PricePerHour.Cents()
-		}
-		return fmt.Sprintf("attempt %d: %s at $%s/h, ready in %d-%d min", e.Plan.Attempt, e.Plan.Summary, price, (e.Plan.ReadySeconds[0]+30)/60, (e.Plan.ReadySeconds[1]+59)/60)
-	case e.State != nil:
-		return strings.TrimSpace(fmt.Sprintf("%s %s %s ($%s)", e.State.State, e.State.ID, e.State.Detail, e.State.Spent.Cents()))
-	case e.Phase != nil && e.Phase.Status != "start":
-		return fmt.Sprintf("%s %s after %.0f s", e.Phase.Name, e.Phase.Status, e.Phase.Seconds)
-	case e.Finding != nil:
-		return fmt.Sprintf("failed by %s; %s", e.Finding.Cause, e.Finding.Next)
-	case e.Attempt != nil:
-		return fmt.Sprintf("machine %s: %s, %.0f s, $%s", e.Attempt.ID, e.Attempt.Cause, e.Attempt.Seconds, e.Attempt.Cost.Cents())
-	case e.Note != nil && e.Note.Level == "warning":
-		return e.Note.Text
-	}
-	return ""
-}
-
-// jsonEvent prints an event of a launch with its model beside it.
-func (s *server) jsonEvent(model string, e report.Event) error {
-	if e.Log != nil || e.Progress != nil {
-		return nil
-	}
-	if e.At.IsZero() {
-		e.At = s.w.Now()
-	}
-	doc, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	var flat map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &flat); err != nil {
-		return err
-	}
-	if flat["model"], err = json.Marshal(model); err != nil {
-		return err
-	}
-	return s.line(flat)
 }

@@ -23,9 +23,6 @@ var migrations embed.FS
 // schemaVersion is the newest migration, of every dialect. A journal that is at it already is opened without asking goose.
 const schemaVersion = 1
 
-// SQLite is the journal of one machine.
-type SQLite = Journal
-
 // sqliteDialect is a file for one machine and any number of processes, of which one writes at a time.
 type sqliteDialect struct{ dir string }
 

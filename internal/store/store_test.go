@@ -21,7 +21,7 @@ func TestSQLiteConforms(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return openAt(t, t.TempDir()) })
 }
 
-func openAt(t *testing.T, dir string) *store.SQLite {
+func openAt(t *testing.T, dir string) *store.Journal {
 	t.Helper()
 	s, err := store.OpenSQLite(t.Context(), dir)
 	if err != nil {

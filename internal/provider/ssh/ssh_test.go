@@ -325,7 +325,7 @@ func TestHostsWithoutSetsid(t *testing.T) {
 			t.Fatalf("without %v: %v", but, err)
 		}
 		pid := strings.TrimSpace(string(raw))
-		group, err := exec.Command("ps", "-o", "pgid=", "-p", pid).Output()
+		group, err := exec.CommandContext(t.Context(), "ps", "-o", "pgid=", "-p", pid).Output()
 		if own := strings.TrimSpace(string(group)) == pid; err == nil && own == slices.Contains(but, "perl") {
 			t.Errorf("without %v: process %s is in group %s", but, pid, group)
 		}
@@ -412,7 +412,8 @@ func TestTunnel(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, port, _ := strings.Cut(string(raw), "\nport ")
-	l, err := net.Listen("tcp", "127.0.0.1:"+strings.TrimSpace(port))
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:"+strings.TrimSpace(port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,11 +421,15 @@ func TestTunnel(t *testing.T) {
 	go func() { _ = engine.Serve(l) }()
 	defer func() { _ = engine.Close() }()
 	get := func() string {
-		r, err := http.Get(in.BaseURL)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.BaseURL, nil)
 		if err != nil {
 			return err.Error()
 		}
-		defer r.Body.Close()
+		r, err := http.DefaultClient.Do(q)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = r.Body.Close() }()
 		raw, _ := io.ReadAll(r.Body)
 		return string(raw)
 	}
@@ -468,7 +473,8 @@ func TestExposed(t *testing.T) {
 	if in := create(t, p, s); !strings.HasPrefix(in.BaseURL, "http://gpu.example:") {
 		t.Errorf("base URL %q", in.BaseURL)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 // connection), shell (the login shell and its arguments), sh (what stands where /bin/sh does), banner (what a login prints). Its
 // arguments are kept in args.
 func standIn(args []string) int {
+	ctx := context.Background()
 	word := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(os.Getenv("STANDIN_SSH"), name))
 		if err != nil {
@@ -53,7 +54,7 @@ func standIn(args []string) int {
 		args = args[1:]
 	}
 	if f, err := os.OpenFile(filepath.Join(os.Getenv("STANDIN_SSH"), "args"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
-		fmt.Fprintln(f, os.Args)
+		_, _ = fmt.Fprintln(f, os.Args)
 		_ = f.Close()
 	}
 	if len(args) != 3 {
@@ -66,20 +67,21 @@ func standIn(args []string) int {
 	}
 	if forward != "" {
 		f := strings.Split(forward, ":")
-		l, err := net.Listen("tcp", f[0]+":"+f[1])
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", f[0]+":"+f[1])
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "bind [%s]:%s: %v\nchannel_setup_fwd_listener_tcpip: cannot listen to port: %s\n", f[0], f[1], err, f[1])
 		} else {
-			go passOn(l, f[2]+":"+f[3])
+			go passOn(ctx, l, f[2]+":"+f[3])
 		}
 	}
 	shell := strings.Fields(word("shell"))
 	if len(shell) == 0 {
 		shell = []string{"/bin/sh", "-c"}
 	}
-	cmd := exec.Command(shell[0], append(shell[1:], args[2])...)
+	cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], args[2])...)
 	if sh := strings.Fields(word("sh")); len(sh) > 0 {
-		cmd = exec.Command(sh[0], sh[1:]...)
+		cmd = exec.CommandContext(ctx, sh[0], sh[1:]...)
 	}
 	cmd.Stdin, cmd.Stderr, cmd.Dir = os.Stdin, os.Stderr, os.Getenv("HOME")
 	out, err := cmd.StdoutPipe()
@@ -103,19 +105,20 @@ func standIn(args []string) int {
 	return 0
 }
 
-func passOn(l net.Listener, to string) {
+func passOn(ctx context.Context, l net.Listener, to string) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			return
 		}
 		go func() {
-			defer c.Close()
-			d, err := net.Dial("tcp", to)
+			defer func() { _ = c.Close() }()
+			var dialer net.Dialer
+			d, err := dialer.DialContext(ctx, "tcp", to)
 			if err != nil {
 				return
 			}
-			defer d.Close()
+			defer func() { _ = d.Close() }()
 			go func() { _, _ = io.Copy(d, c); _ = d.(*net.TCPConn).CloseWrite() }()
 			_, _ = io.Copy(c, d)
 		}()
