@@ -33,13 +33,15 @@ func (w *World) loadCatalog() (*catalog.Snapshot, error) {
 }
 
 func newCatalogCommand(w *World) *cobra.Command {
+	show := newCatalogShowCommand(w)
 	c := &cobra.Command{
 		Use:   "catalog",
 		Short: "The facts: show them with source and date, refresh them, check them against the artefacts",
+		Long:  "catalog alone is catalog show: what there is.\n\nExit status: 0 printed; 2 usage.",
 		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE:  func(c *cobra.Command, _ []string) error { return show.RunE(show, nil) },
 	}
-	c.AddCommand(newCatalogShowCommand(w), newCatalogRefreshCommand(w), newCatalogCheckCommand(w))
+	c.AddCommand(show, newCatalogRefreshCommand(w), newCatalogCheckCommand(w))
 	return c
 }
 

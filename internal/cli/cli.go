@@ -221,6 +221,9 @@ requests, and never leaves a machine billing for nothing.`,
 		if ask, _ := c.Flags().GetBool("version"); ask {
 			return newVersionCommand(w).RunE(c, nil)
 		}
+		if asJSON, _ := c.Flags().GetBool("json"); len(args) == 0 && asJSON {
+			return problem.New(problem.ExitUsage, "usage", "no command is named").Try("all commands", c.CommandPath()+" --help")
+		}
 		if len(args) == 0 {
 			return c.Help()
 		}

@@ -119,7 +119,7 @@ func TestAnswersKeepTheContract(t *testing.T) {
 		{"fit " + m, "fit", 0}, {"fit " + m + " --gpu L4", "fit", 0}, {"fit " + m + " --gpu T4", "fit", 0}, {"fit openai/gpt-oss-120b --gpu L4 --gpus 1", "fit", 3}, {"fit ./shape", "fit", 8},
 		{"fit ./shape --gpu L4", "fit", 8}, {"matrix " + m, "matrix", 0}, {"matrix " + m + " --gpu T4 --all", "matrix", 3}, {"matrix ./foobar", "matrix", 3},
 		{"diagnose oom.log", "diagnosis", 0}, {"diagnose start.log", "diagnosis", 0}, {"diagnose empty", "diagnosis", 0}, {"diagnose", "diagnosis", 0}, {"diagnose --causes", "causes", 0},
-		{"catalog show mxfp4", "catalog", 0}, {"catalog show", "catalog", 0}, {"config show", "config", 0}, {"config", "config", 0}, {"config sow", "problem", 2}, {"exit-codes", "exit-codes", 0}, {"version", "version", 0}, {"--version", "version", 0},
+		{"catalog show mxfp4", "catalog", 0}, {"catalog show", "catalog", 0}, {"catalog", "catalog", 0}, {"", "problem", 2}, {"catalog sow", "problem", 2}, {"config show", "config", 0}, {"config", "config", 0}, {"config sow", "problem", 2}, {"exit-codes", "exit-codes", 0}, {"version", "version", 0}, {"--version", "version", 0},
 		{"ps", "ps", 0}, {"ps --all --offline", "ps", 0}, {"lessons", "lessons", 0}, {"gc", "gc", 0}, {"down --all", "receipt", 0}, {"doctor", "doctor", 5},
 		{"export " + m + " --as compose", "export", 0}, {"export " + m + " --as runpod-json", "export", 0}, {"export " + m + " --as script --rank 2", "export", 0},
 		{"plam", "problem", 2}, {"plan", "problem", 2}, {"plan no/such/model", "problem", 2}, {"plan no/such", "problem", 5}, {"plan " + m + " --no-such-flag", "problem", 2},
