@@ -272,13 +272,18 @@ func (v *view) proof(ctx context.Context, task string) string {
 	return fmt.Sprintf("%d of %d checks passed", n, len(p.Checks))
 }
 
-// Down commits that a launch is to be gone; whoever drives it, or the supervisor, does the rest.
-func (v *view) Down(ctx context.Context, name string) error {
+// live finds a launch that is not over.
+func (v *view) live(ctx context.Context, name string) (store.Task, error) {
 	tasks, err := v.s.journal.Tasks(ctx)
 	if err != nil {
-		return err
+		return store.Task{}, err
 	}
-	t, err := findTask(liveTasks(tasks), name)
+	return findTask(liveTasks(tasks), name)
+}
+
+// Down commits that a launch is to be gone; whoever drives it, or the supervisor, does the rest.
+func (v *view) Down(ctx context.Context, name string) error {
+	t, err := v.live(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -293,11 +298,7 @@ func (v *view) Down(ctx context.Context, name string) error {
 
 // Extend moves the end of a launch as `justright extend` does.
 func (v *view) Extend(ctx context.Context, name string, ttl time.Duration) error {
-	tasks, err := v.s.journal.Tasks(ctx)
-	if err != nil {
-		return err
-	}
-	t, err := findTask(liveTasks(tasks), name)
+	t, err := v.live(ctx, name)
 	if err != nil {
 		return err
 	}
