@@ -126,6 +126,10 @@ func upstreamRefusal(resp *http.Response) (*Refusal, []byte) {
 	}
 	r.Code = "upstream_failed"
 	r.Message = fmt.Sprintf("the model's engine answered %d without a reason", resp.StatusCode)
+	if resp.StatusCode == http.StatusNotFound {
+		r.Status, r.Type, r.Code, r.Message = http.StatusServiceUnavailable, "server_error", "replica_unreachable", "the model's machine is not there any more"
+		r.RetryAfter = 2 * time.Second
+	}
 	if resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusGatewayTimeout {
 		r.Code, r.Message = "replica_unreachable", fmt.Sprintf("the model's engine cannot be reached now (%d)", resp.StatusCode)
 	}

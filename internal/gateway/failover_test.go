@@ -42,7 +42,12 @@ func TestFailover(t *testing.T) {
 		{"key refused", status(401), "/v1/chat/completions", 200, 1},
 		{"too many", status(429), "/v1/chat/completions", 200, 1},
 		{"bad request", status(400), "/v1/chat/completions", 400, 0},
-		{"not found", status(404), "/v1/chat/completions", 404, 0},
+		{"not found, says the engine", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"detail":"Not Found"}`)
+		}, "/v1/chat/completions", 404, 0},
+		{"not found, says a proxy before it", status(404), "/v1/chat/completions", 200, 1},
 		{"engine died", status(500), "/v1/chat/completions", 500, 0}, // a request that kills engines is not passed around
 		{"cut after 100 s", status(524), "/v1/chat/completions", 504, 0},
 	} {

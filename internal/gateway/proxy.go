@@ -167,6 +167,8 @@ func (b balancer) judge(rep Replica, resp *http.Response, err error, j *job) (ag
 		failed, again = true, true
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
 		failed, again = true, true // another launch has another key
+	case resp.StatusCode == http.StatusNotFound && !strings.Contains(resp.Header.Get("Content-Type"), "json"):
+		failed, again = true, true // an engine says so in JSON; this is a proxy that knows no such machine any more
 	case resp.StatusCode == http.StatusTooManyRequests:
 		again = true // it is well, and has enough to do
 	case resp.StatusCode == http.StatusInternalServerError:

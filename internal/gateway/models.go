@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// mean finds what a request's name stands for. vLLM takes a request without a name; so does the gateway while there is one model.
+func (g *Gateway) mean(a asked) (meant, error) {
+	if !a.Named {
+		if m, ok := g.fleet.only(); ok {
+			return m, nil
+		}
+		return meant{}, invalid("missing_required_parameter", "model", "the request names no model; there are: %s", strings.Join(g.names(), ", "))
+	}
+	if m, ok := g.fleet.find(a.Model); ok {
+		return m, nil
+	}
+	there := "there is none"
+	if names := g.names(); len(names) > 0 {
+		there = "there are: " + strings.Join(names, ", ")
+	}
+	return meant{}, &Refusal{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
+		Message: "The model " + strconv.Quote(shorten(a.Model)) + " does not exist; " + there}
+}
+
+func shorten(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
+
+// models answers /v1/models and /v1/models/{name}, which may have a slash in it, written as one or as %2F.
+func (g *Gateway) models(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		(&Refusal{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", Message: r.URL.Path + " takes GET"}).write(w)
+		return
+	}
+	var doc any = modelList{Object: "list", Data: g.modelCards()}
+	if name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1/models"), "/"); name != "" {
+		m, err := g.mean(asked{Model: name, Named: true})
+		if err != nil {
+			refusalOf(err).write(w)
+			return
+		}
+		for _, c := range g.modelCards() {
+			if c.ID == m.model {
+				doc = c
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(doc)
+}
+
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelCard `json:"data"`
+}
+
+// modelCard is a model in OpenAI's form, with vLLM's max_model_len and what the gateway knows beside it.
+type modelCard struct {
+	ID          string   `json:"id"`
+	Object      string   `json:"object"`
+	Created     int64    `json:"created"`
+	OwnedBy     string   `json:"owned_by"`
+	MaxModelLen int      `json:"max_model_len,omitempty"`
+	State       string   `json:"state"`    // ready, waking, asleep
+	Replicas    int      `json:"replicas"` // that answer now
+	Aliases     []string `json:"aliases,omitempty"`
+}
+
+// modelCards are the models by their ids, those that may be woken first as they were given.
+func (g *Gateway) modelCards() []modelCard {
+	var out []modelCard
+	at := map[string]int{}
+	card := func(id string) *modelCard {
+		if i, ok := at[id]; ok {
+			return &out[i]
+		}
+		at[id] = len(out)
+		out = append(out, modelCard{ID: id, Object: "model", Created: g.began.Unix(), OwnedBy: "justright", State: "asleep"})
+		return &out[len(out)-1]
+	}
+	for _, m := range g.fleet.Models() {
+		c := card(m.ID)
+		c.Aliases = m.Aliases
+		if g.wakes.is(m.ID) {
+			c.State = "waking"
+		}
+	}
+	for _, r := range g.fleet.Status() {
+		c := card(r.Model)
+		c.State, c.Replicas = "ready", c.Replicas+1
+		c.MaxModelLen = max(c.MaxModelLen, r.Context)
+		if c.Replicas == 1 {
+			c.Created = r.Since.Unix()
+		}
+	}
+	return out
+}
+
+// Models lists the models that may be woken.
+func (f *Fleet) Models() []Model { return f.models }
+
+func (g *Gateway) names() []string {
+	var out []string
+	for _, c := range g.modelCards() {
+		out = append(out, c.ID)
+	}
+	return out
+}
