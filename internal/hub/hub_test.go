@@ -247,6 +247,18 @@ func TestBadDirectories(t *testing.T) {
 	}
 }
 
+// What stands in a file's place and is none is not waited for.
+func TestConfigIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(os.DevNull, filepath.Join(dir, "config.json")); err != nil {
+		t.Skip(err)
+	}
+	_, err := New(Options{}).Resolve(t.Context(), dir)
+	if err == nil || !strings.Contains(err.Error(), "it is no file") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDecisionsAreVisible(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "config.json", strings.Replace(tinyConfig, "{", `{"auto_map":{"AutoConfig":"configuration_x.X","AutoModel":"other/repo--modeling.Y"},`, 1))

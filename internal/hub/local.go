@@ -87,8 +87,20 @@ func readDir(dir string) (model.Profile, error) {
 	return p, nil
 }
 
+// openFile opens what is a file: to open a pipe waits for somebody who writes to it.
+func openFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +116,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 }
 
 func readLocalHeader(path string, size int64) ([]model.Tensor, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
