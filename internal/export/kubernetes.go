@@ -50,13 +50,11 @@ func OverNodes(s boot.Spec, cards, nodes int) (leader, worker boot.Script, err e
 		}
 		argv = append(argv, s.Argv[i])
 	}
-	for _, w := range []boot.Word{
+	argv = append(argv, []boot.Word{
 		{Text: "--tensor-parallel-size"}, {Text: fmt.Sprint(cards / nodes)}, {Text: "--pipeline-parallel-size"}, {Text: fmt.Sprint(nodes)},
 		{Text: "--nnodes"}, {Text: fmt.Sprint(nodes)}, {Text: "--master-addr"}, {Var: "LWS_LEADER_ADDRESS"}, {Text: "--master-port"}, {Text: masterPort},
 		{Text: "--node-rank"}, {Var: "LWS_WORKER_INDEX"},
-	} {
-		argv = append(argv, w)
-	}
+	}...)
 	s.Argv, s.Preflight.GPUs = argv, cards/nodes
 	if leader, err = boot.Render(s); err != nil {
 		return leader, worker, err

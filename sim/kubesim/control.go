@@ -196,7 +196,7 @@ func (c *Cluster) takes(n corev1.Node, p corev1.Pod) string {
 	}
 	for _, t := range n.Spec.Taints {
 		if !slices.ContainsFunc(p.Spec.Tolerations, func(x corev1.Toleration) bool { return x.Key == t.Key }) {
-			return fmt.Sprintf("node(s) had untolerated taint(s)")
+			return "node(s) had untolerated taint(s)"
 		}
 	}
 	used := corev1.ResourceList{}

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"justright/internal/httpclient"
 )
@@ -108,7 +108,7 @@ func (p *Provider) dialer(pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := portforward.NewSPDYOverWebsocketDialer(u, cfg)
+	first, err := portforward.NewSPDYOverWebsocketDialerForStreaming(u, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +116,8 @@ func (p *Provider) dialer(pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	second := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
-	return portforward.NewFallbackDialer(first, second, func(err error) bool {
+	second := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
+	return portforward.NewFallbackDialerForStreaming(first, second, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }

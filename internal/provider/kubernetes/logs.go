@@ -134,7 +134,7 @@ func (fo *follower) read(ctx context.Context, pod string, follow bool, pods []co
 		q.Set("sinceTime", fo.at.at.UTC().Truncate(time.Second).Format(time.RFC3339))
 	}
 	r := httpclient.Request{URL: fo.p.c.base + fo.p.path(coreV1, "pods", pod, "log") + "?" + q.Encode(), Header: http.Header{"Accept": {"*/*"}}}
-	res, err := fo.p.c.http.Stream(sctx, r)
+	res, err := fo.p.c.http.Stream(sctx, r) //nolint:bodyclose // closed below, once the answer is known to be one
 	if err != nil {
 		var e *httpclient.Error
 		if errors.As(err, &e) && e.Status == http.StatusBadRequest {

@@ -102,6 +102,7 @@ func (p *Provider) baseURL(ctx context.Context, job batchv1.Job, pod *corev1.Pod
 		return ""
 	case InCluster:
 		return fmt.Sprintf("http://%s.%s.svc:%s", job.Name, p.cfg.Namespace, port)
+	case NodePort, LoadBalancer: // the service knows
 	}
 	var service corev1.Service
 	if p.c.do(ctx, call{op: "get", path: p.path(coreV1, "services", job.Name)}, &service) != nil {
