@@ -63,6 +63,7 @@ var masks = map[Code][]Code{
 	CublasError:               {CUDAGraphCaptureFailed},
 	KernelCompileFailed:       {CUDAGraphCaptureFailed},
 	QuantConfigMissing:        {CUDAGraphCaptureFailed},
+	InvalidModelPath:          {MissingConfig, RepoNotFound},
 	UnrecognizedArguments:     {InvalidArgumentValue},
 	QuantUnsupportedGPU:       {KernelCompileFailed, CUDAGraphCaptureFailed},
 	EngineHangTimeout:         {CollectiveTimeout},
@@ -288,8 +289,8 @@ func (a *attempt) disproved(f *finding) bool {
 		need = PhasePull // a machine was found after all
 	case info.Stage == StageImagePull:
 		need = PhaseContainer
-	case f.tier == hint && f.code == LibcudaMissing:
-		need = PhaseResolve // the engine found its platform without it
+	case f.tier == hint && f.code == LibcudaMissing, f.code == InvalidModelPath:
+		need = PhaseResolve // the engine found its platform without it, or a folder that it asked the hub for first
 	case f.tier == hint:
 		need = PhaseLoad
 	case f.phase >= PhaseLoad:

@@ -237,7 +237,7 @@ var modelRules = []rule{
 	{code: HFUnauthorized, tier: soft, lits: "401 client error|401 unauthorized|invalid username or password|invalid credentials in authorization|illegal header value b'bearer|invalid user token|token is expired|user access token|token is not valid", and: "huggingface|hub|hf_token|bearer|token|username|/resolve/|/api/models/", not: "gated|http/1.1\" 401|not a valid model identifier|read access", source: "https://github.com/vllm-project/vllm/issues/20350", refine: unauthorized},
 	{code: RepoNotFound, tier: root, lits: "is not a valid model identifier|repository not found for url|repositorynotfounderror|invalid repository id or local directory|revisionnotfounderror|revision not found for url|invalid rev id|if the repo is private, make sure you are authenticated", source: srcHF, refine: repoMissing},
 	{code: RepoNotFound, tier: soft, lits: "404 client error", and: "huggingface", not: "entry not found|entrynotfound|adapter_config|generation_config|tokenizer_config|chat_template"},
-	{code: InvalidModelPath, tier: root, lits: "repo id must be in the form|repo id must use alphanumeric|hfvalidationerror|incorrect path_or_model_id|repo_name' or 'namespace/repo_name'", source: srcHF},
+	{code: InvalidModelPath, tier: root, lits: "repo id must be in the form|repo id must use alphanumeric|hfvalidationerror|incorrect path_or_model_id|repo_name' or 'namespace/repo_name'", source: srcHF, refine: askedFirst},
 	{code: InvalidModelPath, tier: root, lits: "no adapter found for ", text: "The folder of the LoRA adapter is not there inside the container: mount or correct it.", source: srcVLLM},
 	{code: InvalidModelPath, tier: soft, lits: "no such file or directory: '", re: regexp.MustCompile(`filenotfounderror.{0,60}no such file or directory: '[^']*(?:/config\.json|/models?/[^']*)'`)},
 	{code: MissingConfig, tier: root, lits: "does not appear to have a file named config.json|no file named config.json|could not detect config format", not: "couldn't connect", source: srcTF},
@@ -274,6 +274,14 @@ func repoMissing(h *hit) (Code, tier) {
 		return InvalidModelPath, root
 	}
 	return RepoNotFound, root
+}
+
+// askedFirst: vLLM asks the hub for the files of a path too, and looks at the folder afterwards.
+func askedFirst(h *hit) (Code, tier) {
+	if hasAny(h.near, "error retrieving file list") {
+		return InvalidModelPath, hint
+	}
+	return InvalidModelPath, root
 }
 
 var emptyFolder = regexp.MustCompile(`invalid repository id or local directory specified: '[/.~]`)

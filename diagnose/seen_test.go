@@ -189,3 +189,21 @@ func TestRaisedAfterReady(t *testing.T) {
 		}
 	}
 }
+
+// TestAskedFirst: vLLM 0.7 asks the hub for the files of a path, says so as an error, and goes on from the folder.
+func TestAskedFirst(t *testing.T) {
+	const asked = "ERROR 02-14 07:06:48 config.py:102] Error retrieving file list: Repo id must use alphanumeric chars or '-', '_', '.', max length is 96: './opt-125m', retrying 1 of 2\n"
+	const refused = "ValueError: Invalid repository ID or local directory specified: './opt-125m'.\n"
+	for _, c := range []struct {
+		log  string
+		want Code
+	}{
+		{asked, CauseUnknown},
+		{asked + "INFO 02-14 07:06:58 config.py:542] This model supports multiple tasks: {'generate'}. Defaulting to 'generate'.\n", CauseInProgress},
+		{asked + refused, InvalidModelPath},
+	} {
+		if r := says("INFO 02-14 07:06:47 __init__.py:190] Automatically detected platform cuda.\n" + c.log); r.Cause != c.want {
+			t.Errorf("want %s, got %s (%s) for\n%s", c.want, r.Cause, r.Outcome, c.log)
+		}
+	}
+}
