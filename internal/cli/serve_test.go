@@ -28,7 +28,7 @@ type served struct {
 	url, key string
 	stop     context.CancelFunc
 	ended    chan int
-	out      *syncBuffer
+	out, log *syncBuffer
 }
 
 type syncBuffer struct {
@@ -52,9 +52,9 @@ func (s *syncBuffer) String() string {
 func (p place) serve(args ...string) *served {
 	p.t.Helper()
 	ctx, stop := context.WithCancel(p.t.Context())
-	g := &served{place: p, stop: stop, ended: make(chan int, 1), out: new(syncBuffer)}
+	g := &served{place: p, stop: stop, ended: make(chan int, 1), out: new(syncBuffer), log: new(syncBuffer)}
 	w := realWorld(append([]string{"serve", "--listen", "127.0.0.1:0", "--json", "--drain", "5s"}, args...), nil, nil, p.env)
-	w.Stdout, w.Stderr = g.out, g.out
+	w.Stdout, w.Stderr = g.out, g.log
 	go func() { g.ended <- Main(ctx, w) }()
 	for range 1000 {
 		var hello serveDocument
@@ -72,7 +72,7 @@ func (p place) serve(args ...string) *served {
 		}
 		select {
 		case code := <-g.ended:
-			p.t.Fatalf("serve exits %d:\n%s", code, g.out)
+			p.t.Fatalf("serve exits %d:\n%s%s", code, g.out, g.log)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -87,9 +87,13 @@ func (g *served) end() {
 	select {
 	case code := <-g.ended:
 		if code != 0 {
-			g.t.Errorf("serve exits %d:\n%s", code, g.out)
+			g.t.Errorf("serve exits %d:\n%s%s", code, g.out, g.log)
 		}
 		g.ended <- code
+		hello, events, _ := strings.Cut(g.out.String(), "\n")
+		c := readContract(g.t)
+		c.document(g.t, "the first line of serve", hello)
+		c.lines(g.t, "an event of serve", "event", events)
 	case <-time.After(60 * time.Second):
 		g.t.Fatalf("serve does not end:\n%s", g.out)
 	}
@@ -193,7 +197,7 @@ func TestServeWakesOnceAdoptsAndHeedsDown(t *testing.T) {
 	if ps := p.answers(problem.ExitOK, "ps"); !strings.Contains(ps, "ready") {
 		t.Errorf("after serve: %s", ps)
 	}
-	if out := g.out.String(); strings.Contains(out, g.key) || strings.Contains(out, "rpa_PLANTED") {
+	if out := g.out.String() + g.log.String(); strings.Contains(out, g.key) || strings.Contains(out, "rpa_PLANTED") {
 		t.Error("a key stands in what serve says")
 	}
 
