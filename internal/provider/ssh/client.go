@@ -50,7 +50,7 @@ func (p *Provider) learn() {
 	if shares || p.c.RunDir == "" || len(p.c.RunDir) > 50 || runtime.GOOS == "windows" || os.MkdirAll(p.c.RunDir, 0o700) != nil {
 		return
 	}
-	if st, err := os.Lstat(p.c.RunDir); err != nil || !st.IsDir() || st.Mode().Perm() != 0o700 {
+	if st, err := os.Lstat(p.c.RunDir); err != nil || !st.IsDir() || st.Mode().Perm() != 0o700 || !ownedByMe(st) { // whose sockets are they?
 		return
 	}
 	p.side.share = []string{"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", "ControlPath=" + filepath.Join(p.c.RunDir, "%C")}

@@ -29,8 +29,11 @@ func (p *Provider) noClient(op string, err error) error {
 func (p *Provider) unreachable(why string) *problem.Problem {
 	t := p.c.Target
 	return problem.New(problem.ExitCapacity, "unreachable", "%s does not answer by ssh", t.Host).Because("%s", why).
-		Try("see what ssh says", t.command("true"))
+		Try("see what ssh says", p.command("true"))
 }
+
+// command is a line a person can paste to reach the machine with the client that we use.
+func (p *Provider) command(words ...string) string { return p.c.Target.pasted(p.c.Client, words...) }
 
 // What OpenSSH's client prints when it gives up. Its exit status is 255 for all of it.
 var (
@@ -52,22 +55,22 @@ func (p *Provider) refused(op string, status int, said string, begun bool) error
 		return fail(op, launch.FailTemporary, p.unreachable("the connection was lost: "+orNothing(text)))
 	case hasAny(low, sayHostKey):
 		return fail(op, launch.FailAuth, problem.New(problem.ExitCredentials, "host_key", "the key of %s is not one that ssh accepts", t.Host).Because("%s", text).
-			Try("connect once by hand, compare the key, and accept it", t.command("true")))
+			Try("connect once by hand, compare the key, and accept it", p.command("true")))
 	case hasAny(low, sayAuth):
 		return fail(op, launch.FailAuth, problem.New(problem.ExitCredentials, "ssh_refused", "%s does not let us in", t.Host).Because("%s", text).
-			Try("it is asked with the keys of ssh_config and of the agent, never with a password; give it one", "ssh-copy-id "+strings.TrimPrefix(t.command(), "ssh ")).
-			Try("or see what ssh tries", t.command("-v", "true")))
+			Try("it is asked with the keys of ssh_config and of the agent, never with a password; give it one", t.pasted([]string{"ssh-copy-id"})).
+			Try("or see what ssh tries", p.command("-v", "true")))
 	case hasAny(low, sayUnreached):
 		return fail(op, launch.FailTemporary, p.unreachable(text).Wrap(&net.OpError{Op: "dial", Net: "ssh", Err: errors.New(text)}))
 	case hasAny(low, sayConfig):
 		return fail(op, launch.FailRejected, problem.New(problem.ExitUsage, "ssh_config", "ssh cannot be used as it is configured").Because("%s", text).
-			Try("see what ssh says", t.command("true")))
+			Try("see what ssh says", p.command("true")))
 	case status == 255:
 		return fail(op, launch.FailTemporary, p.unreachable(orNothing(text)))
 	default:
 		return fail(op, launch.FailRejected, problem.New(problem.ExitCapacity, "no_shell", "%s lets us in and runs nothing for us", t.Host).
 			Because("status %d of `exec /bin/sh` in the login shell: %s", status, orNothing(text)).
-			Try("it must run this, and print ok", t.command("'exec /bin/sh -c \"echo ok\"'")))
+			Try("it must run this, and print ok", p.command("'exec /bin/sh -c \"echo ok\"'")))
 	}
 }
 

@@ -122,7 +122,7 @@ func exposed(address string) (host, ports string, err error) {
 		if err != nil {
 			h, port = strings.Trim(address, "[]"), ""
 		}
-		if !hostForm.MatchString(h) {
+		if !isHost(h) {
 			return "", "", fmt.Errorf("%q is no address of a host", address)
 		}
 		if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) {

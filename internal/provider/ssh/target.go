@@ -4,11 +4,13 @@
 package ssh
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"justright/boot"
 	"justright/problem"
 )
 
@@ -25,10 +27,20 @@ type Target struct {
 
 // Names as they may stand in a command of ssh, and in the commands that ssh_config makes of them (%h, %r).
 var (
-	hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9]+)?$`)
+	hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+	zoneForm = regexp.MustCompile(`^[A-Za-z0-9]*$`)
 	userForm = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.@+-]*\$?$`)
 	dirForm  = regexp.MustCompile(`^(/[A-Za-z0-9_.+@~-]+)+$`)
 )
+
+// isHost reports whether a word names a host: a name, or an address.
+func isHost(word string) bool {
+	if hostForm.MatchString(word) {
+		return true
+	}
+	a, err := netip.ParseAddr(word)
+	return err == nil && zoneForm.MatchString(a.Zone())
+}
 
 // Parse reads ssh://[user@]host[:port][/directory].
 func Parse(text string) (Target, error) {
@@ -48,7 +60,7 @@ func Parse(text string) (Target, error) {
 	switch {
 	case t.Host == "":
 		return Target{}, bad("it names no host")
-	case !hostForm.MatchString(t.Host):
+	case !isHost(t.Host):
 		return Target{}, bad("%q is no name of a host", t.Host)
 	case t.User != "" && !userForm.MatchString(t.User):
 		return Target{}, bad("%q is no name of a user", t.User)
@@ -94,9 +106,12 @@ func (t Target) args() []string {
 	return append(out, "--", t.Host)
 }
 
-// command is a line a person can paste to reach the machine as we do.
-func (t Target) command(words ...string) string {
-	line := []string{"ssh"}
+// pasted are the words of a line a person can paste to reach the machine as we do.
+func (t Target) pasted(client []string, words ...string) string {
+	var line []string
+	for _, w := range client {
+		line = append(line, boot.Quote(w))
+	}
 	if t.Port != 0 {
 		line = append(line, "-p", strconv.Itoa(t.Port))
 	}

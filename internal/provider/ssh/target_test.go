@@ -40,6 +40,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("ssh://me@gpu.example:2222/data")
 	f.Add("ssh://-oProxyCommand=id")
 	f.Add("ssh://[::1%25lo]:22")
+	f.Add("ssh://0::")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := ssh.Parse(text)
 		if err != nil {
