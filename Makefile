@@ -19,7 +19,7 @@ chaos: ## ten thousand seeded accidents, the mutations that must be noticed, the
 bench-up: ## a thousand whole ups on the simulator, waiting left out
 	go test ./internal/runner -count=1 -timeout 30m -run TestUpsAMinute -v -args -ups 1000
 
-worlds: ## twelve worlds with a trap each: attempts against an oracle that tries every plan, dollars beside simpler strategies
+worlds: ## two dozen worlds with a trap each: attempts against an oracle that tries every plan, dollars beside simpler strategies
 	go test ./internal/cli -count=1 -timeout 60m -run 'TestWorlds$$|TestStory$$' -v -args -worlds-exhaustive -worlds-table
 
 kill: ## kill -9 up at every point of every effect, in real processes

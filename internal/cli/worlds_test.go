@@ -263,8 +263,8 @@ func fixedChain() strategy {
 }
 
 // oracle finds the fewest paid attempts: one if the plan that is best on paper works; else two if any plan does, found by
-// trying them one by one, those that a lesson could lead to included; where none does, the one that shows it. A quick run
-// takes a second plan that ours has just proven for such a plan.
+// trying them one by one, those that a lesson could lead to included; where none does, the one that shows it. A quick run takes
+// ours for its answer as far as it goes: the first plan of ours is the best on paper.
 func (x *trial) oracle(o outcome) (fewest, tried int) {
 	one := func(st solve.Stack) bool {
 		tried++
@@ -278,11 +278,11 @@ func (x *trial) oracle(o outcome) (fewest, tried int) {
 	if len(first) == 0 {
 		return 0, 0
 	}
+	if !*exhaustive && o.ready && o.attempts <= 2 && launch.CandidateKey(*o.state.Attempts[0].Stack) == launch.CandidateKey(first[0]) {
+		return o.attempts, tried
+	}
 	if one(first[0]) {
 		return 1, tried
-	}
-	if !*exhaustive && o.ready && o.attempts == 2 {
-		return 2, tried
 	}
 	seen := map[string]bool{launch.CandidateKey(first[0]): true}
 	for st := range x.reachable(p, first) {
@@ -421,9 +421,10 @@ func TestWorlds(t *testing.T) {
 // worldsPage is docs/worlds.md.
 func worldsPage(all []worlds.World, rows []string) string {
 	var b strings.Builder
-	b.WriteString(`# Twelve worlds that differ from what is known on paper
+	b.WriteString(`# Worlds that differ from what is known on paper
 
-Each world is a simulated RunPod with one trap that no fact of the catalog tells. ` + "`make worlds`" + ` walks the real road in each
+Each world is a simulated RunPod with one trap that no fact of the catalog tells: twelve of one model, four whose trap no line of a log
+names, and eight of models with another shape (gated, on several cards, quantised, of vectors, with thoughts, with tools). ` + "`make worlds`" + ` walks the real road in each
 (resolver, saga, runner, REST client, start script, watch, diagnosis, lesson, resolver again, proof) on a virtual clock and
 prints this table. A cell says whether it ended in a proven endpoint, after how many paid attempts, for how many dollars.
 
