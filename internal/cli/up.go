@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,11 +16,9 @@ import (
 
 	"justright/internal/store"
 	"justright/launch"
-	"justright/model"
 	"justright/money"
 	"justright/problem"
 	"justright/report"
-	"justright/solve"
 )
 
 // Defaults of up, stated in its help and in the question it asks.
@@ -116,9 +111,6 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 	f.add(c.Flags())
 	return c
 }
-
-// launchNameForm is what a launch may be called: the name stands in the machine's name, in file names and in commands.
-var launchNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$`)
 
 // upRequest is what one up was asked for, read and checked.
 type upRequest struct {
@@ -249,65 +241,6 @@ func (w *World) pinVolume(ctx context.Context, t target, p *planner, sink report
 	return problem.New(problem.ExitUsage, "unknown_volume", "no network volume %s on this account", p.wish.VolumeID)
 }
 
-// running finds the launch that a second up of the same model means.
-func (w *World) running(ctx context.Context, journal store.Store, r upRequest) (*store.Task, error) {
-	all, err := journal.Tasks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range liveTasks(all) {
-		if t.Wanted == launch.WantGone || r.on != "" && t.State.Target != r.on {
-			continue
-		}
-		if r.name != "" && t.State.Name == r.name || r.name == "" && t.State.Model == r.wish.Model.ID {
-			if t.State.Model != r.wish.Model.ID {
-				return nil, problem.New(problem.ExitUsage, "name_taken", "a launch called %s runs %s", r.name, t.State.Model).
-					Try("choose another name", w.again("--name", freeName(all, r.name)))
-			}
-			return &t, nil
-		}
-	}
-	return nil, nil
-}
-
-// launchName makes a name of a model's: "openai/gpt-oss-20b" becomes gpt-oss-20b.
-func launchName(m model.Profile) string {
-	last := strings.ToLower(filepath.Base(strings.TrimRight(m.ID, "/")))
-	var b strings.Builder
-	for _, r := range last {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-' && b.Len() > 0:
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-	}
-	name := strings.Trim(b.String(), "-")
-	if len(name) > 40 {
-		name = strings.Trim(name[:40], "-")
-	}
-	if name == "" {
-		name = "model"
-	}
-	return name
-}
-
-// freeName is a name that no live launch has.
-func freeName(all []store.Task, name string) string {
-	taken := map[string]bool{}
-	for _, t := range liveTasks(all) {
-		taken[t.State.Name] = true
-	}
-	if !taken[name] {
-		return name
-	}
-	for i := 2; ; i++ {
-		if n := fmt.Sprintf("%s-%d", name, i); !taken[n] {
-			return n
-		}
-	}
-}
-
 // launchNew shows the plans, asks, starts a task and stays with it.
 func (w *World) launchNew(ctx context.Context, journal *store.Journal, t target, p *planner, r upRequest) error {
 	clock, err := w.clockOf(ctx, t)
@@ -427,164 +360,6 @@ func (w *World) timingOf(t target) launch.Timing {
 		d.Poll, d.ConfirmAfter, d.ConfirmGap, d.Lookup = 2*time.Second, 3*time.Second, time.Second, 10*time.Second
 	}
 	return d
-}
-
-// agree shows what would be rented and asks. It returns the dearest hour that was agreed to.
-func (w *World) agree(ctx context.Context, t target, p *planner, res solve.Result, s launch.State, r upRequest, sink report.Sink) (money.USD, error) {
-	if res.Conflict != nil || len(res.Plans) == 0 {
-		w.showRefusals(res, s.Model, sink, r.asJSON)
-		if res.Conflict != nil {
-			return 0, w.refusal(ctx, p, *res.Conflict, r)
-		}
-		_, err := p.Next(ctx, s)
-		return 0, err
-	}
-	usable := usablePlans(res.Plans, t, s.AllowUnguarded)
-	shown := distinctPlans(usable, 3)
-	w.showPlans(shown, p, res, s.Model, sink, r.asJSON)
-	if len(usable) == 0 {
-		return 0, problem.New(problem.ExitLimit, "unguarded", "only machines without a guard could serve %s", s.Model).
-			Because("they start with the image's own entrypoint, so nothing inside ends them; only this program would").
-			Try("allow that", w.again("--allow-unguarded"))
-	}
-	if !t.rents() {
-		return 0, nil
-	}
-	usable, err := w.affordable(usable, p, r.maxPrice)
-	if err != nil {
-		return 0, err
-	}
-	ceiling := priceCeiling(distinctPlans(usable, 3), p, r.maxPrice)
-	first := p.proposal(usable[0])
-	if first.Price == 0 && t.kube != nil {
-		return 0, sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: "info", Text: "what an hour of this cluster costs is not known, so no budget limits it: --price-per-hour gives it one, --ttl a length"}})
-	}
-	if first.Price == 0 {
-		return 0, problem.New(problem.ExitCapacity, "no_price", "the price of %s is not known", first.Summary).
-			Because("nothing is rented without a price")
-	}
-	if err := w.checkBalance(ctx, t, first.Hourly(), s.Budget, sink); err != nil {
-		return 0, err
-	}
-	if r.yes {
-		return ceiling, nil
-	}
-	question := fmt.Sprintf("Rent 1 at $%s/h, its disk included? It ends itself %s. The next plans, should it fail, cost up to $%s/h.\n"+
-		"Until its guard reports (the first minutes), only this program ends it: if this computer dies then, it costs $%s a day until you run justright down. [y/N] ",
-		first.Hourly().Cents(), endsItself(s), ceiling.Cents(), first.Hourly().For(24*time.Hour).Cents())
-	if !usable[0].Guarded {
-		question = fmt.Sprintf("Rent 1 at $%s/h, its disk included? It has no guard: only this program ends it, at $%s; if this computer dies, it costs $%s a day until you run justright down. [y/N] ",
-			first.Hourly().Cents(), s.Budget.Cents(), first.Hourly().For(24*time.Hour).Cents())
-	}
-	ok, err := w.ask(question)
-	if err != nil {
-		return 0, err
-	}
-	if !ok {
-		return 0, problem.New(problem.ExitLimit, "not_confirmed", "nothing was rented")
-	}
-	return ceiling, nil
-}
-
-// affordable keeps the plans within the limit that was given, their disks included, and those whose price is not known.
-func (w *World) affordable(plans []solve.Stack, p *planner, limit money.USD) ([]solve.Stack, error) {
-	if limit == 0 {
-		return plans, nil
-	}
-	var out []solve.Stack
-	least := money.USD(0)
-	for _, plan := range plans {
-		prop := p.proposal(plan)
-		if prop.Hourly() <= limit || prop.Price == 0 {
-			out = append(out, plan)
-		} else if least == 0 || prop.Hourly() < least {
-			least = prop.Hourly()
-		}
-	}
-	if len(out) > 0 {
-		return out, nil
-	}
-	return nil, problem.New(problem.ExitNoStack, "price_above_limit", "no plan for %s costs at most $%s/h", p.wish.Model.ID, limit.Cents()).
-		Because("the cheapest costs $%s/h with its disk", least.Cents()).
-		Try("raise the limit", w.again("--max-price", roundedUp(least)))
-}
-
-// roundedUp is an amount in whole cents, never less than it.
-func roundedUp(a money.USD) string {
-	return ((a + money.Dollar/100 - 1) / (money.Dollar / 100) * (money.Dollar / 100)).Cents()
-}
-
-// priceCeiling is the dearest hour that a yes covers, disks included: the limit that was given, else the dearest plan shown,
-// and at least twice the first, since the cure of a failure is often the next larger card.
-func priceCeiling(shown []solve.Stack, p *planner, limit money.USD) money.USD {
-	if limit > 0 {
-		return limit
-	}
-	ceiling := money.USD(0)
-	for i, plan := range shown {
-		hourly := p.proposal(plan).Hourly()
-		ceiling = max(ceiling, hourly)
-		if i == 0 {
-			ceiling = 2 * hourly
-		}
-	}
-	return ceiling
-}
-
-// distinctPlans are the best plans on different cards, numbered anew: what a person chooses between.
-func distinctPlans(plans []solve.Stack, most int) []solve.Stack {
-	var out []solve.Stack
-	seen := map[string]bool{}
-	for _, p := range plans {
-		key := fmt.Sprint(p.GPU.Count, p.GPU.ID)
-		if !seen[key] && len(out) < most {
-			seen[key] = true
-			p.Rank = len(out) + 1
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func usablePlans(plans []solve.Stack, t target, unguarded bool) []solve.Stack {
-	var out []solve.Stack
-	for _, p := range plans {
-		if p.Guarded || unguarded || !t.rents() {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func endsItself(s launch.State) string {
-	var parts []string
-	if s.Idle > 0 {
-		parts = append(parts, "after "+s.Idle.String()+" without requests")
-	}
-	if s.TTL > 0 {
-		parts = append(parts, "after "+s.TTL.String())
-	}
-	return strings.Join(append(parts, "at $"+s.Budget.Cents()), ", or ")
-}
-
-// ask puts a question to the person at the terminal.
-func (w *World) ask(question string) (bool, error) {
-	if !w.StdinTTY {
-		return false, problem.New(problem.ExitLimit, "not_confirmed", "this costs money and nobody is at the terminal to say yes").
-			Because("%s", strings.TrimSuffix(strings.TrimSpace(question), " [y/N]")).
-			Try("agree beforehand", w.again("--yes"))
-	}
-	fmt.Fprint(w.Stderr, question)
-	line, err := bufio.NewReader(w.Stdin).ReadString('\n')
-	if err != nil && line == "" {
-		fmt.Fprintln(w.Stderr)
-		return false, nil
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, nil
 }
 
 // signals tells the saga about Ctrl-C (false), hang-up and termination (true).
