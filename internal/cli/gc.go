@@ -36,6 +36,7 @@ type gcFinding struct {
 
 func newGCCommand(w *World) *cobra.Command {
 	var remove, dry bool
+	var on []string
 	c := &cobra.Command{
 		Use:   "gc",
 		Short: "Compare journal and provider: name, adopt or remove what nobody owns",
@@ -49,21 +50,22 @@ could not be removed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, _ := c.Flags().GetBool("json")
-			return w.gc(c.Context(), remove, dry, asJSON)
+			return w.gc(c.Context(), remove, dry, on, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&remove, "remove", false, "end what nobody owns instead of adopting it")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
+	c.Flags().StringSliceVar(&on, "on", nil, "also look on this `TARGET`, as up takes it: a cluster or an ssh:// machine that the journal has no launch on")
 	return c
 }
 
-func (w *World) gc(ctx context.Context, remove, dry, asJSON bool) error {
+func (w *World) gc(ctx context.Context, remove, dry bool, on []string, asJSON bool) error {
 	journal, tasks, owner, err := w.openBook(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = journal.Close() }()
-	seen := w.look(ctx, tasks, owner)
+	seen := w.look(ctx, tasks, owner, on...)
 	doc := gcDocument{Schema: "justright/gc/1", Findings: []gcFinding{}, Notes: seen.notes}
 	if seen.keyless {
 		doc.Notes = append(doc.Notes, noKeyNote)

@@ -215,7 +215,14 @@ func TestUpOnACluster(t *testing.T) {
 			t.Errorf("ps lacks %s: %s", want, ps)
 		}
 	}
-	if status, said := call("down", end.Name); status != 0 {
+	// The journal is lost; its mark is not.
+	for _, f := range []string{"journal.db", "journal.db-wal", "journal.db-shm"} {
+		_ = os.Remove(filepath.Join(w.Env("JUSTRIGHT_STATE_DIR"), f))
+	}
+	if status, said := call("gc", "--on", "kubernetes", "--json"); status != 0 || !strings.Contains(said, `"kind": "orphan"`) || !strings.Contains(said, `"did": "adopted"`) {
+		t.Errorf("gc: %d\n%s", status, said)
+	}
+	if status, said := call("down", "--all"); status != 0 {
 		t.Fatalf("down: %d\n%s", status, said)
 	}
 	for _, res := range []string{"jobs", "pods", "secrets", "services"} {

@@ -79,7 +79,7 @@ func (w *World) launchEndpoint(ctx context.Context, name string) (knownEndpoint,
 // upAgain is the command that starts a launch's model where it ran.
 func upAgain(s launch.State) string {
 	words := []string{"justright", "up", boot.Quote(s.Model)}
-	if s.Target == onLocal || s.Target == onRehearsal || isSSH(s.Target) {
+	if s.Target == onLocal || s.Target == onRehearsal || isSSH(s.Target) || isKubernetes(s.Target) {
 		words = append(words, "--on", s.Target)
 	}
 	return strings.Join(words, " ")

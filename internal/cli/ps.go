@@ -234,8 +234,8 @@ type orphan struct {
 }
 
 // look lists the machines behind every door that matters: those of tasks that are not over, and the account that is set
-// now.
-func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sightings {
+// now, and the further targets that are named: a cluster or a machine of one's own is asked for nothing else unless a task is there.
+func (w *World) look(ctx context.Context, tasks []store.Task, owner string, also ...string) *sightings {
 	s := &sightings{doors: map[string]door{}}
 	add := func(t target, err error, what string) {
 		if err != nil {
@@ -271,6 +271,13 @@ func (w *World) look(ctx context.Context, tasks []store.Task, owner string) *sig
 	}
 	if t, err := w.localTarget(); err == nil {
 		add(t, nil, "this machine")
+	}
+	for _, on := range also {
+		if on == "" {
+			continue
+		}
+		t, err := w.chooseTarget(ctx, on, nil)
+		add(t, err, on)
 	}
 	known := map[string]bool{}
 	for _, t := range tasks {

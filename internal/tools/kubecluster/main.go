@@ -108,7 +108,7 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 			return nil, err
 		}
 	}
-	if b.chat, _, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-e2e"), os.Stderr); err != nil {
+	if b.chat, _, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-kubernetes", "models"), os.Stderr); err != nil {
 		return nil, err
 	}
 	if b.cluster, err = start(ctx, filepath.Join(b.dir, "cluster"), parts); err != nil {

@@ -172,7 +172,7 @@ func pauseImage(ctx context.Context, file string) error {
 	if err := t.Close(); err != nil {
 		return err
 	}
-	return image(file, pauseRef, layer.Bytes(), "/pause")
+	return image(file, pauseRef, layer.Bytes(), nil, "/pause")
 }
 
 // baseImage is a Debian with a Python, as an image to install into has it, and the certificates of this machine, whose registries
@@ -192,7 +192,7 @@ func baseImage(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	return image(file, baseRef, layer)
+	return image(file, baseRef, layer, []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"})
 }
 
 func put(t *tar.Writer, name string, mode int64, b []byte) error {
@@ -204,12 +204,12 @@ func put(t *tar.Writer, name string, mode int64, b []byte) error {
 }
 
 // image writes an archive of one layer, in the form of `docker save`.
-func image(file, ref string, layer []byte, entrypoint ...string) error {
+func image(file, ref string, layer []byte, env []string, entrypoint ...string) error {
 	sum := sha256.Sum256(layer)
 	id := hex.EncodeToString(sum[:])
 	config, err := json.Marshal(map[string]any{
 		"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + id}},
-		"config": map[string]any{"Entrypoint": entrypoint, "Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
+		"config": map[string]any{"Entrypoint": entrypoint, "Env": append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, env...)},
 	})
 	if err != nil {
 		return err
