@@ -366,11 +366,11 @@ func (a *attempt) softCause(softs, hints, live []*finding) *finding {
 		}
 	}
 	for _, f := range hints {
-		if masked(f.code, live) {
+		if masked(f.code, live) || f.code == NumpyABI && a.mark.line > f.line && a.death == nil {
 			continue
 		}
 		quietOnly := a.death == nil && len(softs) == 0 && len(a.odd) == 0 && (a.traceback == 0 || a.traceback < f.line-20)
-		if !quietOnly || alone[f.code] || f.code == NumpyABI && a.mark.line <= f.line || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
+		if !quietOnly || alone[f.code] || f.code == NumpyABI || f.code == LibcudaMissing && slices.ContainsFunc(live, func(g *finding) bool { return g.code == NoGPUVisible }) {
 			return f
 		}
 	}

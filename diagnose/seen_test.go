@@ -207,3 +207,14 @@ func TestAskedFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestWarningThenOn: what NumPy minds about a module is no failure once the engine speaks.
+func TestWarningThenOn(t *testing.T) {
+	const minds = "A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.1.3 as it may crash.\nAttributeError: _ARRAY_API not found\n"
+	if r := says(minds); r.Cause != NumpyABI {
+		t.Errorf("alone: %s", r.Cause)
+	}
+	if r := says(minds + "INFO 03-01 10:00:11 [__init__.py:256] Automatically detected platform cuda.\n"); r.Outcome != InProgress {
+		t.Errorf("before an engine: %s %s", r.Outcome, r.Cause)
+	}
+}
