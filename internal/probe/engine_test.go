@@ -28,6 +28,9 @@ type engine struct {
 	streamedArgs  string // the same, streamed; empty: as whole
 	streamsWords  bool   // streamed, the call comes as text
 	asked         int    // for tools, freely
+	tokens        []int  // that were allowed for a free call
+	endless       bool   // words go on to the limit
+	thoughts      int    // tokens of thinking before the call
 	brokenJSON    bool
 	collect       bool // something on the way collects the stream into one chunk
 	cutStream     bool
@@ -148,6 +151,16 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 		args := `{"city":"Paris"}`
 		if !named {
 			e.asked++
+			limit, _ := q["max_tokens"].(float64)
+			e.tokens = append(e.tokens, int(limit))
+			if int(limit) < e.thoughts || e.endless {
+				thought := ""
+				if !e.endless {
+					thought = `,"reasoning":"I wonder"`
+				}
+				say(200, fmt.Sprintf(`{"choices":[{"message":{"content":""%s},"finish_reason":"length"}]}`, thought))
+				return
+			}
 			if e.callArgs != "" {
 				args = e.callArgs
 			}

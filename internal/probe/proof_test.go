@@ -131,6 +131,26 @@ func TestToolFault(t *testing.T) {
 	}
 }
 
+// TestToolCallsAreAskedForWithMeasure: thoughts get room, and words without end get no second question.
+func TestToolCallsAreAskedForWithMeasure(t *testing.T) {
+	for _, tt := range []struct {
+		e    engine
+		want []int
+	}{
+		{engine{}, []int{160, 160}}, // whole and streamed
+		{engine{thoughts: 500}, []int{160, 800, 800}},
+		{engine{endless: true}, []int{160}},
+		{engine{wordsForTools: true}, []int{160, 160, 160}},
+	} {
+		if p, err := Prove(t.Context(), tt.e.serve(t), Options{Expected: Expected{Tools: true, ToolParser: "hermes"}}); err != nil || !p.Passed {
+			t.Errorf("%v, %+v", err, p.Checks)
+		}
+		if !slices.Equal(tt.e.tokens, tt.want) {
+			t.Errorf("tokens %v, want %v", tt.e.tokens, tt.want)
+		}
+	}
+}
+
 // TestWrittenCall: forms of calls as the families' templates have them, with special tokens and without.
 func TestWrittenCall(t *testing.T) {
 	for _, tt := range []struct{ text, parser string }{

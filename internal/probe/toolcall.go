@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"justright/internal/httpclient"
 )
@@ -100,8 +101,18 @@ func byName() map[string]any {
 	return map[string]any{"type": "function", "function": map[string]any{"name": "get_weather"}}
 }
 
-// thoughtTokens is enough for a model that thinks before it calls.
-const thoughtTokens = 1024
+// callTokens is enough for a call, thoughtTokens for a model that thinks before it; mostThought is how long that may take.
+const (
+	callTokens    = 160
+	thoughtTokens = 800
+	mostThought   = 30 * time.Second
+)
+
+// thinks reports whether a message has come no further than thoughts.
+func (m message) thinks() bool {
+	return len(m.ToolCalls) == 0 && (strings.Contains(m.Content, "<think>") && !strings.Contains(m.Content, "</think>") ||
+		m.Content == "" && m.ReasoningContent+m.Reasoning != "")
+}
 
 // toolCall asks for a call: freely where a tool parser runs, as its user will, whole and streamed; else by name.
 func (p *prover) toolCall(ctx context.Context) verdict {
@@ -113,9 +124,9 @@ func (p *prover) toolCall(ctx context.Context) verdict {
 	}
 	near := ""
 	for _, prompt := range freely {
-		body := p.toolBody(prompt, "auto", 320)
+		body := p.toolBody(prompt, "auto", callTokens)
 		r, took, err := p.e.generate(ctx, chat, body, p.o.Limit)
-		if err == nil && r.finish() == "length" && len(r.Choices[0].Message.ToolCalls) == 0 {
+		if err == nil && r.finish() == "length" && r.Choices[0].Message.thinks() && took*thoughtTokens/callTokens < mostThought {
 			body = p.toolBody(prompt, "auto", thoughtTokens)
 			r, took, err = p.e.generate(ctx, chat, body, p.o.Limit)
 		}
@@ -135,6 +146,9 @@ func (p *prover) toolCall(ctx context.Context) verdict {
 		text := m.said()
 		parsers, written := writtenCall(text)
 		mine := p.o.Expected.ToolParser
+		if !written && r.finish() == "length" {
+			break // a model that does not come to an end will not at the next question
+		}
 		switch {
 		case !written:
 		case len(parsers) == 0 && mine != "" || slices.Contains(parsers, mine):
@@ -233,7 +247,7 @@ func canonical(text string) []byte {
 func (p *prover) namedCall(ctx context.Context, near string) verdict {
 	tools := p.o.Expected.Tools
 	grade := func(v verdict) verdict { v.required = tools; return v }
-	r, took, err := p.e.generate(ctx, chat, p.toolBody(freely[0], byName(), 160), p.o.Limit)
+	r, took, err := p.e.generate(ctx, chat, p.toolBody(freely[0], byName(), callTokens), p.o.Limit)
 	switch s := status(err); {
 	case err != nil && s >= 400 && s < 500 && !tools:
 		return skip("the engine takes no tools: %s", words(err))
