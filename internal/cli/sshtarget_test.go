@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"justright/sim/hubsim"
 )
 
 // sshSays is an ssh client that gives up with those words.
@@ -81,5 +87,46 @@ func TestPlanForAMachineOutOfReach(t *testing.T) {
 func TestExposeIsForSSH(t *testing.T) {
 	if code, _, stderr := runMain(t, map[string]string{"JUSTRIGHT_STATE_DIR": t.TempDir()}, "up", "Qwen/Qwen3-0.6B", "--on", "local", "--expose", "gpu"); code != 2 || !strings.Contains(stderr, "--expose") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// The road as far as it goes without an engine: up makes the launch over there, reads its log, names what stops it, keeps the log, and
+// leaves nothing on the host. Its address is exposed, so that no tunnel is begun from a test.
+func TestUpOverSSH(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not here, and a start needs one")
+	}
+	home, state, model := t.TempDir(), t.TempDir(), t.TempDir()
+	const header = `{"model.embed_tokens.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}`
+	weights := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header+"\x00\x00\x00\x00"...)
+	const config = `{"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,
+"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":1000,"max_position_embeddings":2048,"torch_dtype":"float16"}`
+	if err := errors.Join(os.WriteFile(filepath.Join(model, "config.json"), []byte(config), 0o600), os.WriteFile(filepath.Join(model, "model.safetensors"), weights, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	hub := &hubsim.Hub{}
+	if err := hub.Add("acme/tiny", hubsim.Repo{Dir: model}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	client := filepath.Join(t.TempDir(), "ssh")
+	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = -G ]; then echo hostname 127.0.0.1; exit; fi\nfor last; do :; done\necho 'Welcome to the box'\nHOME='%s' exec /bin/sh -c \"$last\"\n", home)
+	if err := os.WriteFile(client, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"JUSTRIGHT_STATE_DIR": state, "JUSTRIGHT_SSH": client, "HOME": t.TempDir(), "HF_ENDPOINT": server.URL, "PIP_INDEX_URL": "http://127.0.0.1:1/simple"}
+	code, stdout, stderr := runMain(t, env, "up", "acme/tiny", "--on", "ssh://me@box", "--expose", "127.0.0.1", "--name", "far", "--yes", "--json")
+	if code != 5 || !strings.Contains(stdout, "index_unreachable") || !strings.Contains(stdout, `"outcome":"failed"`) {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if code, logs, stderr := runMain(t, env, "logs", "far"); code != 0 || !strings.Contains(logs, "guard status=armed by=local") || strings.Contains(logs, "Welcome") {
+		t.Errorf("logs: exit %d: %s%s", code, logs, stderr)
+	}
+	if code, ps, stderr := runMain(t, env, "ps", "--json"); code != 0 || !strings.Contains(ps, `"launches": []`) {
+		t.Errorf("ps: exit %d: %s%s", code, ps, stderr)
+	}
+	if left, err := filepath.Glob(filepath.Join(home, ".local/state/justright/ssh/s*")); err != nil || len(left) > 0 {
+		t.Errorf("left on the host: %v, %v", left, err)
 	}
 }
