@@ -31,6 +31,8 @@ type Shell struct {
 	ports map[int]bool      // local ports given out
 	marks map[string]string // of the running container, by pod
 	live  sync.WaitGroup
+
+	closed bool
 }
 
 // podFile is what the stand-in tools know about their pod.
@@ -52,6 +54,14 @@ type podFile struct {
 
 // Start makes the pod's place and runs its command.
 func (sh *Shell) Start(c *Container) func() {
+	sh.mu.Lock()
+	if sh.closed {
+		sh.mu.Unlock()
+		return nil
+	}
+	sh.live.Add(1) // the making of the place, so that Close waits for it
+	sh.mu.Unlock()
+	defer sh.live.Done()
 	dir := filepath.Join(sh.Dir, c.PodID)
 	root, err := sh.prepare(c, dir)
 	if err != nil {
@@ -117,8 +127,13 @@ func (sh *Shell) Owns(pod string, port int) bool {
 	return mark != "" && ownsPort(mark, port)
 }
 
-// Close waits for the last process.
-func (sh *Shell) Close() { sh.live.Wait() }
+// Close starts nothing more and waits for the last process.
+func (sh *Shell) Close() {
+	sh.mu.Lock()
+	sh.closed = true
+	sh.mu.Unlock()
+	sh.live.Wait()
+}
 
 // prepare makes the directories; a fresh container finds its disk empty and its volume as it was.
 func (sh *Shell) prepare(c *Container, dir string) (root string, err error) {
