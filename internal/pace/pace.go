@@ -154,13 +154,13 @@ func envOf(like []Run, next Key) (span, bool) {
 		return span{}, true
 	}
 	kept := next.Keeps && slices.ContainsFunc(like, func(r Run) bool { return r.Engine == next.Engine })
-	return part(like, next, boot.PhaseEnv, kept, func(r Run) bool { return r.Engine == next.Engine }, func(r Run) float64 { return r.Phases[boot.PhaseEnv] })
+	return part(like, boot.PhaseEnv, kept, func(r Run) bool { return r.Engine == next.Engine }, func(r Run) float64 { return r.Phases[boot.PhaseEnv] })
 }
 
 // weightsOf is the time that the weights take: by their bytes where they have to be fetched.
 func weightsOf(like []Run, next Key) (span, bool) {
 	kept := next.Keeps && slices.ContainsFunc(like, func(r Run) bool { return r.Model == next.Model })
-	return part(like, next, boot.PhaseWeights, kept, func(r Run) bool { return r.Model == next.Model }, func(r Run) float64 {
+	return part(like, boot.PhaseWeights, kept, func(r Run) bool { return r.Model == next.Model }, func(r Run) float64 {
 		t := r.Phases[boot.PhaseWeights]
 		if !kept && r.Model != next.Model && r.Weights > 0 && next.Weights > 0 {
 			t *= float64(next.Weights) / float64(r.Weights)
@@ -174,7 +174,7 @@ const keptFor = 5
 
 // part is one of the two phases whose product may be kept: from launches that made it as the next will, those of the same
 // thing first.
-func part(like []Run, next Key, phase string, kept bool, same func(Run) bool, of func(Run) float64) (span, bool) {
+func part(like []Run, phase string, kept bool, same func(Run) bool, of func(Run) float64) (span, bool) {
 	var as, alike []Run
 	for _, r := range like {
 		if r.Cached[phase] == kept {

@@ -103,7 +103,9 @@ func TestRead(t *testing.T) {
 		return report.Event{Phase: &report.Phase{Name: name, Status: boot.StatusOK, Seconds: sec, Cached: cached}}
 	}
 	ready := report.Event{State: &report.State{State: "ready", Seconds: 200}}
-	plan := func(n int) report.Event { return report.Event{Plan: &report.Plan{Attempt: n, ReadySeconds: [2]int{160, 390}}} }
+	plan := func(n int) report.Event {
+		return report.Event{Plan: &report.Plan{Attempt: n, ReadySeconds: [2]int{160, 390}}}
+	}
 	runs := Read(s, false, []report.Event{
 		plan(1), phase("weights", 50, false), phase("import", 5, false), // failed
 		plan(2), phase("env", 40, true), phase("weights", 60, false), phase("import", 10, false), phase("load", 20, false), phase("serve", 30, false), ready,

@@ -59,21 +59,21 @@ func (m message) continues(have []call) []call {
 	return have
 }
 
-// argumentsOf reads the arguments of a call, and says what is wrong with it as a client would find out.
-func (c call) argumentsOf() (map[string]any, error) {
+// wrong says what is wrong with a call, as a client would find out; nil: nothing.
+func (c call) wrong() error {
 	var args map[string]any
 	d := json.NewDecoder(strings.NewReader(c.arguments))
 	err := d.Decode(&args)
 	switch {
 	case c.name != "get_weather":
-		return nil, fmt.Errorf("the call is %s, and get_weather is the only tool", c)
+		return fmt.Errorf("the call is %s, and get_weather is the only tool", c)
 	case err != nil || args == nil || d.More():
-		return nil, fmt.Errorf("its arguments are no JSON object: %s", c)
+		return fmt.Errorf("its arguments are no JSON object: %s", c)
 	}
 	if _, ok := args["city"].(string); !ok {
-		return nil, fmt.Errorf("the call lacks its argument: %s", c)
+		return fmt.Errorf("the call lacks its argument: %s", c)
 	}
-	return args, nil
+	return nil
 }
 
 // freely are ways to ask for a call that leave the choice to the model: a small one may answer the first in words.
@@ -138,7 +138,7 @@ func (p *prover) toolCall(ctx context.Context) verdict {
 		}
 		m := r.Choices[0].Message
 		if calls := m.calls(); len(calls) > 0 {
-			if _, err := calls[0].argumentsOf(); err != nil {
+			if err := calls[0].wrong(); err != nil {
 				return p.fault(FaultArguments, calls[0].String(), nil, "%s%s", err, cutNote(r))
 			}
 			return p.streamedCall(ctx, body, calls, fmt.Sprintf("%s in %.2f s", calls[0], took.Seconds()))
@@ -259,7 +259,7 @@ func (p *prover) namedCall(ctx context.Context, near string) verdict {
 		return grade(flunk("no tool call, but words: %q", httpclient.OneLine(r.text(), 60)))
 	}
 	c := r.Choices[0].Message.calls()[0]
-	if _, err := c.argumentsOf(); err != nil {
+	if err := c.wrong(); err != nil {
 		return grade(flunk("%s%s", err, cutNote(r)))
 	}
 	how := ""
