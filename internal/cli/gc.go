@@ -128,6 +128,8 @@ func (w *World) gcTask(ctx context.Context, journal *store.Journal, t store.Task
 			f.Kind, f.ID, f.Text = "unanswered", in.ID, "the machine of a create that was never answered"
 		case here && in.ID != a.PodID && a.PodID != "":
 			f.Kind, f.ID, f.Text = "duplicate", in.ID, "a second machine of one create"
+		case here && endedInCluster(s, a, in):
+			f.Kind, f.Text = "vanished", "it has ended, by its guard or otherwise, and holds nothing; what it said is kept"
 		case asked && !here && a.PodID != "" && (a.Phase == launch.Booting || a.Phase == launch.Proving || a.Phase == launch.Ready):
 			f.Kind, f.Text = "vanished", "it has ended: by its guard, or by somebody at the console"
 		case asked && !here && a.Phase == launch.Open:

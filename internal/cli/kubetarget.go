@@ -157,7 +157,7 @@ func (p *planner) clusterOffers(all []catalog.Offer) []catalog.Offer {
 }
 
 // planCluster asks a cluster for what it has, for a plan. Without one the catalog's cards are planned for.
-func (o *planOptions) planCluster(ctx context.Context, w *World, pins solve.Pins) ([]catalog.Offer, error) {
+func (o *planOptions) planCluster(ctx context.Context, w *World, r *solve.Request) ([]catalog.Offer, error) {
 	t, err := w.kubernetesTarget(o.on)
 	if pr := problem.From(err); err != nil && pr.Code == "no_cluster" && o.on == onKubernetes {
 		o.unasked = pr.Error()
@@ -170,12 +170,12 @@ func (o *planOptions) planCluster(ctx context.Context, w *World, pins solve.Pins
 	if err != nil {
 		return nil, providerProblem(err, "offers of "+t.word)
 	}
-	p := planner{t: t, wish: wish{Pins: pins, DataCenters: o.dataCenters}}
+	p := planner{t: t, wish: wish{Pins: r.Pins, DataCenters: o.dataCenters}}
 	offers := p.wanted(p.clusterOffers(all))
 	if len(offers) == 0 {
 		return nil, t.nothingFree(ctx)
 	}
-	return offers, nil
+	return offers, t.tellHost(ctx, r)
 }
 
 // nothingFree says what a cluster has that cannot be had.
@@ -247,6 +247,11 @@ func isLoopback(address string) bool {
 	}
 	ip := net.ParseIP(u.Hostname())
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// endedInCluster reports whether a machine of a cluster has ended by itself: the job is there to be read, and holds nothing.
+func endedInCluster(s launch.State, a launch.Attempt, in launch.Instance) bool {
+	return isKubernetes(s.Target) && in.Status == launch.Stopped && (a.Phase == launch.Booting || a.Phase == launch.Proving || a.Phase == launch.Ready)
 }
 
 // clusterTiming is the saga's timing on a cluster: its API server never answers from an old state.

@@ -154,10 +154,14 @@ func (s street) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // played says what a start script says, and is ready.
-type played struct{ key *atomic.Value }
+type played struct {
+	key  *atomic.Value
+	last *atomic.Pointer[kubesim.Container]
+}
 
 func (p played) Start(c *kubesim.Container) func() {
 	p.key.Store(c.Env["VLLM_API_KEY"])
+	p.last.Store(c)
 	for _, l := range []string{"justright guard status=armed by=job", "justright phase=preflight status=start t=0.10", "justright phase=preflight status=ok t=0.60 python=3.12",
 		"justright phase=engine status=start t=1.00", "justright phase=engine status=ok t=2.00", "justright phase=ready status=ok t=2.10 port=8000 door=1"} {
 		c.Log(l)
@@ -172,9 +176,10 @@ func TestUpOnACluster(t *testing.T) {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}
 	var key atomic.Value
+	var last atomic.Pointer[kubesim.Container]
 	node := kubesim.Node("gpu-1", map[string]string{"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "500G", "nvidia.com/gpu": "2"},
 		map[string]string{"nvidia.com/gpu.product": "NVIDIA-L4", "nvidia.com/gpu.memory": "23034", "nvidia.com/cuda.driver-version.full": "570.86.10", "nvidia.com/cuda.runtime-version.full": "12.8"})
-	cluster := kubesim.New(kubesim.Options{Nodes: []corev1.Node{node}, Runner: played{&key}})
+	cluster := kubesim.New(kubesim.Options{Nodes: []corev1.Node{node}, Runner: played{&key, &last}})
 	t.Cleanup(cluster.Close)
 	engine := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		k, _ := key.Load().(string)
@@ -214,6 +219,22 @@ func TestUpOnACluster(t *testing.T) {
 		if !strings.Contains(ps, want) {
 			t.Errorf("ps lacks %s: %s", want, ps)
 		}
+	}
+	// The guard ends a second one when nobody is there: it holds nothing, gc settles it, and its last words are kept.
+	if status, said := call("up", "openai/gpt-oss-20b", "--on", "kubernetes", "--expose", "service", "--name", "second", "--yes"); status != 0 {
+		t.Fatalf("a second up: %d\n%s", status, said)
+	}
+	last.Load().Log("justright guard status=ending reason=idle")
+	last.Load().Exit(0, "")
+	time.Sleep(50 * time.Millisecond) // until the controller has counted
+	if _, ps := call("ps"); !strings.Contains(ps, "it has ended") {
+		t.Errorf("ps of what has ended: %s", ps)
+	}
+	if status, said := call("gc"); status != 0 || !strings.Contains(said, "settled") {
+		t.Errorf("gc of what has ended: %d %s", status, said)
+	}
+	if _, said := call("logs", "second"); !strings.Contains(said, "reason=idle") {
+		t.Errorf("the log lacks its end: %s", said)
 	}
 	// The journal is lost; its mark is not.
 	for _, f := range []string{"journal.db", "journal.db-wal", "journal.db-shm"} {

@@ -309,6 +309,13 @@ func (p *planner) bootOptions(ctx context.Context, plan solve.Stack) (boot.Optio
 			o.Host = "127.0.0.1"
 		}
 	}
+	if p.t.kube != nil && plan.GPU.ID == "" {
+		if o.HostMemory, _ = p.t.kube.HostMemory(); o.HostMemory == 0 { // the offers were another process's
+			if _, err := p.offersNow(ctx); err == nil {
+				o.HostMemory, _ = p.t.kube.HostMemory()
+			}
+		}
+	}
 	if p.wish.VolumeID != "" {
 		o.Root = volumePath + "/justright"
 	}

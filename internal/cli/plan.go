@@ -222,7 +222,7 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 		return problem.From(providerProblem(err, "offers of "+t.word)).Try("plan on paper, for a card that you name", w.again("--gpu", "NAME"))
 	case isKubernetes(o.on):
 		var err error
-		r.Offers, err = o.planCluster(ctx, w, r.Pins)
+		r.Offers, err = o.planCluster(ctx, w, r)
 		return err
 	case o.on == onRehearsal:
 		return nil

@@ -136,6 +136,9 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 		case here:
 			// The provider's word: also for a create whose answer the killed program never read.
 			a.PodID, a.BaseURL = in.ID, in.BaseURL
+			if endedInCluster(s, a, in) {
+				line.State, line.Note = "gone", "it has ended: justright gc settles it"
+			}
 			if in.PricePerHour != nil {
 				a.Price = *in.PricePerHour
 			}

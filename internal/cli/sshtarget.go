@@ -123,8 +123,11 @@ func (t target) hostName() string {
 	return "this machine"
 }
 
-// tellHost fills what a request does not say about the machine that ssh reaches.
+// tellHost fills what a request does not say about the machine that ssh reaches, or about the nodes of a cluster.
 func (t target) tellHost(ctx context.Context, r *solve.Request) error {
+	if t.kube != nil && r.HostMemory == 0 {
+		r.HostMemory, r.HostFree = t.kube.HostMemory()
+	}
 	if t.ssh == nil {
 		return nil
 	}

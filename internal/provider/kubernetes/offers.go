@@ -50,6 +50,7 @@ type node struct {
 	zone     string
 	price    *money.USD
 	cpu, ram int64 // free, in thousandths and bytes
+	allRAM   int64
 	pods     int64
 	dropped  string // why it is not offered
 }
@@ -165,16 +166,33 @@ func (p *Provider) sameMemory(id string, bytes int64) bool {
 func (p *Provider) cpuOffer(nodes []node) (catalog.Offer, bool) {
 	o := p.head()
 	o.PricePerHour = p.cfg.Price
+	least := [2]int64{}
 	for _, n := range nodes {
 		if n.dropped != "" || n.cards > 0 || n.cpu < 500 || n.ram < 4<<30 || n.pods < 1 {
 			continue
 		}
 		o.MaxCount, o.Stock = 1, "HIGH"
+		for i, bytes := range []int64{n.allRAM, n.ram} {
+			if least[i] == 0 || bytes < least[i] {
+				least[i] = bytes // the scheduler may take any of them
+			}
+		}
 		if p.cfg.Price == nil && n.price != nil && (o.PricePerHour == nil || *n.price > *o.PricePerHour) {
 			o.PricePerHour = n.price
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.host = least
 	return o, o.Stock != ""
+}
+
+// HostMemory is the least memory of the nodes that the last Offers offered for the CPU build, in bytes: all of it, and what pods have not
+// asked for. 0 is not known.
+func (p *Provider) HostMemory() (total, free int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.host[0], p.host[1]
 }
 
 // nodes reads the cluster's nodes and what their pods have asked for.
@@ -224,6 +242,7 @@ func (p *Provider) nodes(ctx context.Context) ([]node, error) {
 		}
 		n.free = max(0, int(has(kubeobject.GPU)/1000))
 		n.cpu, n.ram = has(corev1.ResourceCPU), has(corev1.ResourceMemory)/1000
+		n.allRAM = r.Status.Allocatable.Memory().Value()
 		n.pods = r.Status.Allocatable.Pods().Value() - count[r.Name]
 		out = append(out, n)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -37,6 +38,9 @@ const (
 type Provider struct {
 	cfg Config
 	c   *client
+
+	mu   sync.Mutex
+	host [2]int64 // least memory of the nodes that were offered for the CPU build, in all and free; of the last Offers
 }
 
 var _ provider.Provider = (*Provider)(nil)

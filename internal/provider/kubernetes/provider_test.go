@@ -129,7 +129,11 @@ func TestCPUNodes(t *testing.T) {
 	}
 	_, r = cluster(t, kubesim.Options{})
 	price := money.USD(money.Dollar / 10)
-	got, err := adapter(t, r, func(c *kubernetes.Config) { c.Price = &price }).Offers(t.Context())
+	p := adapter(t, r, func(c *kubernetes.Config) { c.Price = &price })
+	got, err := p.Offers(t.Context())
+	if total, free := p.HostMemory(); total != 64<<30 || free != 64<<30 {
+		t.Errorf("memory of the node: %d, %d free", total, free)
+	}
 	if err != nil || len(got) != 1 || got[0].GPU != "" || got[0].ProviderID != "" || got[0].PricePerHour == nil || *got[0].PricePerHour != price {
 		t.Errorf("%+v, %v", got, err)
 	}
