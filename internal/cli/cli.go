@@ -168,6 +168,12 @@ func usageErrors(c *cobra.Command) {
 			if err == nil || errors.As(err, &p) {
 				return err
 			}
+			if len(args) > 0 && check(c, nil) == nil { // it takes none
+				if c.HasSubCommands() {
+					return noCommand(c, args[0])
+				}
+				return problem.New(problem.ExitUsage, "usage", "%s takes no argument, and %q was given", c.CommandPath(), args[0]).Try("see", c.CommandPath()+" --help")
+			}
 			return problem.New(problem.ExitUsage, "usage", "%s", err).Try("see", c.CommandPath()+" --help")
 		}
 	}
@@ -189,6 +195,7 @@ type exitCode struct {
 
 func noCommand(c *cobra.Command, word string) error {
 	p := problem.New(problem.ExitUsage, "usage", "there is no command %q", word)
+	c.SuggestionsMinimumDistance = 2 // cobra has none for a command below the root
 	for _, s := range c.SuggestionsFor(word) {
 		p = p.Try("did you mean", c.CommandPath()+" "+s)
 	}
@@ -215,7 +222,6 @@ requests, and never leaves a machine billing for nothing.`,
 		return w.flagProblem(c, err)
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if ask, _ := c.Flags().GetBool("version"); ask {

@@ -27,6 +27,9 @@ func TestMistypedFlags(t *testing.T) {
 		"bench x --requests -1":                    "--requests -1: it counts things",
 		"sim --speed NaN":                          "--speed NaN is no number",
 		"sim --speed -1":                           "--speed -1 is no number",
+		"sim extra":                                `justright sim takes no argument, and "extra" was given`,
+		"catalog sow":                              "justright catalog show",
+		"why-not openai/gpt-oss-20b banana":        "justright check openai/gpt-oss-20b --driver",
 		"help banana":                              `there is no command "banana"`,
 	} {
 		code, out, errs := runMain(t, map[string]string{"JUSTRIGHT_STATE_DIR": t.TempDir()}, strings.Fields(args)...)
