@@ -81,12 +81,9 @@ func (s *server) accompanyTask(ctx context.Context, task string) error {
 		if s.serving(task) || t.State.Over() || t.Wanted == launch.WantGone {
 			return nil
 		}
-		if !s.driving(task) {
-			h, _, err := s.journal.Leaseholder(ctx, task)
-			if err != nil || s.w.dead(h) || h == s.w.holder() {
-				if err := s.take(ctx, t); err != nil {
-					return err
-				}
+		if !s.driving(task) && s.undriven(ctx, task) {
+			if err := s.take(ctx, t); err != nil {
+				return err
 			}
 		}
 		wait := time.NewTimer(300 * time.Millisecond)
@@ -126,7 +123,11 @@ func (s *server) start(ctx context.Context, m *servedModel) (task string, err er
 			return "", err
 		}
 	}
-	s.say("waking %s: $%s of today's $%s at most", m.id, r.budget.Cents(), m.daily.Cents())
+	most := "on this machine"
+	if t.rents() {
+		most = fmt.Sprintf("$%s of today's $%s at most", r.budget.Cents(), m.daily.Cents())
+	}
+	s.say("waking %s: %s", m.id, most)
 	s.drive(t, p, task, clock)
 	return task, nil
 }
@@ -193,8 +194,8 @@ func (s *server) door(t target) target {
 	defer s.mu.Unlock()
 	key := t.word + " " + t.address + " " + t.account
 	if old, ok := s.doors[key]; ok {
-		t.provider, t.local = old.provider, old.local
-		return t
+		old.why = t.why
+		return old
 	}
 	if _, dead := t.provider.(vanished); !dead {
 		s.doors[key] = t
@@ -209,8 +210,7 @@ func (s *server) resume(ctx context.Context, tasks []store.Task) {
 		if m == nil || !s.ours(t) || s.driving(t.State.ID) {
 			continue
 		}
-		h, _, err := s.journal.Leaseholder(ctx, t.State.ID)
-		if err == nil && !s.w.dead(h) && h != s.w.holder() {
+		if !s.undriven(ctx, t.State.ID) {
 			continue
 		}
 		s.mu.Lock()
@@ -225,6 +225,12 @@ func (s *server) resume(ctx context.Context, tasks []store.Task) {
 			s.say("%s cannot be taken up: %s", t.State.Name, s.clean(problem.From(err).Summary))
 		}
 	}
+}
+
+// undriven reports whether no other process holds a task: nobody, one that is dead, or one that has not renewed its lease.
+func (s *server) undriven(ctx context.Context, task string) bool {
+	h, until, err := s.journal.Leaseholder(ctx, task)
+	return err != nil || s.w.dead(h) || h == s.w.holder() || !until.After(s.w.Now())
 }
 
 // ours reports whether a task is one that a wake drives: of a model that may be woken, on its way up.
