@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command kubecluster makes a real Kubernetes on this machine, of a control plane built from its source and Debian's container
 // runtime, and drives the program against it: the provider suite, a real engine in a real pod, refusals, the guard. It prints one
 // line a case:
