@@ -187,6 +187,20 @@ func TestAnEngineAnswersThroughTheGateway(t *testing.T) {
 	}
 }
 
+// A model that is a directory goes by its last name, not by where it lies.
+func TestADirectoryIsNotTold(t *testing.T) {
+	p := newPlace(t, gateway.Options{}, gateway.Model{ID: "/home/me/models/tiny", Aliases: []string{"small", "tiny"}})
+	p.fleet.Update([]gateway.Replica{{ID: "a", Launch: "l", Model: "/home/me/other", Served: "other", Base: "http://127.0.0.1:1"}})
+	for _, path := range []string{"/v1/models", "/v1/models/tiny", "/v1/models/small", "/v1/models/other"} {
+		if status, _, body := p.do(p.request(http.MethodGet, path, "")); status != http.StatusOK || strings.Contains(body, "/home") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if _, _, body := p.chat(ask("x")); !strings.Contains(body, "there are: tiny, other") {
+		t.Error(body)
+	}
+}
+
 // What an engine is sent is the request under its own name and key; nothing of the client's goes along.
 func TestWhatAnEngineIsSent(t *testing.T) {
 	var got http.Header

@@ -48,7 +48,7 @@ func (g *Gateway) models(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for _, c := range g.modelCards() {
-			if c.ID == m.model {
+			if c.model == m.model {
 				doc = c
 			}
 		}
@@ -73,6 +73,8 @@ type modelCard struct {
 	State       string   `json:"state"`    // ready, waking, asleep
 	Replicas    int      `json:"replicas"` // that answer now
 	Aliases     []string `json:"aliases,omitempty"`
+
+	model string // hub id or directory
 }
 
 // modelCards are the models by their ids, those that may be woken first as they were given.
@@ -84,12 +86,15 @@ func (g *Gateway) modelCards() []modelCard {
 			return &out[i]
 		}
 		at[id] = len(out)
-		out = append(out, modelCard{ID: id, Object: "model", Created: g.began.Unix(), OwnedBy: "justright", State: "asleep"})
+		out = append(out, modelCard{model: id, ID: id, Object: "model", Created: g.began.Unix(), OwnedBy: "justright", State: "asleep"})
 		return &out[len(out)-1]
 	}
 	for _, m := range g.fleet.Models() {
 		c := card(m.ID)
 		c.Aliases = m.Aliases
+		if directory(m.ID) && len(m.Aliases) > 0 {
+			c.ID = m.Aliases[len(m.Aliases)-1]
+		}
 		if g.wakes.is(m.ID) {
 			c.State = "waking"
 		}
@@ -97,6 +102,9 @@ func (g *Gateway) modelCards() []modelCard {
 	for _, r := range g.fleet.Status() {
 		c := card(r.Model)
 		c.State, c.Replicas = "ready", c.Replicas+1
+		if directory(c.ID) {
+			c.ID = r.Replica.Served
+		}
 		c.MaxModelLen = max(c.MaxModelLen, r.Context)
 		if c.Replicas == 1 {
 			c.Created = r.Since.Unix()
@@ -107,6 +115,19 @@ func (g *Gateway) modelCards() []modelCard {
 
 // Models lists the models that may be woken.
 func (f *Fleet) Models() []Model { return f.models }
+
+// directory reports whether a model is a directory of this machine, whose path is nobody's business: it goes by its last name.
+func directory(id string) bool { return strings.HasPrefix(id, "/") || strings.HasPrefix(id, ".") }
+
+// shown is a model's name as clients are told it.
+func (g *Gateway) shown(model string) string {
+	for _, c := range g.modelCards() {
+		if c.model == model {
+			return c.ID
+		}
+	}
+	return "the model"
+}
 
 func (g *Gateway) names() []string {
 	var out []string

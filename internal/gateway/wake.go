@@ -77,7 +77,7 @@ func (k *wakes) join(model string) (*wake, *Refusal) {
 		return nil, &again
 	}
 	if k.waker == nil || k.ended {
-		return nil, unavailable("model_not_running", 0, "nothing serves %s now, and the gateway wakes nothing", model)
+		return nil, unavailable("model_not_running", 0, "nothing serves the model now, and the gateway wakes nothing")
 	}
 	w := &wake{began: k.now(), done: make(chan struct{})}
 	k.under[model] = w
@@ -153,7 +153,7 @@ func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.Re
 		return w, nil
 	}
 	if !j.meant.wakes || j.meant.launch != "" {
-		return w, unavailable("model_not_running", 5*time.Second, "nothing serves %s now, and it is not among the models that are woken", j.meant.model)
+		return w, unavailable("model_not_running", 5*time.Second, "nothing serves %s now, and it is not among the models that are woken", g.shown(j.meant.model))
 	}
 	began := g.o.Now()
 	defer func() { j.woke = g.o.Now().Sub(began) }()
@@ -194,7 +194,7 @@ func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.Re
 			}
 			// It is ready, and gone again already: taken down, or idle, in this very moment.
 			if again++; again > 2 && !g.fleet.has(j.meant) {
-				return out(), unavailable("model_waking", 5*time.Second, "%s came up and went away", j.meant.model)
+				return out(), unavailable("model_waking", 5*time.Second, "%s came up and went away", g.shown(j.meant.model))
 			}
 		case <-changed:
 		case <-beat.C:
@@ -218,7 +218,7 @@ func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.Re
 // progress is what a waiting stream is told.
 func (g *Gateway) progress(model string, w *wake) string {
 	o := g.o.Waker.Outlook(model)
-	s := fmt.Sprintf("waking %s, %ds so far", model, int(g.o.Now().Sub(w.began).Seconds()))
+	s := fmt.Sprintf("waking %s, %ds so far", g.shown(model), int(g.o.Now().Sub(w.began).Seconds()))
 	if o.Expect > 0 {
 		s += fmt.Sprintf(" of about %ds", int(o.Expect.Seconds()))
 	}
