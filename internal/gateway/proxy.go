@@ -206,7 +206,7 @@ func (b balancer) take(resp *http.Response, rep Replica, j *job) (*http.Response
 	}
 	resp.Header = passed(resp.Header)
 	resp.Header.Set("X-Justright-Launch", rep.Launch)
-	resp.Body = &tap{ReadCloser: resp.Body, g: g, rep: rep, j: j, began: g.o.Now(),
+	resp.Body = &tap{ReadCloser: resp.Body, g: g, rep: rep, j: j,
 		stream: strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")}
 	return resp, nil
 }
@@ -248,7 +248,6 @@ type tap struct {
 	g      *Gateway
 	rep    Replica
 	j      *job
-	began  time.Time
 	stream bool
 	tail   tail
 	ended  bool
@@ -264,8 +263,8 @@ func (t *tap) Read(b []byte) (int, error) {
 	n, err := t.ReadCloser.Read(b)
 	if n > 0 {
 		if t.j.first == 0 {
-			t.j.first = t.g.o.Now().Sub(t.began)
-			t.g.met.first(t.j, t.g.o.Now().Sub(t.j.began)-t.j.woke)
+			t.j.first = t.g.o.Now().Sub(t.j.began) - t.j.woke
+			t.g.met.first(t.j, t.j.first)
 		}
 		t.tail.add(b[:n])
 	}
