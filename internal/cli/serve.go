@@ -57,7 +57,7 @@ the same steps as up, with up's flags. The file has one model a line, as after "
   Qwen/Qwen3-8B --gpu "RTX 4090" --as qwen -- --max-model-len 16384
 
 Money. One wake costs at most --budget, all wakes of a model at most --daily-budget a day (of UTC, its other launches included);
-three machines in a row that fail to boot, or justright down, stop waking until told otherwise: by --reset, by the
+three machines in a row that fail to boot (so --attempts is at most 3 here), or justright down, stop waking until told otherwise: by --reset, by the
 dashboard, or by an up that succeeds. Idle launches are removed after their --idle without a request, never while one is
 under way. serve also looks after all launches: what has passed a limit is ended, what vanished is settled.
 
@@ -67,7 +67,8 @@ at once. A stream is told every 10 s that it waits.
 The dashboard is at the same address, for whoever has the key. Prometheus finds /metrics, with the key. SIGTERM and Ctrl-C let
 running answers end; machines with an armed guard stay up, a boot without one is torn down.
 
-Exit status: 0 ended by a signal; 2 usage or unknown model; 4 credentials; 5 the address is taken; 7 not confirmed.`,
+Exit status: 0 ended by a signal; 2 usage or unknown model; 3 nothing can serve a model; 4 credentials; 5 the address is taken; 7 not
+confirmed.`,
 		Example: `  justright serve
   justright serve openai/gpt-oss-20b --budget 2 --daily-budget 10 --idle 15m --yes
   justright serve --models models.txt --listen 127.0.0.1:8484`,
