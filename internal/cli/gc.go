@@ -236,7 +236,7 @@ func (w *World) gcLeftovers(ctx context.Context, seen *sightings, doc *gcDocumen
 		d := seen.doors[a]
 		doc.Foreign += d.foreign
 		for _, in := range d.machines {
-			if in.Status == launch.Stopped {
+			if in.Status == launch.Stopped && d.target.kube == nil {
 				doc.Findings = append(doc.Findings, gcFinding{Kind: "stopped", ID: in.ID, Name: in.Name, Did: "nothing",
 					Text: "a stopped pod: its volume disk bills at twice the running rate, $0.20 per GB and month"})
 			}

@@ -66,27 +66,32 @@ type follower struct {
 	done  []string // pods that were read to their end
 }
 
-// round looks once at the machine, tells what the cluster says, and reads the pod that speaks until its stream ends.
+// round looks once at the machine, tells what the cluster says, and reads the pod that speaks until its stream ends. A log that is
+// taken up again is read first: whoever saves an ended machine's last words does not wait long.
 func (fo *follower) round(ctx context.Context) error {
 	p := fo.p
-	in, err := p.Get(ctx, fo.id)
-	if err != nil {
-		return err
-	}
-	if in.Status == launch.Gone {
-		return errGone
-	}
 	pods, err := p.pods(ctx, "logs", kubeobject.MachineLabel+"="+fo.id)
 	if err != nil {
 		return err
 	}
-	for _, pod := range fo.unread(pods) {
-		if err := fo.tell(ctx, pods); err != nil {
+	if len(pods) == 0 {
+		in, err := p.Get(ctx, fo.id)
+		if err != nil {
 			return err
+		}
+		if in.Status == launch.Gone {
+			return errGone
+		}
+	}
+	for _, pod := range fo.unread(pods) {
+		if fo.at.at.IsZero() {
+			if err := fo.tell(ctx, pods); err != nil {
+				return err
+			}
 		}
 		st := statusOfContainer(pod)
 		if st == nil || st.State.Running == nil && st.State.Terminated == nil {
-			return nil // nothing was printed yet
+			break // nothing was printed yet
 		}
 		if err := fo.read(ctx, pod.Name, st.State.Terminated == nil, pods); err != nil {
 			return err
