@@ -356,6 +356,7 @@ func TestDoors(t *testing.T) {
 	}
 	for _, path := range paths {
 		for _, header := range [][]string{{}, {"Authorization", "Bearer "}, {"Authorization", "Bearer " + ourKey[:len(ourKey)-1]}, {"Authorization", "Bearer " + ourKey + "x"},
+			{"Authorization", "Bearer " + ourKey[:len(ourKey)-1] + "~"}, {"X-Api-Key", strings.ToUpper(ourKey)},
 			{"Authorization", "Basic " + ourKey}, {"Authorization", ourKey}, {"X-Api-Key", "x"}, {"Cookie", "key=" + ourKey}, {"Authorization", "Bearer " + engineNo}} {
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodDelete} {
 				r := p.request(method, path, "{}")
