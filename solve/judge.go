@@ -114,6 +114,9 @@ func (s *subject) verdict() Verdict {
 	if v, refused := s.refusal(); refused {
 		return v
 	}
+	if v, refused := s.noRelease(); refused {
+		return v
+	}
 	if s.c.Closed {
 		s.miss = append(s.miss, s.notStated()...)
 	}
