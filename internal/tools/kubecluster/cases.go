@@ -147,7 +147,7 @@ func guard(ctx context.Context, b *bench) (string, error) {
 		return "", err
 	}
 	if g, err := b.call(ctx, nil, "gc"); err != nil || g.status != 0 {
-		return "", fmt.Errorf("gc: %w: %s", err, tail(g.stdout+g.stderr))
+		return "", fmt.Errorf("gc: %w, status %d: %s", err, g.status, tail(g.stdout+g.stderr))
 	}
 	line, err := b.logged(ctx, "idle", "justright guard status=ending")
 	if err != nil {
@@ -199,6 +199,7 @@ func killed(ctx context.Context, b *bench) (string, error) {
 	if err := up.Process.Kill(); err != nil {
 		return "", err
 	}
+	_ = up.Wait() // killed, and gone: a process that nobody waits for still holds its launch
 	took, err := b.endsItself(ctx)
 	if err != nil {
 		return "", err
@@ -207,7 +208,11 @@ func killed(ctx context.Context, b *bench) (string, error) {
 	if err != nil || g.status != 0 || !strings.Contains(g.stdout, "settled") {
 		return "", fmt.Errorf("gc: %w: %s", err, tail(g.stdout+g.stderr))
 	}
-	return fmt.Sprintf("kill -9 of up once armed: the pod ended itself in order %.0f s later; gc settled it", took.Seconds()), nil
+	line, err := b.logged(ctx, "killed", "justright guard status=ending")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("kill -9 of up once armed: the pod ended itself in order %.0f s later (%s); gc settled it", took.Seconds(), line), nil
 }
 
 // noImage is an image that no registry has: the kubelet's own words, a named cause, nothing left.
