@@ -51,6 +51,14 @@ func MaxCUDA(d version.Driver) (c version.CUDA, ok bool) {
 	return c, ok
 }
 
+// OffersLess reports whether drivers of d's branch surely offer less than CUDA c: the two stated of one host contradict
+// each other. Of a branch newer than the table it is not known.
+func OffersLess(d version.Driver, c version.CUDA) bool {
+	branches := driverBranches()
+	most, ok := MaxCUDA(d)
+	return ok && c.Compare(most) > 0 && d.Branch <= branches[len(branches)-1].branch
+}
+
 // DriverOf is the oldest driver branch that offers a CUDA version; ok is false when the table has none.
 func DriverOf(c version.CUDA) (d version.Driver, ok bool) {
 	for _, b := range driverBranches() {

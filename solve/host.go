@@ -16,6 +16,10 @@ func (s *subject) resolveHost() {
 			s.hostCUDA = c
 		}
 	}
+	if !s.driver.IsZero() && catalog.OffersLess(s.driver, s.hostCUDA) {
+		most, _ := catalog.MaxCUDA(s.driver)
+		s.miss = append(s.miss, fmt.Sprintf("which CUDA the host offers: driver %s offers %s, and %s is stated", s.driver, most, s.hostCUDA))
+	}
 	s.glibc = s.c.Glibc
 	if s.glibc.IsZero() && s.c.OS != "" {
 		if g, ok := s.j.s.GlibcOf(s.c.OS); ok {

@@ -66,6 +66,9 @@ func TestStated(t *testing.T) {
 		{"all the context it has", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--max-model-len", "131072"}}}, "works"},
 		{"more context, overridden", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--max-model-len", "131073"}, Env: map[string]string{"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}}}, "works"},
 		{"a driver from before the card", card("L4", version.CUDA{Major: 11, Minor: 4}), "driver_too_old_for_gpu"},
+		{"a driver that does not offer the CUDA stated", Case{Profile: gptoss, Pins: Pins{Driver: version.Driver{Branch: 550}, HostCUDA: version.CUDA{Major: 13}}}, "unknown"},
+		{"the same of a whole stack", Case{Profile: gptoss, Pins: Pins{Engine: "vllm==0.19.1", GPU: "L4", GPUs: 1, Driver: version.Driver{Branch: 550}, HostCUDA: version.CUDA{Major: 13}}}, "unknown"},
+		{"a driver newer than those read", Case{Profile: gptoss, Pins: Pins{Driver: version.Driver{Branch: 610}, HostCUDA: version.CUDA{Major: 13, Minor: 3}}}, "works"},
 		{"the first driver of the card", card("RTX 4090", version.CUDA{Major: 11, Minor: 8}), "works"},
 	}
 	for _, tt := range tests {

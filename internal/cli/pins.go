@@ -61,6 +61,12 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 			return out, bad("driver", err)
 		}
 	}
+	if !out.Driver.IsZero() && catalog.OffersLess(out.Driver, out.HostCUDA) {
+		most, _ := catalog.MaxCUDA(out.Driver)
+		return out, problem.New(problem.ExitUsage, "usage", "--driver %s offers CUDA %s at most, and --host-cuda says %s: one of the two is wrong", out.Driver, most, out.HostCUDA).
+			Because("%s", "inside a container nvidia-smi may print the CUDA version of compatibility libraries, nvcc prints that of the toolkit").
+			Try("the machine itself tells both", "nvidia-smi").Try("state the driver alone: --driver "+out.Driver.String(), "")
+	}
 	if p.capability != "" {
 		if out.Capability, err = version.ParseCapability(p.capability); err != nil {
 			return out, bad("capability", err)

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// What a newcomer states and cannot be is told apart from what works, with the exit status and the words for it.
+func TestStatedWrong(t *testing.T) {
+	const m = "openai/gpt-oss-20b"
+	tests := []struct {
+		line   string
+		status int
+		says   string // in what is printed
+	}{
+		{"check " + m + " --driver 550 --host-cuda 13.0", 2, "driver 550 offers CUDA 12.4"},
+		{"why-not " + m + " L4 --driver 550 --host-cuda 13.0", 2, "driver 550 offers CUDA 12.4"},
+		{"plan " + m + " --driver 550 --host-cuda 13.0", 2, "driver 550 offers CUDA 12.4"},
+		{"check " + m + " --driver 580 --host-cuda 12.8", 0, "works"},
+		{"check " + m + " --torch 2.1", 3, "torch_abi_mismatch"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			out, errs, status := resolverLine(t, t.TempDir(), nil, strings.Fields(tt.line)...)
+			if status != tt.status || !strings.Contains(out+errs, tt.says) {
+				t.Errorf("status %d, want %d with %q:\n%s%s", status, tt.status, tt.says, out, errs)
+			}
+		})
+	}
+}
