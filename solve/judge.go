@@ -65,7 +65,7 @@ type rule func(*subject) []finding
 // rules, cheapest first.
 var rules = []rule{
 	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers, ruleStatedParts,
-	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleQuantGPU,
+	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleStoredMethod, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 	ruleSGLangNames, ruleSGLangWheel, basic(ruleSGLangCapability), ruleSGLangAttention, ruleSGLangQuant,
 }

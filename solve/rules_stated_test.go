@@ -18,6 +18,10 @@ func foobar(remote bool) *model.Profile {
 // What people state and no release has, or nobody read, is not taken for working.
 func TestStated(t *testing.T) {
 	gptoss := FindProfile("openai/gpt-oss-20b")
+	plain, awq := FindProfile("Qwen/Qwen3-8B"), FindProfile("Qwen/Qwen2.5-14B-Instruct-AWQ")
+	if plain == nil || plain.Quant != nil || awq == nil || awq.Quant == nil || awq.Quant.Method != "awq" {
+		t.Fatalf("profiles %+v, %+v", plain, awq)
+	}
 	card := func(name string, cuda version.CUDA) Case {
 		return Case{Profile: gptoss, Pins: Pins{GPU: name, GPUs: 1, HostCUDA: cuda}}
 	}
@@ -69,6 +73,15 @@ func TestStated(t *testing.T) {
 		{"a driver that does not offer the CUDA stated", Case{Profile: gptoss, Pins: Pins{Driver: version.Driver{Branch: 550}, HostCUDA: version.CUDA{Major: 13}}}, "unknown"},
 		{"the same of a whole stack", Case{Profile: gptoss, Pins: Pins{Engine: "vllm==0.19.1", GPU: "L4", GPUs: 1, Driver: version.Driver{Branch: 550}, HostCUDA: version.CUDA{Major: 13}}}, "unknown"},
 		{"a driver newer than those read", Case{Profile: gptoss, Pins: Pins{Driver: version.Driver{Branch: 610}, HostCUDA: version.CUDA{Major: 13, Minor: 3}}}, "works"},
+		{"a method of stored weights on plain ones", Case{Profile: plain, Pins: Pins{Flags: []string{"--quantization", "awq"}}}, "quantization_unsupported_by_engine"},
+		{"a method of stored weights on plain ones, a release", Case{Profile: plain, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"-q", "gptq_marlin"}}}, "quantization_unsupported_by_engine"},
+		{"compressed-tensors of plain weights", Case{Profile: plain, Pins: Pins{Flags: []string{"--quantization=compressed-tensors"}}}, "quantization_unsupported_by_engine"},
+		{"a method that quantises while loading", Case{Profile: plain, Pins: Pins{Flags: []string{"--quantization", "fp8"}}}, "works"},
+		{"bitsandbytes quantises while loading", Case{Profile: plain, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "bitsandbytes"}}}, "works"},
+		{"the method of the checkpoint", Case{Profile: awq, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "awq"}}}, "works"},
+		{"the method's kernels named", Case{Profile: awq, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "awq_marlin"}}}, "works"},
+		{"another method than the checkpoint's", Case{Profile: awq, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "gptq"}}}, "quantization_unsupported_by_engine"},
+		{"another config, which may say so", Case{Profile: plain, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "awq", "--hf-overrides", "{}"}}}, "works"},
 		{"the first driver of the card", card("RTX 4090", version.CUDA{Major: 11, Minor: 8}), "works"},
 	}
 	for _, tt := range tests {
