@@ -82,6 +82,14 @@ func TestStated(t *testing.T) {
 		{"the method's kernels named", Case{Profile: awq, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "awq_marlin"}}}, "works"},
 		{"another method than the checkpoint's", Case{Profile: awq, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "gptq"}}}, "quantization_unsupported_by_engine"},
 		{"another config, which may say so", Case{Profile: plain, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--quantization", "awq", "--hf-overrides", "{}"}}}, "works"},
+		{"a cache type of no release", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--kv-cache-dtype", "banana"}}}, "flag_unknown"},
+		{"a cache type of no release, a release", Case{Profile: gptoss, Pins: Pins{Engine: "vllm==0.19.1", Flags: []string{"--kv-cache-dtype=banana"}}}, "flag_unknown"},
+		{"a cache type of some release", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--kv-cache-dtype", "fp8_e4m3"}}}, "works"},
+		{"a method of no release", Case{Profile: plain, Pins: Pins{Flags: []string{"--quantization", "banana"}}}, "flag_unknown"},
+		{"a method with another dash", Case{Profile: awq, Pins: Pins{Flags: []string{"--quantization", "AWQ-marlin"}}}, "works"},
+		{"a parser of no release", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--tool-call-parser", "banana"}}}, "unknown"},
+		{"a parser of some release", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--tool-call-parser", "openai"}}}, "works"},
+		{"plain weights' method on MXFP4", Case{Profile: gptoss, Pins: Pins{Flags: []string{"--quantization", "awq"}}}, "quantization_unsupported_by_engine"},
 		{"the first driver of the card", card("RTX 4090", version.CUDA{Major: 11, Minor: 8}), "works"},
 	}
 	for _, tt := range tests {

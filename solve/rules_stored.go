@@ -34,14 +34,14 @@ func ruleStoredMethod(s *subject) []finding {
 	if q := s.profile.Quant; q != nil {
 		stored = strings.ReplaceAll(q.Method, "-", "_")
 	}
-	others := []string{"awq", "gptq", "compressed_tensors"}
+	others := []string{"awq", "gptq", "compressed_tensors", "mxfp4", "fp8", "bitsandbytes"}
 	reason, fact := "", catalog.Fact{}
 	switch {
 	case stored == "" && s.profile.DType != "" && s.named.Quant == "" && s.plainWeights():
 		reason = fmt.Sprintf("--quantization %s loads weights that were stored by it, and %s is stored plain in %s: vLLM cannot find the config file for %s", asked, s.profile.ID, s.profile.DType, asked)
 		fact = reported("vllm/quantization/stored", "vLLM makes these methods from the checkpoint's quantization config and fails without one: awq, gptq, their Marlin kernels, moe_wna16, squeezellm, modelopt, compressed-tensors",
 			"vllm wheels: model_executor/model_loader/weight_utils.py get_quant_config", "2026-11-25")
-	case family != "" && family != stored && slices.Contains(others, family) && slices.Contains(others, stored):
+	case family != "" && family != stored && family != "squeezellm" && slices.Contains(others, stored):
 		reason = fmt.Sprintf("--quantization %s does not match the checkpoint of %s, which is stored by %s", asked, s.profile.ID, s.profile.Quant.Method)
 		fact = reported("vllm/quantization/match", "vLLM refuses a --quantization that does not match the method in the model's config", "vllm wheels: ModelConfig._verify_quantization", "2026-11-25")
 	default:
