@@ -31,7 +31,8 @@ func newFitCommand(w *World) *cobra.Command {
 		Long: `fit accounts for the memory of one GPU term by term, as vLLM does: the share of the card it may use, less weights,
 the profile run, CUDA graphs and what is resident, is the KV cache, and the cache decides context and concurrency.
 Without --gpu it looks for the smallest card that holds the model; without --gpus for the fewest cards.
-Engine flags after -- are read: --kv-cache-dtype, --max-num-seqs, --enforce-eager, --tensor-parallel-size and so on.
+Engine flags after -- are read: --kv-cache-dtype, --max-num-seqs, --enforce-eager, --tensor-parallel-size and so on;
+NAME=value before them is the engine's environment.
 
 MODEL is a hub id, a local directory, or a short name of the catalog. Exit status: 0 it fits, 2 unknown model or
 wrong usage, 3 it does not fit, 4 gated model, 5 hub out of reach, 8 the facts do not decide.
@@ -72,6 +73,7 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	if len(args) != 1 {
 		return problem.New(problem.ExitUsage, "usage", "fit wants one model, %d given", len(args)).Try("for example", "justright fit gpt-oss-20b --gpu L4")
 	}
+	env, flags := leadingEnv(flags)
 	u, err := o.use(flags)
 	if err != nil {
 		return err
@@ -85,6 +87,15 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 	doc.Options = others
 	if undecidable(u, answer.Answer) {
 		doc.GPU.Count = nil
+	}
+	never, err := w.neverStarts(p, o, u, flags, env)
+	if err != nil {
+		return err
+	}
+	if never != nil {
+		no := false
+		doc.Fits, doc.Reason, doc.Refused, doc.Options = &no, &never.Reason, never, nil
+		return w.answerFit(p, answer, doc, asJSON)
 	}
 	if err := w.otherwise(p, o, flags, &doc); err != nil {
 		return err
@@ -101,6 +112,11 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 		}
 	}
 	doc.ByContext = byContext(p, answer.use, doc)
+	return w.answerFit(p, answer, doc, asJSON)
+}
+
+// answerFit prints an answer and turns it into the exit status.
+func (w *World) answerFit(p model.Profile, answer fitChoice, doc fitDocument, asJSON bool) error {
 	if asJSON {
 		if err := w.printJSON(doc); err != nil {
 			return err
@@ -126,13 +142,7 @@ func (w *World) otherwise(p model.Profile, o *fitOptions, flags []string, doc *f
 	if err != nil {
 		return err
 	}
-	c := solve.Case{Profile: &p, ModelName: p.ID, Pins: solve.Pins{GPU: doc.GPU.name(), GPUs: doc.GPU.many(), Flags: flags}}
-	if o.engine != "" {
-		c.Pins.Engine = o.engine
-		if !strings.Contains(o.engine, "==") {
-			c.Pins.Engine = catalog.VLLM + "==" + strings.TrimPrefix(o.engine, "v")
-		}
-	}
+	c := solve.Case{Profile: &p, ModelName: p.ID, Pins: solve.Pins{Engine: o.pinnedEngine(), GPU: doc.GPU.name(), GPUs: doc.GPU.many(), Flags: flags}}
 	v := solve.Judge(s, c)
 	if _, known := s.FindGPU(doc.GPU.name()); v.Outcome == solve.Works && c.Pins.Engine == "" && known {
 		v = solve.JudgeCard(s, c)

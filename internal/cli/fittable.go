@@ -99,7 +99,7 @@ func (world *World) printVerdict(p model.Profile, d fitDocument) {
 	}
 	fmt.Fprintln(w)
 	say("%s", verdict)
-	if d.Refused != nil {
+	if d.Refused != nil && d.why() != d.Refused.Reason {
 		say("warning: it does not run there (%s): %s", d.Refused.Code, d.Refused.Reason)
 	}
 	if d.KVTokens == nil || d.Concurrency == nil || d.MaxContext == nil || d.Context == nil {

@@ -18,6 +18,15 @@ func TestStatedWrong(t *testing.T) {
 		{"plan " + m + " --driver 550 --host-cuda 13.0", 2, "driver 550 offers CUDA 12.4"},
 		{"check " + m + " --driver 580 --host-cuda 12.8", 0, "works"},
 		{"check " + m + " --torch 2.1", 3, "torch_abi_mismatch"},
+		{"fit " + m + " --gpu L40S --json -- --max-model-len 131073", 3, "131073 tokens are more than the 131072"},
+		{"fit " + m + " --gpu L40S --json -- --max-model-len 131073", 3, `"fits": false`},
+		{"fit " + m + " -- --max-model-len 131073", 3, "does not fit: 131073 tokens"},
+		{"fit " + m + " --gpu L40S --context 131073", 3, "131073 tokens are more than the 131072"},
+		{"fit " + m + " --gpu L40S -- --max-model-len 131072", 0, "fits"},
+		{"fit " + m + " --gpu L40S -- VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 --max-model-len 131073", 0, "fits"},
+		{"fit " + m + " --gpu L40S -- --kv-cache-dtype banana", 3, "banana"},
+		{"fit " + m + " --gpu L40S -- --kv-cache-dtype fp8", 0, "fits"},
+		{"fit Qwen/Qwen3-8B --gpu L40S -- --quantization awq", 3, "awq"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
