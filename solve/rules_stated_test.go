@@ -147,3 +147,20 @@ func TestOldDriverPlans(t *testing.T) {
 		}
 	}
 }
+
+// A plain image holds no Python, which the start script needs: a plan that installs into one says so.
+func TestPlanWithoutPython(t *testing.T) {
+	for ref, want := range map[string]bool{"ubuntu:22.04": true, "debian:12": true, "nvidia/cuda:12.8.1-base-ubuntu22.04": true, "python:3.12-slim": false,
+		"runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04": false} {
+		res := judger().Solve(Request{Model: *FindProfile("openai/gpt-oss-20b"), Target: "runpod", Pins: Pins{Image: ref}})
+		if len(res.Plans) == 0 {
+			t.Errorf("%s: no plan", ref)
+			continue
+		}
+		for _, p := range res.Plans {
+			if got := slices.ContainsFunc(p.Unknowns, func(u string) bool { return strings.Contains(u, "python3") }); got != want {
+				t.Errorf("%s on %s: unknowns %q", ref, p.GPU.ID, p.Unknowns)
+			}
+		}
+	}
+}
