@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"justright/catalog"
 	"justright/problem"
@@ -86,6 +87,12 @@ func (s *search) conflict(places []place) Conflict {
 		c.Facts = append(c.Facts, catalog.Fact{ID: "offers", Statement: fmt.Sprintf("%s offers no NVIDIA card now", s.r.Target), Source: s.r.Target, Standing: catalog.Stated})
 		return c
 	}
+	if e, newest := s.j.unreadRelease(s.r); newest != nil {
+		asked := strings.TrimLeft(strings.TrimPrefix(e.Text, e.Name), "= ")
+		c.Reason = fmt.Sprintf("no release of %s that was read is %s; the newest is %s, of %s", newest.Engine, asked, newest.Version, newest.Released)
+		c.Facts = append(c.Facts, newest.Fact(catalog.AspectReleased))
+		c.Hints = append(c.Hints, problem.Hint{Text: "a newer release may be out; read the newest facts", Command: "justright catalog refresh"})
+	}
 	worst, ok := s.mainRefusal()
 	if ok && c.Reason == "" {
 		c.Code, c.Reason = worst.Code, worst.Reason
@@ -112,6 +119,20 @@ func (s *search) conflict(places []place) Conflict {
 	}
 	c.Hints = append(c.Hints, s.wayOut()...)
 	return c
+}
+
+// unreadRelease is the engine that is asked for, and its newest release where no release is what is asked for.
+func (j *Judger) unreadRelease(r Request) (EngineRef, *catalog.Release) {
+	e := engineOf(r)
+	name := e.Name
+	if name == "" {
+		name = catalog.VLLM
+	}
+	all := j.Releases(name)
+	if e.Exact.IsZero() && !e.Bounded || slices.ContainsFunc(all, func(rel catalog.Release) bool { return admits(e, rel.Version) }) {
+		return e, nil
+	}
+	return e, j.newest(name, "", nil)
 }
 
 // mainRefusal is the refusal that most candidates share, the most useful first.

@@ -26,6 +26,11 @@ func TestStatedWrong(t *testing.T) {
 		{"fit " + m + " --gpu L40S -- VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 --max-model-len 131073", 0, "fits"},
 		{"fit " + m + " --gpu L40S -- --kv-cache-dtype banana", 3, "banana"},
 		{"fit " + m + " --gpu L40S -- --kv-cache-dtype fp8", 0, "fits"},
+		{"plan " + m + " --engine-version 99", 3, "no release of vllm that was read is 99; the newest is 0."},
+		{"plan " + m + " --engine-version 99", 3, "justright catalog refresh"},
+		{"plan " + m + " --engine vllm>=99", 3, "no release of vllm that was read is >=99"},
+		{"plan " + m + " --engine sglang==99", 3, "no release of sglang that was read is 99"},
+		{"plan " + m + " --engine-version 0.5.0", 3, "does not know GptOssForCausalLM"},
 		{"fit Qwen/Qwen3-8B --gpu L40S -- --quantization awq", 3, "awq"},
 	}
 	for _, tt := range tests {
