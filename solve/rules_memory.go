@@ -258,17 +258,48 @@ func ruleMemory(s *subject) []finding {
 	if code == CodeKV && b.MaxContext > 0 {
 		f.hints = append(f.hints, problem.Hint{Text: fmt.Sprintf("--max-model-len %d would do", b.MaxContext)})
 	}
-	for _, n := range []int{2, 4, 8} {
-		if n <= tp || pp > 1 {
-			continue
-		}
-		u.TensorParallel = n
-		if x := memory.Estimate(prof, u); x.Fits != nil && *x.Fits && (prof.Heads == 0 || prof.Heads%n == 0) {
-			f.hints = append(f.hints, problem.Hint{Text: fmt.Sprintf("%d such cards would do", n)})
-			break
-		}
+	if pp < 2 {
+		f.hints = append(f.hints, s.moreCards(prof, u)...)
 	}
 	return []finding{f}
+}
+
+// moreCards says how many more of the same cards hold p at the context that is asked. Where none is, the engine takes the
+// model's whole, which fewer cards need not hold to be of use: then it names the fewest at a shorter one too.
+func (s *subject) moreCards(p model.Profile, u memory.Use) []problem.Hint {
+	var out []problem.Hint
+	_, asked := s.flags.Get("max-model-len")
+	asked = asked || p.EncoderOnly
+	shorter, maybe := false, false
+	for _, n := range []int{2, 4, 8} {
+		if n <= u.TensorParallel || p.Heads%n != 0 {
+			continue
+		}
+		u := u
+		u.TensorParallel = n
+		all := memory.Estimate(p, u)
+		switch {
+		case all.Fits != nil && *all.Fits && len(out) > 0:
+			return append(out, problem.Hint{Text: fmt.Sprintf("%d such cards would do at the model's %d tokens", n, all.Context)})
+		case all.Fits != nil && *all.Fits:
+			return append(out, problem.Hint{Text: fmt.Sprintf("%d such cards would do", n)})
+		case asked || shorter:
+			continue
+		}
+		for u.Context = 65536; u.Context >= usefulContext && !shorter; u.Context /= 2 {
+			b := memory.Estimate(p, u)
+			if u.Context >= all.Context {
+				continue
+			}
+			if shorter = b.Fits != nil && *b.Fits; shorter {
+				out = append(out, problem.Hint{Text: fmt.Sprintf("%d such cards would do with --max-model-len %d", n, u.Context)})
+			} else if u.Context == usefulContext && b.Fits == nil && b.BudgetKnown && b.MaxContext >= u.Context && !maybe {
+				maybe = true
+				out = append(out, problem.Hint{Text: fmt.Sprintf("%d such cards may do with --max-model-len %d", n, u.Context)})
+			}
+		}
+	}
+	return out
 }
 
 func (s *subject) cardLabel() string {

@@ -164,3 +164,23 @@ func TestPlanWithoutPython(t *testing.T) {
 		}
 	}
 }
+
+// How many cards would do is said for the context that is asked, and where none is, for a shorter one on fewer cards.
+func TestCardsThatWouldDo(t *testing.T) {
+	for _, tt := range []struct {
+		flags []string
+		want  []string
+	}{
+		{nil, []string{"2 such cards may do with --max-model-len 8192", "4 such cards would do with --max-model-len 65536", "8 such cards would do at the model's 131072 tokens"}},
+		{[]string{"--max-model-len", "8192"}, []string{"4 such cards would do"}},
+	} {
+		v := judger().Judge(Case{ModelName: "meta-llama/Llama-3.1-8B-Instruct", Pins: Pins{GPU: "T4", GPUs: 1, Flags: tt.flags}})
+		var got []string
+		for _, h := range v.Hints {
+			got = append(got, h.Text)
+		}
+		if v.Code != CodeWeights || !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %s, hints %q, want %q", tt.flags, v.Code, got, tt.want)
+		}
+	}
+}
