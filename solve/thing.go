@@ -9,14 +9,27 @@ import (
 	"justright/version"
 )
 
-// PutThing reads one word of why-not into a case: a GPU, an image, an engine version or a host's CUDA version. ok is
-// false when it is none of them.
+// PutThing reads one word of why-not into a case: a GPU, an image, an engine version, a host's CUDA version or driver, or
+// a Python. ok is false when it is none of them.
 func PutThing(s *catalog.Snapshot, c *Case, thing string) bool {
 	t := strings.TrimSpace(thing)
 	low := strings.ToLower(t)
 	if rest, ok := strings.CutPrefix(low, "cuda"); ok {
 		if v, err := version.ParseCUDA(strings.TrimLeft(rest, " =>:-")); err == nil {
 			c.HostCUDA = v
+			return true
+		}
+	}
+	if rest, ok := strings.CutPrefix(strings.TrimPrefix(low, "nvidia "), "driver"); ok {
+		if v, err := version.ParseDriver(strings.TrimLeft(rest, " =>-")); err == nil {
+			c.Driver = v
+			return true
+		}
+	}
+	if rest, ok := strings.CutPrefix(low, "python"); ok { // not "python:3.12", which is an image
+		rest = strings.TrimLeft(rest, " =")
+		if _, err := version.ParsePEP440(rest); err == nil && strings.Contains(rest, ".") {
+			c.Python = rest
 			return true
 		}
 	}

@@ -31,6 +31,14 @@ func TestStatedWrong(t *testing.T) {
 		{"plan " + m + " --engine vllm>=99", 3, "no release of vllm that was read is >=99"},
 		{"plan " + m + " --engine sglang==99", 3, "no release of sglang that was read is 99"},
 		{"plan " + m + " --engine-version 0.5.0", 3, "does not know GptOssForCausalLM"},
+		{"why-not " + m + " driver 418", 3, "driver_cuda_major"},
+		{"why-not " + m + " driver 535", 0, "serves it"},
+		{"why-not " + m + " NVIDIA driver 535.104.05", 0, "serves it"},
+		{"why-not " + m + " python3.8", 3, "python_unsupported"},
+		{"why-not " + m + " Python 3.12", 0, "works"},
+		{"why-not " + m + " python 2.7", 3, "python_unsupported"},
+		{"why-not " + m + " python:3.12-slim", 0, "works"},
+		{"why-not " + m + " driver banana", 2, "driver"},
 		{"fit Qwen/Qwen3-8B --gpu L40S -- --quantization awq", 3, "awq"},
 	}
 	for _, tt := range tests {

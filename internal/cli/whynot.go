@@ -16,9 +16,10 @@ func newWhyNotCommand(w *World) *cobra.Command {
 	var online bool
 	c := &cobra.Command{
 		Use:   "why-not MODEL THING",
-		Short: "Ask one thing: would this GPU, image, engine version or CUDA version do?",
+		Short: "Ask one thing: would this GPU, image, engine version, CUDA version, driver or Python do?",
 		Long: `why-not is check asked in one word. THING is a GPU ("RTX 4090"), an image ("vllm/vllm-openai:latest"), an engine version
-("0.6.3.post1", "vllm==0.9.0", "sglang==0.5.9") or a CUDA version of a host ("cuda 12.4", "cu124").
+("0.6.3.post1", "vllm==0.9.0", "sglang==0.5.9"), a CUDA version of a host ("cuda 12.4", "cu124"), its driver ("driver 535") or
+a Python ("python3.8").
 
 Exit status: 0 nothing speaks against it, 2 unknown model or thing, 3 it is refused, 4 gated model, 5 hub out of reach,
 8 the facts do not decide.`,
@@ -48,15 +49,15 @@ func runWhyNot(ctx context.Context, w *World, flags *pinFlags, ref, thing string
 	}
 	c := solve.Case{Pins: pins}
 	if !solve.PutThing(s, &c, thing) {
-		return problem.New(problem.ExitUsage, "unknown_thing", "%q is no GPU, image, engine version or CUDA version that the catalog knows", thing).
+		return problem.New(problem.ExitUsage, "unknown_thing", "%q is no GPU, image, engine version, CUDA version, driver or Python that the catalog knows", thing).
 			Try("these are understood, for example", `justright why-not `+boot.Quote(ref)+` "RTX 4090"`).Try("", "justright why-not "+boot.Quote(ref)+" vllm==0.9.0").
-			Try("other parts of a stack are judged by", "justright check "+boot.Quote(ref)+" --driver 550.54 --python 3.12")
+			Try("other parts of a stack are judged by", "justright check "+boot.Quote(ref)+" --torch 2.9.1 --transformers 4.57.1")
 	}
 	if err := w.completeCase(ctx, &c, ref, online); err != nil {
 		return err
 	}
 	v := solve.Judge(s, c)
-	if v.Outcome == solve.Works && (c.GPU != "" || !c.HostCUDA.IsZero()) && c.Pins.Engine == "" && c.Image == "" && c.Profile != nil {
+	if v.Outcome == solve.Works && (c.GPU != "" || !c.HostCUDA.IsZero() || !c.Driver.IsZero()) && c.Pins.Engine == "" && c.Image == "" && c.Profile != nil {
 		v = solve.JudgeCard(s, c)
 	}
 	return w.answerVerdict(v, asJSON)
