@@ -185,6 +185,8 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 			return nil, Failure
 		}
 		return a.death, Failure
+	case a.ended():
+		return nil, Failure
 	case a.unexplained():
 		return nil, Unknown
 	case r.line <= 1 && len(a.odd) > 0:

@@ -248,11 +248,12 @@ func ownPhase(r *Reader, h *hit) {
 // sight.
 func oddError(r *Reader, h *hit) {
 	a := r.now
-	if len(a.odd) >= maxOdd && !(a.ready && a.odd[len(a.odd)-1].line < a.readyAt.line) {
-		return
-	}
 	said := h.lower[h.col:min(len(h.lower), h.col+250)] // in a copy of an issue a wrapper may follow the error in the same line
 	if hasAny(said[:min(len(said), 120)], wrapperTexts) || hasAny(said, "broken pipe|raised from|raise |validation error for") || levelAt(h.raw, h.lower, h.col) == levelQuiet {
+		return
+	}
+	a.lastOdd = h.line
+	if len(a.odd) >= maxOdd && !(a.ready && a.odd[len(a.odd)-1].line < a.readyAt.line) {
 		return
 	}
 	if n := len(a.odd); n > 0 && a.odd[n-1].line == h.line {

@@ -69,7 +69,9 @@ type attempt struct {
 	death     *finding // first wrapper
 	stop      *finding // first sign that somebody stopped it
 	odd       []place  // errors no rule knows
+	lastOdd   int      // line of the last one, also of those not kept
 	traceback int      // line of the last one
+	uncaught  int      // line of the last one that nothing caught
 	loud      position // last sign of an error: a frame of a traceback, a record of level ERROR
 	sequence  int
 }

@@ -122,15 +122,17 @@ var compiled = sync.OnceValue(func() *compiledRules {
 	}
 	for _, table := range [][]rule{
 		provisionRules, imageRules, containerRules, installRules, importRules, modelRules, downloadRules, weightRules,
-		memoryRules, kernelRules, distributedRules, serveRules, wrapperRules,
+		memoryRules, kernelRules, distributedRules, serveRules, traceRules, wrapperRules,
 	} {
 		for i := range table {
 			add(table[i].lits, use{rule: &table[i], id: c.count})
 			c.count++
 		}
 	}
-	for i := range phaseMarks {
-		add(phaseMarks[i].lits, use{mark: &phaseMarks[i]})
+	for _, table := range [][]phaseMark{phaseMarks, traceMarks} {
+		for i := range table {
+			add(table[i].lits, use{mark: &table[i]})
+		}
 	}
 	c.index = newIndex(lits)
 	return c

@@ -239,7 +239,7 @@ var modelRules = []rule{
 	{code: RepoNotFound, tier: soft, lits: "404 client error", and: "huggingface", not: "entry not found|entrynotfound|adapter_config|generation_config|tokenizer_config|chat_template"},
 	{code: InvalidModelPath, tier: root, lits: "repo id must be in the form|repo id must use alphanumeric|hfvalidationerror|incorrect path_or_model_id|repo_name' or 'namespace/repo_name'", source: srcHF, refine: askedFirst},
 	{code: InvalidModelPath, tier: root, lits: "no adapter found for ", text: "The folder of the LoRA adapter is not there inside the container: mount or correct it.", source: srcVLLM},
-	{code: InvalidModelPath, tier: soft, lits: "no such file or directory: '", re: regexp.MustCompile(`filenotfounderror.{0,60}no such file or directory: '[^']*(?:/config\.json|/models?/[^']*)'`)},
+	{code: InvalidModelPath, tier: soft, lits: "no such file or directory: '", re: regexp.MustCompile(`filenotfounderror.{0,60}no such file or directory: '[^']*(?:/config\.json|/models?/[^']*)'`), not: ".safetensors'|.bin'|.pt'|.pth'|.gguf'"},
 	{code: MissingConfig, tier: root, lits: "does not appear to have a file named config.json|no file named config.json|could not detect config format", not: "couldn't connect", source: srcTF},
 	{code: MissingConfig, tier: root, lits: "could not detect config format|no config file found|no supported config format found|does not appear to have a file named config.json|no file named config.json|can't load the configuration of|is not the path to a directory containing a config.json|couldn't find any config|is not a valid json file", and: "config", not: "couldn't connect|tokenizer|looks like the config file at 'generation", source: srcTF},
 	{code: TrustRemoteCodeRequired, tier: root, lits: "contains custom code which must be executed|to execute the configuration file in that repo|pass the argument `trust_remote_code=true`|set the option `trust_remote_code=true`|do you wish to run the custom code|execute the configuration file in that|requires you to execute|allow_custom_code|failed to load the model config. if the model is a custom model", source: srcTF},
@@ -311,7 +311,7 @@ func tokenizerClass(h *hit) (Code, tier) {
 }
 
 var downloadRules = []rule{
-	{code: HFRateLimited, tier: root, quiet: true, lits: "429 client error|too many requests|error 429 thrown while requesting|we had to rate limit your ip|you have been rate limited|hub rate limit", and: "huggingface|hf.co|rate limit|/resolve/|/api/models/", source: srcHF},
+	{code: HFRateLimited, tier: root, quiet: true, lits: "429 client error|too many requests|error 429 thrown while requesting|we had to rate limit your ip|you have been rate limited|hub rate limit", and: "huggingface|hf.co|rate limit|/resolve/|/api/models/", refine: limited, source: srcHF},
 	{code: HFUnreachable, tier: root, lits: "couldn't connect to 'https://huggingface|couldn't connect to 'https://hf-mirror|localentrynotfounderror|cannot find an appropriate cached snapshot|outgoing traffic has been disabled|offlinemodeisenabled|cannot find the requested files in the local cache|cannot find the requested files in the disk cache|cannot reach https://huggingface|cannot send a request because|couldn't connect to the hub", source: srcHF},
 	{code: HFUnreachable, tier: soft, lits: "the cached snapshot for |no cached tree listing found for|does not seem to be served by a hugging face hub|distant resource does not have an etag", and: "is incomplete|no cached tree|endpoint|etag", source: srcHF},
 	{code: HFUnauthorized, tier: soft, lits: "token is required (`token=true`), but no token found", source: srcHF},
@@ -322,6 +322,14 @@ var downloadRules = []rule{
 	{code: HFXetError, tier: root, lits: "cas service error|hf_xet error|hf_xet::|xet-core|cas-server.xethub|data processing error", and: "error|failed|panic|stalled", not: "no space left|quota exceeded|is not installed|falling back to regular|os error 28|os error 122|io error|no such file", source: "https://github.com/huggingface/xet-core"},
 	{code: HFXetError, tier: root, lits: "cas service error", and: "io error: timer expired|io error: timed out|io error: broken pipe|io error: connection|io error: unexpected eof", source: "https://github.com/huggingface/xet-core/issues/444"},
 	{code: DiskFull, tier: root, quiet: true, lits: "no space left on device|disk quota exceeded|not enough disk space|[errno 28]|[errno 122]|os error 28|os error 122|not enough free disk space|there is not enough space on the disk|insufficient disk space", not: "failed to register layer|/dev/shm|shared memory|failed to extract layer|processing tar file|/var/lib/docker|/var/lib/containerd|</torch_|nccl-|applylayer|shm_open|bo allocation", source: srcHF, refine: fullDisk},
+}
+
+// limited tells a request that is tried again from one that was given up, once an engine has spoken.
+func limited(h *hit) (Code, tier) {
+	if h.r.now.phase >= PhaseImport && hasAny(h.near, "thrown while requesting") {
+		return HFRateLimited, hint
+	}
+	return HFRateLimited, root
 }
 
 // fullDisk tells a warning of the hub's client before a download from a disk that is full.

@@ -1,0 +1,60 @@
+package diagnose
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// traceRules are errors whose words name nothing: what they mean is told by the function that raised them, some lines
+// further up. All were seen in vLLM 0.29 and 0.32.
+var traceRules = []rule{
+	{code: SafetensorsCorrupt, tier: soft, lits: "memoryerror|struct.error: unpack requires|overflowerror: cannot fit|unicodedecodeerror: |jsondecodeerror: ", refine: raisedIn("weights_index", SafetensorsCorrupt), source: srcVLLM},
+	{code: TokenizerLoadFailed, tier: soft, lits: "jsondecodeerror: ", refine: raisedIn("tokenizer_files", TokenizerLoadFailed), source: srcVLLM},
+	{code: InvalidArgumentValue, tier: soft, lits: "socket.gaierror: ", refine: raisedIn("listen", InvalidArgumentValue), text: "The name to listen on has no address: --host 0.0.0.0.", source: srcVLLM},
+	{code: QuantConfigMissing, tier: soft, lits: "config.__init__() missing ", and: "required positional argument", refine: raisedIn("quant_config", QuantConfigMissing), source: srcVLLM},
+	{code: WeightsMissing, tier: root, lits: "no such file or directory: '", re: regexp.MustCompile(`filenotfounderror.{0,60}no such file or directory: '[^']*\.(?:safetensors|bin|pt|pth|gguf)'`), source: srcVLLM},
+}
+
+// traceMarks note the functions that traceRules look back for.
+var traceMarks = []phaseMark{
+	{lits: "parse_safetensors_file_metadata|filter_duplicate_safetensors_files", blind: true, act: noter("weights_index")},
+	{lits: "/transformers/tokenization_|/vllm/tokenizers/", blind: true, act: noter("tokenizer_files")},
+	{lits: "in create_server_socket|sock.bind(", blind: true, act: noter("listen")},
+	{lits: "in get_quant_config", blind: true, act: noter("quant_config")},
+	{lits: "tensor_parallel_size=1,", blind: true, act: noter("one_gpu")},
+	{lits: ", in <module>|in _run_module_as_main", act: noteUncaught},
+	{lits: "struct.error: |zmqerror: |gaierror: ", act: oddError},
+}
+
+// raisedIn believes a text only within a traceback that has passed through the function noted under name.
+func raisedIn(name string, code Code) func(*hit) (Code, tier) {
+	return func(h *hit) (Code, tier) {
+		if !h.recently(name, 24) {
+			return "", 0
+		}
+		return code, soft
+	}
+}
+
+// noteUncaught notes a traceback that begins in a program's own text: Python prints such a one when nothing caught the
+// error, so that the program has ended. A process that another one started begins in "<string>".
+func noteUncaught(r *Reader, h *hit) {
+	before := bytes.TrimRight(h.history(), "\n")
+	if bytes.HasSuffix(before, []byte("traceback (most recent call last):")) && !hasAny(h.lower, "\"<string>\"| error ") {
+		r.now.uncaught = h.line
+	}
+}
+
+// shardOrShape: alone on its card, a tensor that is larger than its place is no matter of shards: the configuration and the weights
+// disagree.
+func shardOrShape(h *hit) (Code, tier) {
+	if h.r.context["one_gpu"] > 0 && hasAny(h.near, "exceeds dimension size") {
+		return WeightsNameMismatch, soft
+	}
+	return TPQuantGroupIndivisible, root
+}
+
+// ended reports whether the log's last word is an error that ended the program itself.
+func (a *attempt) ended() bool {
+	return a.uncaught > 0 && a.mark.line < a.uncaught && a.lastOdd > a.uncaught
+}
