@@ -28,20 +28,20 @@ func (s *subject) noRelease() (Verdict, bool) {
 			continue
 		}
 		v := s.withRelease(r)
-		switch {
-		case v.Outcome == Works:
+		switch v.Outcome {
+		case Works:
 			return Verdict{}, false
-		case v.Outcome == Unknown:
+		case Unknown:
 			if missing == "" {
 				missing = strings.TrimPrefix(v.Reason, "not known: ")
 			}
-			continue
-		}
-		if newest == nil {
-			newest = &v
-		}
-		if speaks == nil && !lacksModel(v) {
-			speaks = &v
+		case Refused:
+			if newest == nil {
+				newest = &v
+			}
+			if speaks == nil && !lacksModel(v) {
+				speaks = &v
+			}
 		}
 	}
 	if speaks == nil {

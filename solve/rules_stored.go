@@ -35,7 +35,8 @@ func ruleStoredMethod(s *subject) []finding {
 		stored = strings.ReplaceAll(q.Method, "-", "_")
 	}
 	others := []string{"awq", "gptq", "compressed_tensors", "mxfp4", "fp8", "bitsandbytes"}
-	reason, fact := "", catalog.Fact{}
+	var reason string
+	var fact catalog.Fact
 	switch {
 	case stored == "" && s.profile.DType != "" && s.named.Quant == "" && s.plainWeights():
 		reason = fmt.Sprintf("--quantization %s loads weights that were stored by it, and %s is stored plain in %s: vLLM cannot find the config file for %s", asked, s.profile.ID, s.profile.DType, asked)
