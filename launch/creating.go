@@ -336,7 +336,12 @@ func (m *saga) stillThere(a *Attempt, in Instance) {
 		if a.Created.IsZero() {
 			a.Created = in.Created
 		}
-	case Intended, Unanswered, Open, Saving, Deleting:
+	case Deleting:
+		// Denied, and in a list alive: a denial is not always the truth. It bills until the next one.
+		if a.StopSeen && (in.Status == Provisioning || in.Status == Running) {
+			a.Stopped, a.StopSeen, a.Denials, a.NextAt = m.now, false, 0, m.now
+		}
+	case Intended, Unanswered, Open, Saving:
 	}
 }
 
