@@ -66,8 +66,8 @@ func TestBenchCountsErrorsAndRefusals(t *testing.T) {
 	if err != nil || b.Levels[0].Errors != 0 {
 		t.Fatalf("%+v, %v", b, err)
 	}
-	e.dead = true
 	m := &meter{e: e.serve(t), kind: chat, o: BenchOptions{Requests: 4, Time: time.Minute, Limit: time.Minute, PromptTokens: 40, MaxTokens: 4}}
+	e.dead.Store(true)
 	if l := m.level(t.Context(), 2); l.Errors != 4 || l.Requests != 0 || l.FirstError == "" || l.TokensPerSecond != 0 {
 		t.Errorf("%+v", l)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,18 +43,19 @@ type engine struct {
 	name          string
 	context       int
 
-	dead bool
+	dead *atomic.Bool // atomic: an abort writes nothing to the socket, so nothing orders it before the next request
 }
 
 func (e *engine) serve(t *testing.T) Endpoint {
 	t.Helper()
+	e.dead = new(atomic.Bool)
 	s := httptest.NewServer(e)
 	t.Cleanup(s.Close)
 	return Endpoint{BaseURL: s.URL, Key: httpclient.NewSecret(e.key), HTTP: httpclient.New(httpclient.Options{}), Now: time.Now}
 }
 
 func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if e.dead {
+	if e.dead.Load() {
 		panic(http.ErrAbortHandler)
 	}
 	say := func(code int, body string) {
@@ -125,7 +127,7 @@ func (e *engine) generate(w http.ResponseWriter, q map[string]any, say func(int,
 		return
 	}
 	if words > 300 && e.diesOnLong {
-		e.dead = true
+		e.dead.Store(true)
 		panic(http.ErrAbortHandler)
 	}
 	if words > 300 && e.truncates {
