@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
-	"justright/sim/hubsim"
+	"justright/internal/tools/drive"
 )
 
 // chatArgs is what a person would type, and no more: flags and engine are the program's own choice.
@@ -27,25 +25,25 @@ func chat(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	e, err := l.ready("health", "model-list", "chat", "streaming", "sane-text", "wrong-key-refused", "other-doors")
+	e, err := l.Ready("health", "model-list", "chat", "streaming", "sane-text", "wrong-key-refused", "other-doors")
 	if err != nil {
 		return "", err
 	}
-	said, err := ask(ctx, e, question)
+	said, err := drive.Ask(ctx, e, question)
 	if err != nil {
 		return "", err
 	}
 	if !strings.Contains(said, answer) {
 		return "", fmt.Errorf("asked %q, it said %q", question, said)
 	}
-	v, err := b.call(ctx, nil, "verify", e.Name, "--json")
+	v, err := b.Call(ctx, nil, "verify", e.Name, "--json")
 	if err != nil {
 		return "", err
 	}
-	if v.status != 0 || !strings.Contains(v.stdout, "justright/proof/1") {
-		return "", fmt.Errorf("verify ended with status %d: %s", v.status, tail(v.stdout+v.stderr))
+	if v.Status != 0 || !strings.Contains(v.Stdout, "justright/proof/1") {
+		return "", fmt.Errorf("verify ended with status %d: %s", v.Status, v.Said())
 	}
-	return fmt.Sprintf("up %.0f s, %q, verify %.0f s", l.took.Seconds(), said, v.took.Seconds()), b.down(ctx, e.Name)
+	return fmt.Sprintf("up %.0f s, %q, verify %.0f s", l.Took.Seconds(), said, v.Took.Seconds()), b.Down(ctx, e.Name)
 }
 
 // chatAgain is the second up of the same stack: it installs nothing.
@@ -54,49 +52,18 @@ func chatAgain(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	e, err := l.ready("chat")
+	e, err := l.Ready("chat")
 	if err != nil {
 		return "", err
 	}
-	line, err := b.logged(ctx, e.Name, "justright phase=env status=ok")
+	line, err := b.Logged(ctx, e.Name, "justright phase=env status=ok")
 	if err != nil {
 		return "", err
 	}
 	if !strings.Contains(line, "cached=1") {
 		return "", fmt.Errorf("it installed again: %s", line)
 	}
-	return fmt.Sprintf("up %.0f s, %s", l.took.Seconds(), line), b.down(ctx, e.Name)
-}
-
-// logged is the first stored line of a launch that holds text.
-func (b *bench) logged(ctx context.Context, name, text string) (string, error) {
-	r, err := b.call(ctx, nil, "logs", name)
-	if err != nil {
-		return "", err
-	}
-	for l := range strings.Lines(r.stdout) {
-		if i := strings.Index(l, text); i >= 0 {
-			return strings.TrimSpace(l[i:]), nil
-		}
-	}
-	return "", fmt.Errorf("no line with %q in the log of %s", text, name)
-}
-
-// hub serves a directory as a model of the hub on this machine, until ctx ends.
-func hub(ctx context.Context, id, dir string) (env []string, err error) {
-	h := &hubsim.Hub{Redirect: true}
-	if err := h.Add(id, hubsim.Repo{Dir: dir}); err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = s.Close() })
-	go func() { _ = s.Serve(l) }()
-	return []string{"HF_ENDPOINT=http://" + l.Addr().String()}, nil
+	return fmt.Sprintf("up %.0f s, %s", l.Took.Seconds(), line), b.Down(ctx, e.Name)
 }
 
 const ossID = "openai/gpt-oss-20b"
@@ -106,7 +73,7 @@ const ossID = "openai/gpt-oss-20b"
 // embedding and head are made to say one sentence, since what random ones say is no message of Harmony's (see
 // checkpoint.TinyGptOss). The line it prints says so.
 func gptOss(ctx context.Context, b *bench) (string, error) {
-	env, err := hub(ctx, ossID, b.oss)
+	env, err := drive.Hub(ctx, "127.0.0.1", ossID, b.oss)
 	if err != nil {
 		return "", err
 	}
@@ -114,22 +81,22 @@ func gptOss(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	e, err := l.ready("health", "model-list", "chat", "streaming", "wrong-key-refused", "other-doors")
+	e, err := l.Ready("health", "model-list", "chat", "streaming", "wrong-key-refused", "other-doors")
 	if err != nil {
 		return "", err
 	}
 	const want = "Resolved architecture: GptOssForCausalLM"
-	if _, err := b.logged(ctx, e.Name, want); err != nil {
+	if _, err := b.Logged(ctx, e.Name, want); err != nil {
 		return "", err
 	}
-	said, err := ask(ctx, e, "Who are you?")
+	said, err := drive.Ask(ctx, e, "Who are you?")
 	if err != nil {
 		return "", err
 	}
 	if !strings.Contains(said, "this one sentence") {
 		return "", fmt.Errorf("it said %q", said)
 	}
-	return fmt.Sprintf("up %.0f s, %q, random layers under a head made for one sentence: %q", l.took.Seconds(), want, said), b.down(ctx, e.Name)
+	return fmt.Sprintf("up %.0f s, %q, random layers under a head made for one sentence: %q", l.Took.Seconds(), want, said), b.Down(ctx, e.Name)
 }
 
 // The release whose CPU build starts here and does not know gpt_oss, with the transformers of its time.
@@ -139,7 +106,7 @@ const oldText = "model type `gpt_oss` but Transformers does not recognize this a
 
 // oldEngine runs that release against the facts: its own words, a named cause, nothing left behind.
 func oldEngine(ctx context.Context, b *bench) (string, error) {
-	env, err := hub(ctx, ossID, b.oss)
+	env, err := drive.Hub(ctx, "127.0.0.1", ossID, b.oss)
 	if err != nil {
 		return "", err
 	}
@@ -147,24 +114,24 @@ func oldEngine(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if l.status != 6 {
-		return "", fmt.Errorf("up ended with status %d instead of 6: %s", l.status, l.why())
+	if l.Status != 6 {
+		return "", fmt.Errorf("up ended with status %d instead of 6: %s", l.Status, l.Why())
 	}
-	line, err := b.logged(ctx, "old", oldText)
+	line, err := b.Logged(ctx, "old", oldText)
 	if err != nil {
 		return "", err
 	}
-	for _, f := range l.events {
+	for _, f := range l.Events {
 		if f.Event == "finding" && f.Cause == "unknown_model_type" {
-			return fmt.Sprintf("up %.0f s, exit 6, %s: %.120s", l.took.Seconds(), f.Cause, line), nil
+			return fmt.Sprintf("up %.0f s, exit 6, %s: %.120s", l.Took.Seconds(), f.Cause, line), nil
 		}
 	}
-	return "", fmt.Errorf("no finding names the cause: %s", l.why())
+	return "", fmt.Errorf("no finding names the cause: %s", l.Why())
 }
 
 // fallback is the same first attempt, and then the program's own way on: a lesson, a newer release, a proof.
 func fallback(ctx context.Context, b *bench) (string, error) {
-	env, err := hub(ctx, ossID, b.oss)
+	env, err := drive.Hub(ctx, "127.0.0.1", ossID, b.oss)
 	if err != nil {
 		return "", err
 	}
@@ -172,12 +139,12 @@ func fallback(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	e, err := l.ready("chat", "streaming", "wrong-key-refused")
+	e, err := l.Ready("chat", "streaming", "wrong-key-refused")
 	if err != nil {
 		return "", err
 	}
 	var plans, causes []string
-	for _, v := range l.events {
+	for _, v := range l.Events {
 		switch v.Event {
 		case "plan":
 			plans = append(plans, v.Summary)
@@ -188,22 +155,22 @@ func fallback(ctx context.Context, b *bench) (string, error) {
 	if len(plans) != 2 || len(causes) == 0 || causes[0] != "unknown_model_type" {
 		return "", fmt.Errorf("plans %q, causes %q", plans, causes)
 	}
-	lessons, err := b.call(ctx, nil, "lessons")
+	lessons, err := b.Call(ctx, nil, "lessons")
 	if err != nil {
 		return "", err
 	}
-	if !strings.Contains(lessons.stdout, "unknown_model_type") {
-		return "", fmt.Errorf("no lesson was kept: %s", tail(lessons.stdout))
+	if !strings.Contains(lessons.Stdout, "unknown_model_type") {
+		return "", fmt.Errorf("no lesson was kept: %s", drive.Tail(lessons.Stdout))
 	}
-	return fmt.Sprintf("up %.0f s: %s failed (%s), then %s, proven", l.took.Seconds(), plans[0], causes[0], plans[1]), b.down(ctx, e.Name)
+	return fmt.Sprintf("up %.0f s: %s failed (%s), then %s, proven", l.Took.Seconds(), plans[0], causes[0], plans[1]), b.Down(ctx, e.Name)
 }
 
 // show is the demonstration: what a person would type, with the screens as they are.
 func show(ctx context.Context, b *bench) error {
 	say := func(args ...string) *exec.Cmd {
 		fmt.Printf("\n$ justright %s\n", strings.Join(args, " "))
-		cmd := exec.CommandContext(ctx, b.program, args...)
-		cmd.Env, cmd.Stdout, cmd.Stderr = b.env, os.Stdout, os.Stderr
+		cmd := exec.CommandContext(ctx, b.Path, args...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = b.Env, os.Stdout, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = 30 * time.Second
 		return cmd
@@ -217,11 +184,11 @@ func show(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	e, err := l.ready()
+	e, err := l.Ready()
 	if err != nil {
 		return err
 	}
-	said, err := ask(ctx, e, question)
+	said, err := drive.Ask(ctx, e, question)
 	if err != nil {
 		return err
 	}
@@ -235,5 +202,5 @@ func show(ctx context.Context, b *bench) error {
 	if err := say("down", "chat").Run(); err != nil {
 		return err
 	}
-	return b.nothingLeft()
+	return b.NothingLeft(ctx)
 }

@@ -12,46 +12,34 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
-	"time"
 
 	"justright/internal/tools/checkpoint"
+	"justright/internal/tools/drive"
 )
 
-// one is a case: it returns what was seen that proves it.
-type one struct {
-	name string
-	run  func(context.Context, *bench) (string, error)
-}
-
-func cases() []one {
-	return []one{
-		{"chat", chat},
-		{"chat-again", chatAgain},
-		{"gpt-oss", gptOss},
-		{"old-engine", oldEngine},
-		{"fallback", fallback},
-		{"ssh", overSSH},
+func cases() []drive.Case[*bench] {
+	return []drive.Case[*bench]{
+		{Name: "chat", Run: chat},
+		{Name: "chat-again", Run: chatAgain},
+		{Name: "gpt-oss", Run: gptOss},
+		{Name: "old-engine", Run: oldEngine},
+		{Name: "fallback", Run: fallback},
 	}
 }
 
+// remote is run only when it is named, as `make ssh` does: it wants an OpenSSH server to be installed.
+func remote() []drive.Case[*bench] { return []drive.Case[*bench]{{Name: "ssh", Run: overSSH}} }
+
 // bench is the surroundings of the cases.
 type bench struct {
-	program string
-	dir     string // state and models of this run
-	chat    string // model directories
-	oss     string
-	env     []string
+	drive.Program
+	dir  string // state and models of this run
+	chat string // model directories
+	oss  string
 }
-
-// patience is how long a case may take. The program itself gives each start ten minutes, and a case makes two at most; a
-// shared machine is slow now and then, and that is no fault of the program.
-const patience = 25 * time.Minute
 
 func main() {
 	demo := flag.Bool("demo", false, "show the chat case in words")
@@ -70,7 +58,7 @@ func run(ctx context.Context, program, only string, demo bool) int {
 		return 1
 	}
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary directory
-	defer b.sweep()
+	defer b.Sweep()
 	if demo {
 		if err := show(ctx, b); err != nil {
 			fmt.Fprintln(os.Stderr, "demo failed:", err)
@@ -79,27 +67,11 @@ func run(ctx context.Context, program, only string, demo bool) int {
 		fmt.Println("demo ok")
 		return 0
 	}
-	failed := 0
-	for _, c := range cases() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) || only == "" && c.name == "ssh" { // make ssh asks for it
-			continue
-		}
-		began := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		seen, err := c.run(ctx, b)
-		cancel()
-		word := "ok"
-		if err == nil {
-			err = b.nothingLeft()
-		}
-		if err != nil {
-			word, seen = "FAIL", err.Error()
-			failed++
-			b.sweep()
-		}
-		fmt.Printf("e2e %s %s %.0f %s\n", c.name, word, time.Since(began).Seconds(), strings.ReplaceAll(seen, "\n", " "))
+	all, names := cases(), drive.Names(only)
+	if len(names) > 0 {
+		all = append(all, remote()...)
 	}
-	if failed > 0 {
+	if drive.Each(ctx, os.Stdout, "e2e", b, all, names) > 0 || ctx.Err() != nil {
 		return 1
 	}
 	return 0
@@ -115,24 +87,12 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{program: program, dir: dir}
-	if b.program == "" {
-		b.program = filepath.Join(dir, "justright")
-		build := exec.CommandContext(ctx, "go", "build", "-o", b.program, "./cmd/justright")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return nil, fmt.Errorf("build: %w", err)
-		}
+	b := &bench{dir: dir}
+	if b.Path, err = drive.Build(ctx, program, dir); err == nil {
+		b.Env = drive.World("XDG_STATE_HOME=" + filepath.Join(dir, "state"))
+		b.chat, b.oss, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-e2e"), os.Stderr)
 	}
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if name != "RUNPOD_API_KEY" && name != "HF_ENDPOINT" && name != "XDG_STATE_HOME" {
-			b.env = append(b.env, kv)
-		}
-	}
-	b.env = append(b.env, "XDG_STATE_HOME="+filepath.Join(dir, "state"))
-
-	if b.chat, b.oss, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-e2e"), os.Stderr); err != nil {
+	if err != nil {
 		_ = os.RemoveAll(dir)
 	}
 	return b, err

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"justright/internal/tools/drive"
 )
 
 // server is an OpenSSH server of our own on loopback, with keys and configuration in a directory of its own.
@@ -127,12 +129,12 @@ func overSSH(ctx context.Context, b *bench) (string, error) {
 	}
 	defer s.stop()
 	suite := exec.CommandContext(ctx, "go", "test", "./internal/provider/ssh", "-count=1", "-run", "TestRealConformance")
-	suite.Env = append(append([]string{}, b.env...), "JUSTRIGHT_TEST_SSH=ssh://box", "JUSTRIGHT_SSH="+s.client)
+	suite.Env = append(append([]string{}, b.Env...), "JUSTRIGHT_TEST_SSH=ssh://box", "JUSTRIGHT_SSH="+s.client)
 	if out, err := suite.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the suite over a real connection: %w: %s", err, tail(string(out)))
+		return "", fmt.Errorf("the suite over a real connection: %w: %s", err, drive.Tail(string(out)))
 	}
 	const id = "justright/chat"
-	hubEnv, err := hub(ctx, id, b.chat)
+	hubEnv, err := drive.Hub(ctx, "127.0.0.1", id, b.chat)
 	if err != nil {
 		return "", err
 	}
@@ -142,22 +144,22 @@ func overSSH(ctx context.Context, b *bench) (string, error) {
 	}
 	defer os.RemoveAll(run) //nolint:errcheck // a temporary directory
 	env := append(hubEnv, "JUSTRIGHT_SSH="+s.client, "XDG_RUNTIME_DIR="+run)
-	b.env = append(b.env, "JUSTRIGHT_SSH="+s.client, "XDG_RUNTIME_DIR="+run) // for verify, ps and down
+	b.Env = append(b.Env, "JUSTRIGHT_SSH="+s.client, "XDG_RUNTIME_DIR="+run) // for verify, ps and down
 
 	for file, want := range map[string]int{"strangers": 4, "keyless": 4, "unanswered": 5} {
-		l, err := b.call(ctx, append(env, "JUSTRIGHT_SSH=ssh -F "+filepath.Join(s.dir, file), "XDG_RUNTIME_DIR=/nowhere"), "up", id, "--on", "ssh://box", "--yes", "--online", "--json")
+		l, err := b.Call(ctx, append(env, "JUSTRIGHT_SSH=ssh -F "+filepath.Join(s.dir, file), "XDG_RUNTIME_DIR=/nowhere"), "up", id, "--on", "ssh://box", "--yes", "--online", "--json")
 		if err != nil {
 			return "", err
 		}
-		if l.status != want || !strings.Contains(l.stdout, "justright/problem/1") {
-			return "", fmt.Errorf("with the configuration %s up ended with status %d instead of %d: %s", file, l.status, want, tail(l.stdout+l.stderr))
+		if l.Status != want || !strings.Contains(l.Stdout, "justright/problem/1") {
+			return "", fmt.Errorf("with the configuration %s up ended with status %d instead of %d: %s", file, l.Status, want, l.Said())
 		}
 	}
-	l, err := b.upOn(ctx, env, "ssh://box", id, "--name", "far", "--online")
+	l, err := b.Up(ctx, env, "--on", "ssh://box", id, "--name", "far", "--online")
 	if err != nil {
 		return "", err
 	}
-	e, err := l.ready("health", "model-list", "chat", "streaming", "wrong-key-refused", "other-doors")
+	e, err := l.Ready("health", "model-list", "chat", "streaming", "wrong-key-refused", "other-doors")
 	if err != nil {
 		return "", err
 	}
@@ -166,7 +168,7 @@ func overSSH(ctx context.Context, b *bench) (string, error) {
 	}
 	said, took := "", time.Now()
 	for said == "" {
-		if said, err = ask(ctx, e, question); err != nil && time.Since(took) > time.Minute {
+		if said, err = drive.Ask(ctx, e, question); err != nil && time.Since(took) > time.Minute {
 			return "", fmt.Errorf("a minute after its connection was cut: %w", err)
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -175,15 +177,15 @@ func overSSH(ctx context.Context, b *bench) (string, error) {
 	if !strings.Contains(said, answer) {
 		return "", fmt.Errorf("asked %q, it said %q", question, said)
 	}
-	v, err := b.call(ctx, nil, "verify", e.Name, "--json")
-	if err != nil || v.status != 0 {
-		return "", fmt.Errorf("verify ended with status %d: %w %s", v.status, err, tail(v.stdout+v.stderr))
+	v, err := b.Call(ctx, nil, "verify", e.Name, "--json")
+	if err != nil || v.Status != 0 {
+		return "", fmt.Errorf("verify ended with status %d: %w %s", v.Status, err, v.Said())
 	}
-	if err := b.down(ctx, e.Name); err != nil {
+	if err := b.Down(ctx, e.Name); err != nil {
 		return "", err
 	}
 	if left, err := filepath.Glob(filepath.Join(b.dir, "state", "justright", "ssh", "*.json")); err != nil || len(left) > 0 {
 		return "", fmt.Errorf("left behind: tunnels %v, %w", left, err)
 	}
-	return fmt.Sprintf("suite, up %.0f s, %q through a tunnel that was cut and came back in %.1f s, verify %.0f s", l.took.Seconds(), said, back.Seconds(), v.took.Seconds()), nil
+	return fmt.Sprintf("suite, up %.0f s, %q through a tunnel that was cut and came back in %.1f s, verify %.0f s", l.Took.Seconds(), said, back.Seconds(), v.Took.Seconds()), nil
 }

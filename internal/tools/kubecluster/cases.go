@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,26 +16,20 @@ import (
 	"strings"
 	"time"
 
-	"justright/sim/hubsim"
+	"justright/internal/tools/drive"
 )
 
-// one is a case: it returns what was seen that proves it.
-type one struct {
-	name string
-	run  func(context.Context, *bench) (string, error)
-}
-
-func cases() []one {
-	return []one{
-		{"suite", suite},
-		{"chat", chat},
-		{"guard", guard},
-		{"killed", killed},
-		{"no-image", noImage},
-		{"no-card", noCard},
-		{"cards", cards},
-		{"quota", quota},
-		{"manifests", manifests},
+func cases() []drive.Case[*bench] {
+	return []drive.Case[*bench]{
+		{Name: "suite", Run: suite},
+		{Name: "chat", Run: chat},
+		{Name: "guard", Run: guard},
+		{Name: "killed", Run: killed},
+		{Name: "no-image", Run: noImage},
+		{Name: "no-card", Run: noCard},
+		{Name: "cards", Run: cards},
+		{Name: "quota", Run: quota},
+		{Name: "manifests", Run: manifests},
 	}
 }
 
@@ -45,32 +38,21 @@ const chatModel = "justright/smollm2-135m-instruct"
 // suite is the conformance suite of providers against this cluster: what the simulator is held against.
 func suite(ctx context.Context, b *bench) (string, error) {
 	c := exec.CommandContext(ctx, "go", "test", "./internal/provider/kubernetes", "-count=1", "-run", "TestLive", "-timeout", "20m", "-v")
-	c.Env = append(slices.Clone(b.env), "JUSTRIGHT_LIVE_KUBERNETES_IMAGE="+baseRef)
+	c.Env = append(slices.Clone(b.Env), "JUSTRIGHT_LIVE_KUBERNETES_IMAGE="+baseRef)
 	out, err := c.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, tail(string(out)))
+		return "", fmt.Errorf("%w: %s", err, drive.Tail(string(out)))
 	}
 	n := strings.Count(string(out), "    --- PASS: TestLive/")
 	if n < 10 {
-		return "", fmt.Errorf("only %d parts ran: %s", n, tail(string(out)))
+		return "", fmt.Errorf("only %d parts ran: %s", n, drive.Tail(string(out)))
 	}
 	return fmt.Sprintf("%d parts of the provider suite on Kubernetes %s with containerd and runc", n, release), nil
 }
 
 // hub serves the chat model to pods: on the gateway of their network, which the first pod brings up.
 func (b *bench) hub(ctx context.Context) (env []string, err error) {
-	h := &hubsim.Hub{Redirect: true}
-	if err := h.Add(chatModel, hubsim.Repo{Dir: b.chat}); err != nil {
-		return nil, err
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", nodeAddr+":0") // the node's bridge: pods reach it through their gateway
-	if err != nil {
-		return nil, err
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = s.Close() })
-	go func() { _ = s.Serve(l) }()
-	return []string{"HF_ENDPOINT=http://" + l.Addr().String()}, nil
+	return drive.Hub(ctx, nodeAddr, chatModel, b.chat) // the node's bridge: pods reach it through their gateway
 }
 
 // chatArgs are the image that the cluster has, and its Python.
@@ -85,28 +67,28 @@ func chat(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := b.up(ctx, env, chatArgs("--name", "chat")...)
+	l, err := b.Up(ctx, env, chatArgs("--name", "chat")...)
 	if err != nil {
 		return "", err
 	}
-	e := l.end()
-	if l.status != 0 || e.Outcome != "ready" {
-		return "", fmt.Errorf("up ended with status %d, outcome %q: %s", l.status, e.Outcome, l.why())
+	e := l.End()
+	if l.Status != 0 || e.Outcome != "ready" {
+		return "", fmt.Errorf("up ended with status %d, outcome %q: %s", l.Status, e.Outcome, l.Why())
 	}
-	said, err := ask(ctx, e, "What is the capital of France?")
+	said, err := drive.Ask(ctx, e, "What is the capital of France?")
 	if err != nil {
 		return "", err
 	}
 	if !strings.Contains(said, "Paris") {
 		return "", fmt.Errorf("it said %q", said)
 	}
-	armed, err := b.logged(ctx, "chat", "justright guard status=armed")
+	armed, err := b.Logged(ctx, "chat", "justright guard status=armed")
 	if err != nil {
 		return "", err
 	}
-	v, err := b.call(ctx, env, "verify", "chat", "--json")
-	if err != nil || v.status != 0 {
-		return "", fmt.Errorf("verify: %w, status %d: %s", err, v.status, tail(v.stdout+v.stderr))
+	v, err := b.Call(ctx, env, "verify", "chat", "--json")
+	if err != nil || v.Status != 0 {
+		return "", fmt.Errorf("verify: %w, status %d: %s", err, v.Status, v.Said())
 	}
 	raw, err := b.cluster.call(ctx, http.MethodGet, "/apis/batch/v1/namespaces/models/jobs", nil)
 	if err != nil {
@@ -119,14 +101,14 @@ func chat(ctx context.Context, b *bench) (string, error) {
 	if bytes.Contains(raw, bytes.TrimSpace(key)) {
 		return "", errors.New("the job holds the endpoint's key")
 	}
-	if err := b.down(ctx, "chat"); err != nil {
+	if err := b.Down(ctx, "chat"); err != nil {
 		return "", err
 	}
-	logs, err := b.call(ctx, nil, "logs", "chat")
-	if err != nil || !strings.Contains(logs.stdout, "justright phase=ready") {
-		return "", fmt.Errorf("the log is not kept after down: %w, %s", err, tail(logs.stdout))
+	logs, err := b.Call(ctx, nil, "logs", "chat")
+	if err != nil || !strings.Contains(logs.Stdout, "justright phase=ready") {
+		return "", fmt.Errorf("the log is not kept after down: %w, %s", err, drive.Tail(logs.Stdout))
 	}
-	return fmt.Sprintf("up %.0f s through 127.0.0.1, %q, %s, verify, down, log kept", l.took.Seconds(), said, armed), nil
+	return fmt.Sprintf("up %.0f s through 127.0.0.1, %q, %s, verify, down, log kept", l.Took.Seconds(), said, armed), nil
 }
 
 // guard lets the pod end itself: nobody asks for its end, and its card would be free.
@@ -135,21 +117,21 @@ func guard(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := b.up(ctx, env, chatArgs("--name", "idle", "--idle", "15s")...)
+	l, err := b.Up(ctx, env, chatArgs("--name", "idle", "--idle", "15s")...)
 	if err != nil {
 		return "", err
 	}
-	if l.status != 0 {
-		return "", fmt.Errorf("up ended with status %d: %s", l.status, l.why())
+	if l.Status != 0 {
+		return "", fmt.Errorf("up ended with status %d: %s", l.Status, l.Why())
 	}
 	took, err := b.endsItself(ctx)
 	if err != nil {
 		return "", err
 	}
-	if g, err := b.call(ctx, nil, "gc"); err != nil || g.status != 0 {
-		return "", fmt.Errorf("gc: %w, status %d: %s", err, g.status, tail(g.stdout+g.stderr))
+	if g, err := b.Call(ctx, nil, "gc"); err != nil || g.Status != 0 {
+		return "", fmt.Errorf("gc: %w, status %d: %s", err, g.Status, g.Said())
 	}
-	line, err := b.logged(ctx, "idle", "justright guard status=ending")
+	line, err := b.Logged(ctx, "idle", "justright guard status=ending")
 	if err != nil {
 		return "", err
 	}
@@ -182,14 +164,14 @@ func killed(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	up := exec.CommandContext(ctx, b.program, append([]string{"up", "--yes"}, chatArgs("--name", "killed", "--ttl", "30s")...)...)
-	up.Env = append(slices.Clone(b.env), env...)
+	up := exec.CommandContext(ctx, b.Path, append([]string{"up", "--yes"}, chatArgs("--name", "killed", "--ttl", "30s")...)...)
+	up.Env = append(slices.Clone(b.Env), env...)
 	if err := up.Start(); err != nil {
 		return "", err
 	}
 	defer func() { _ = up.Process.Kill(); _ = up.Wait() }()
 	for {
-		if _, err := b.logged(ctx, "killed", "justright guard status=armed"); err == nil {
+		if _, err := b.Logged(ctx, "killed", "justright guard status=armed"); err == nil {
 			break
 		}
 		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
@@ -204,11 +186,11 @@ func killed(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	g, err := b.call(ctx, nil, "gc")
-	if err != nil || g.status != 0 || !strings.Contains(g.stdout, "settled") {
-		return "", fmt.Errorf("gc: %w: %s", err, tail(g.stdout+g.stderr))
+	g, err := b.Call(ctx, nil, "gc")
+	if err != nil || g.Status != 0 || !strings.Contains(g.Stdout, "settled") {
+		return "", fmt.Errorf("gc: %w: %s", err, g.Said())
 	}
-	line, err := b.logged(ctx, "killed", "justright guard status=ending")
+	line, err := b.Logged(ctx, "killed", "justright guard status=ending")
 	if err != nil {
 		return "", err
 	}
@@ -221,15 +203,15 @@ func noImage(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := b.up(ctx, env, chatModel, "--on", "kubernetes", "--image", "localhost/no-such-image:1", "--python", "3.11", "--name", "none", "--attempts", "1")
+	l, err := b.Up(ctx, env, chatModel, "--on", "kubernetes", "--image", "localhost/no-such-image:1", "--python", "3.11", "--name", "none", "--attempts", "1")
 	if err != nil {
 		return "", err
 	}
-	cause := l.cause()
-	if l.status == 0 || cause != "image_manifest_unknown" && cause != "image_registry_unreachable" {
-		return "", fmt.Errorf("status %d, cause %q: %s", l.status, cause, l.why())
+	cause := l.Cause()
+	if l.Status == 0 || cause != "image_manifest_unknown" && cause != "image_registry_unreachable" {
+		return "", fmt.Errorf("status %d, cause %q: %s", l.Status, cause, l.Why())
 	}
-	return fmt.Sprintf("up %.0f s, exit %d, %s", l.took.Seconds(), l.status, cause), nil
+	return fmt.Sprintf("up %.0f s, exit %d, %s", l.Took.Seconds(), l.Status, cause), nil
 }
 
 // node puts a node into the cluster that no kubelet stands behind: it is scheduled to and runs nothing.
@@ -265,7 +247,7 @@ func cards(ctx context.Context, b *bench) (string, error) {
 	if err := b.node(ctx, "gpu-1", l4("570.86.10", "12.8"), "2"); err != nil {
 		return "", err
 	}
-	p, err := b.call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes", "--json", "--starts", "1")
+	p, err := b.Call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes", "--json", "--starts", "1")
 	if err != nil {
 		return "", err
 	}
@@ -278,8 +260,8 @@ func cards(ctx context.Context, b *bench) (string, error) {
 			PricePerHour *string `json:"price_per_hour"`
 		} `json:"plans"`
 	}
-	if err := json.Unmarshal([]byte(p.stdout), &doc); err != nil || len(doc.Plans) == 0 {
-		return "", fmt.Errorf("plan: %w, %d plans: %s", err, len(doc.Plans), tail(p.stdout+p.stderr))
+	if err := json.Unmarshal([]byte(p.Stdout), &doc); err != nil || len(doc.Plans) == 0 {
+		return "", fmt.Errorf("plan: %w, %d plans: %s", err, len(doc.Plans), p.Said())
 	}
 	for _, x := range doc.Plans {
 		if !strings.Contains(strings.ToLower(x.GPU.ID), "l4") || x.PricePerHour != nil {
@@ -308,12 +290,12 @@ func cards(ctx context.Context, b *bench) (string, error) {
 			return "", err
 		}
 	}
-	full, err := b.call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes")
+	full, err := b.Call(ctx, nil, "plan", "openai/gpt-oss-20b", "--on", "kubernetes")
 	if err != nil {
 		return "", err
 	}
-	if full.status != 5 || !strings.Contains(full.stdout+full.stderr, "all 2 cards are taken") {
-		return "", fmt.Errorf("a full cluster: status %d, %s", full.status, tail(full.stdout+full.stderr))
+	if full.Status != 5 || !strings.Contains(full.Stdout+full.Stderr, "all 2 cards are taken") {
+		return "", fmt.Errorf("a full cluster: status %d, %s", full.Status, full.Said())
 	}
 	return fmt.Sprintf("%d plans for the L4 of a node by its labels, none once the real scheduler had given its cards away (exit 5)", len(doc.Plans)), nil
 }
@@ -329,18 +311,18 @@ func noCard(ctx context.Context, b *bench) (string, error) {
 		"allocatable": map[string]any{"ephemeral-storage": "1G"}, "capacity": map[string]any{"ephemeral-storage": "1G"}}}); err != nil {
 		return "", err
 	}
-	l, err := b.up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "disk", "--attempts", "1")
+	l, err := b.Up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "disk", "--attempts", "1")
 	if err != nil {
 		return "", err
 	}
-	line, err := b.logged(ctx, "disk", "nodes are available")
+	line, err := b.Logged(ctx, "disk", "nodes are available")
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, l.why())
+		return "", fmt.Errorf("%w: %s", err, l.Why())
 	}
-	if l.status == 0 || l.cause() != "provider_no_capacity" {
-		return "", fmt.Errorf("status %d, cause %q: %s", l.status, l.cause(), l.why())
+	if l.Status == 0 || l.Cause() != "provider_no_capacity" {
+		return "", fmt.Errorf("status %d, cause %q: %s", l.Status, l.Cause(), l.Why())
 	}
-	return fmt.Sprintf("up %.0f s, exit %d, %s: %.160s", l.took.Seconds(), l.status, l.cause(), line), nil
+	return fmt.Sprintf("up %.0f s, exit %d, %s: %.160s", l.Took.Seconds(), l.Status, l.Cause(), line), nil
 }
 
 // quota is a namespace that may hold no card: told before anything is made.
@@ -367,25 +349,25 @@ func quota(ctx context.Context, b *bench) (string, error) {
 			return "", err
 		}
 	}
-	l, err := b.up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "quota")
+	l, err := b.Up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "quota")
 	if err != nil {
 		return "", err
 	}
-	if l.status != 5 || !strings.Contains(l.why(), "exceeded quota") {
-		return "", fmt.Errorf("status %d: %s", l.status, l.why())
+	if l.Status != 5 || !strings.Contains(l.Why(), "exceeded quota") {
+		return "", fmt.Errorf("status %d: %s", l.Status, l.Why())
 	}
-	return fmt.Sprintf("up %.0f s, exit 5: %.160s", l.took.Seconds(), l.why()), nil
+	return fmt.Sprintf("up %.0f s, exit 5: %.160s", l.Took.Seconds(), l.Why()), nil
 }
 
 // manifests are judged by the real schema and admission, without being kept.
 func manifests(ctx context.Context, b *bench) (string, error) {
 	n := 0
 	for _, more := range [][]string{nil, {"--replicas", "3"}} {
-		r, err := b.call(ctx, nil, append([]string{"export", "openai/gpt-oss-20b", "--as", "kubernetes", "--gpu", "L4"}, more...)...)
-		if err != nil || r.status != 0 {
-			return "", fmt.Errorf("export %v: %w, status %d: %s", more, err, r.status, tail(r.stderr))
+		r, err := b.Call(ctx, nil, append([]string{"export", "openai/gpt-oss-20b", "--as", "kubernetes", "--gpu", "L4"}, more...)...)
+		if err != nil || r.Status != 0 {
+			return "", fmt.Errorf("export %v: %w, status %d: %s", more, err, r.Status, drive.Tail(r.Stderr))
 		}
-		for _, doc := range strings.Split(r.stdout, "\n---\n") {
+		for _, doc := range strings.Split(r.Stdout, "\n---\n") {
 			if err := b.judge(ctx, doc); err != nil {
 				return "", err
 			}
@@ -429,8 +411,8 @@ func (b *bench) judge(ctx context.Context, doc string) error {
 	return nil
 }
 
-// nothingLeft asks the cluster and this machine what a case has left.
-func (b *bench) nothingLeft(ctx context.Context) error {
+// NothingLeft asks the cluster and this machine what a case has left.
+func (b *bench) NothingLeft(ctx context.Context) error {
 	for _, path := range []string{"/apis/batch/v1/namespaces/models/jobs", "/api/v1/namespaces/models/pods", "/api/v1/namespaces/models/services", "/api/v1/namespaces/models/secrets"} {
 		raw, err := b.cluster.call(ctx, http.MethodGet, path+"?labelSelector=justright/attempt", nil)
 		if err != nil {
@@ -470,13 +452,4 @@ func (b *bench) forwards() string {
 		}
 	}
 	return ""
-}
-
-// sweep ends whatever a failed case left.
-func (b *bench) sweep() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	if r, err := b.call(ctx, nil, "down", "--all"); err != nil || r.status != 0 {
-		fmt.Fprintln(os.Stderr, "kubernetes: down --all:", err, tail(r.stderr))
-	}
 }

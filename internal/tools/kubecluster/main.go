@@ -21,12 +21,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"justright/internal/tools/checkpoint"
+	"justright/internal/tools/drive"
 )
 
 func main() {
@@ -39,9 +38,6 @@ func main() {
 	os.Exit(run(ctx, *only, *program, *keep))
 }
 
-// patience is how long a case may take on a machine that others use too.
-const patience = 25 * time.Minute
-
 func run(ctx context.Context, only, program string, keep bool) int {
 	b, err := prepare(ctx, program)
 	if err != nil {
@@ -49,26 +45,7 @@ func run(ctx context.Context, only, program string, keep bool) int {
 		return 1
 	}
 	defer b.close()
-	failed := 0
-	for _, c := range cases() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), c.name) || ctx.Err() != nil {
-			continue
-		}
-		began := time.Now()
-		cctx, cancel := context.WithTimeout(ctx, patience)
-		seen, err := c.run(cctx, b)
-		cancel()
-		word := "ok"
-		if err == nil {
-			err = b.nothingLeft(ctx)
-		}
-		if err != nil {
-			word, seen = "FAIL", err.Error()
-			failed++
-			b.sweep()
-		}
-		fmt.Printf("kubernetes %s %s %.0f %s\n", c.name, word, time.Since(began).Seconds(), strings.Join(strings.Fields(seen), " "))
-	}
+	failed := drive.Each(ctx, os.Stdout, "kubernetes", b, cases(), drive.Names(only))
 	if keep {
 		fmt.Printf("the cluster is up: export KUBECONFIG=%s\n", b.cluster.kubeconfig())
 		<-ctx.Done()
@@ -81,11 +58,10 @@ func run(ctx context.Context, only, program string, keep bool) int {
 
 // bench is the surroundings of the cases.
 type bench struct {
-	program string
+	drive.Program
 	dir     string
 	chat    string // the chat model's files
 	cluster *cluster
-	env     []string
 }
 
 func prepare(ctx context.Context, program string) (*bench, error) {
@@ -100,15 +76,12 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{program: program}
+	b := &bench{}
 	if b.dir, err = os.MkdirTemp("", "justright-kubernetes-"); err != nil {
 		return nil, err
 	}
-	if b.program == "" {
-		b.program = filepath.Join(b.dir, "justright")
-		if err := loud(exec.CommandContext(ctx, "go", "build", "-o", b.program, "./cmd/justright")); err != nil {
-			return nil, err
-		}
+	if b.Path, err = drive.Build(ctx, program, b.dir); err != nil {
+		return nil, err
 	}
 	if b.chat, _, err = checkpoint.Make(ctx, filepath.Join(cache, "justright-kubernetes", "models"), os.Stderr); err != nil {
 		return nil, err
@@ -116,19 +89,13 @@ func prepare(ctx context.Context, program string) (*bench, error) {
 	if b.cluster, err = start(ctx, filepath.Join(b.dir, "cluster"), parts); err != nil {
 		return nil, err
 	}
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if name != "RUNPOD_API_KEY" && name != "HF_ENDPOINT" && name != "XDG_STATE_HOME" && name != "KUBECONFIG" {
-			b.env = append(b.env, kv)
-		}
-	}
-	b.env = append(b.env, "XDG_STATE_HOME="+filepath.Join(b.dir, "state"), "KUBECONFIG="+b.cluster.kubeconfig())
+	b.Env = drive.World("XDG_STATE_HOME="+filepath.Join(b.dir, "state"), "KUBECONFIG="+b.cluster.kubeconfig())
 	return b, nil
 }
 
 func (b *bench) close() {
-	b.sweep()
-	_ = b.nothingLeft(context.Background()) // port-forwards end while the cluster can still tell them that their machine is gone
+	b.Sweep()
+	_ = b.NothingLeft(context.Background()) // port-forwards end while the cluster can still tell them that their machine is gone
 	b.cluster.stop()
 	_ = os.RemoveAll(b.dir)
 }
