@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"justright/diagnose"
 	"justright/money"
 	"justright/problem"
 )
@@ -89,7 +90,9 @@ func (m *saga) lastFailure(reason string) Stop {
 			}
 			continue
 		}
-		capacity = false
+		// Room that was promised and then was not there ends like room that was denied.
+		capacity = capacity && (a.Duplicate || a.Cause == string(diagnose.ProviderNoCapacity))
+		rejected = false
 		if a.Cause != "" && !a.Duplicate {
 			v.Code = a.Cause
 			v.Reason = a.Cause
@@ -181,6 +184,12 @@ func (m *saga) createFailed(e CreateFailed) {
 		m.stopPlanning(Stop{"failed", problem.ExitCredentials, "credentials", e.Detail})
 	case FailQuota:
 		m.stopPlanning(Stop{"failed", problem.ExitCapacity, "balance", e.Detail})
+	case FailRoom:
+		m.stopPlanning(Stop{"failed", problem.ExitCapacity, string(e.Kind), e.Detail})
+	case FailPolicy:
+		m.stopPlanning(Stop{"failed", problem.ExitCredentials, string(e.Kind), e.Detail})
+	case FailNoNamespace:
+		m.stopPlanning(Stop{"failed", problem.ExitUsage, string(e.Kind), e.Detail})
 	case FailTemporary:
 		// It never arrived, so the same candidate may be asked for again, under a new intent.
 		s.Retries++
@@ -190,16 +199,21 @@ func (m *saga) createFailed(e CreateFailed) {
 		}
 		s.PlanAfter = m.now.Add(max(e.RetryAfter, m.backoff(s.Retries)))
 	case FailNoCapacity:
-		short := Shortage{Hardware: a.Hardware}
-		if a.Stack != nil {
-			short.MinCUDA = a.Stack.Host.MinCUDA
-		}
-		s.Barren = append(s.Barren, short)
+		m.short(a)
 		s.Tried = append(s.Tried, a.Candidate)
 	default:
 		s.Tried = append(s.Tried, a.Candidate)
 		m.rejected(a)
 	}
+}
+
+// short notes that the provider is out of an attempt's hardware.
+func (m *saga) short(a *Attempt) {
+	short := Shortage{Hardware: a.Hardware}
+	if a.Stack != nil {
+		short.MinCUDA = a.Stack.Host.MinCUDA
+	}
+	m.s.Barren = append(m.s.Barren, short)
 }
 
 // rejected heeds what the provider does not take: an image that it names is asked for no more, and the same words again and

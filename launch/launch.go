@@ -87,5 +87,9 @@ const (
 	FailConflict   FailureKind = "conflict"  // not valid in this state
 	FailTemporary  FailureKind = "temporary" // 429, 5xx, network: an unanswered create is ambiguous
 	FailRejected   FailureKind = "rejected"  // our request is wrong: never repeat it
-	FailUnknown    FailureKind = "unknown"
+	// A place of one's own at a provider, a cluster's namespace, and what it refuses whatever the plan.
+	FailRoom        FailureKind = "quota_exceeded" // what it may hold: its quota, its limits of one machine
+	FailPolicy      FailureKind = "policy"         // what may run there
+	FailNoNamespace FailureKind = "no_namespace"   // it is not there
+	FailUnknown     FailureKind = "unknown"
 )

@@ -314,6 +314,13 @@ func TestRefusals(t *testing.T) {
 	if s.End.Exit != problem.ExitCapacity {
 		t.Errorf("ended %+v", s.End)
 	}
+	for kind, want := range map[FailureKind]problem.Exit{FailRoom: problem.ExitCapacity, FailPolicy: problem.ExitCredentials, FailNoNamespace: problem.ExitUsage} {
+		s, es = refuse(kind, true)
+		expectKinds(t, es, "settle", "stop")
+		if s.End.Exit != want || s.End.Code != string(kind) {
+			t.Errorf("%s ended %+v", kind, s.End)
+		}
+	}
 	s, es = refuse(FailTemporary, true) // it never left: the same plan may be asked for again, a little later
 	expectKinds(t, es, "settle")
 	if !s.Worth(stack("gpu1")) {
@@ -494,6 +501,19 @@ func TestExitOfACause(t *testing.T) {
 		if same := want == problem.ExitCapacity; SameHere(cause) != same {
 			t.Errorf("%s: met again on the same machine: %v", cause, !same)
 		}
+	}
+}
+
+// TestRoomThatWasNotThere: a machine that was made and found no room ends as capacity does, and its hardware is not asked for again.
+func TestRoomThatWasNotThere(t *testing.T) {
+	s, _ := run(task(), planned(1, "a", "a"), Created{at(2), "a", instance("p", "a")}, Failed{At: at(50), Attempt: "a", Cause: "provider_no_capacity"},
+		LogsSaved{at(51), "a"}, DeleteAnswered{At: at(52), Attempt: "a"}, Denied{at(100), "a"}, Denied{at(200), "a"})
+	if s.Worth(*s.Attempts[0].Stack) {
+		t.Error("the hardware that was not there is asked for again")
+	}
+	s, _ = run(s, NoPlan{At: at(201), Exit: problem.ExitCapacity, Code: "no_plan_left", Reason: "none left"}, Listed{At: at(300)})
+	if s.End == nil || s.End.Exit != problem.ExitCapacity || s.End.Code != "provider_no_capacity" {
+		t.Errorf("ended %+v", s.End)
 	}
 }
 

@@ -35,7 +35,7 @@ func exitOf(cause string) problem.Exit {
 	switch {
 	case cause == string(diagnose.GatedRepo), cause == string(diagnose.HFUnauthorized):
 		return problem.ExitCredentials
-	case ofMachine(cause), outOfReach(cause):
+	case ofMachine(cause), outOfReach(cause), cause == string(diagnose.ProviderNoCapacity):
 		return problem.ExitCapacity
 	}
 	return problem.ExitNotProven

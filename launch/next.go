@@ -131,6 +131,9 @@ func (m *saga) said(e Event) {
 			if e.Lesson != nil {
 				m.learn(a, *e.Lesson)
 			}
+			if e.Cause == string(diagnose.ProviderNoCapacity) {
+				m.short(a)
+			}
 			m.onceMore(a, e)
 			m.fail(a, e.Cause, e.Detail, e.Fatal || m.shared(a, e.Cause) || m.lastAfterUnproven(a, e.Cause))
 		}

@@ -109,7 +109,8 @@ func definite(err error) bool {
 		return false
 	}
 	switch e.Kind {
-	case launch.FailAuth, launch.FailQuota, launch.FailNoCapacity, launch.FailRejected, launch.FailNotFound, launch.FailConflict:
+	case launch.FailAuth, launch.FailQuota, launch.FailNoCapacity, launch.FailRejected, launch.FailNotFound, launch.FailConflict,
+		launch.FailRoom, launch.FailPolicy, launch.FailNoNamespace:
 		return true
 	case launch.FailTemporary:
 		var op *net.OpError
