@@ -26,6 +26,7 @@ import (
 // serveFlags are the flags of serve itself; those of its models are up's.
 type serveFlags struct {
 	listen, models, keyFile string
+	origins                 []string
 	public, quiet, reset    bool
 	hold, drain, lease      time.Duration
 	maxBody                 int
@@ -87,6 +88,7 @@ confirmed.`,
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8484", "`ADDRESS` to serve on")
 	fl.BoolVar(&f.public, "public", false, "allow an address that is not loopback: the key then travels in the clear unless something before it speaks TLS")
 	fl.StringVar(&f.models, "models", "", "`FILE` of models to wake, one a line")
+	fl.StringSliceVar(&f.origins, "allow-origin", nil, "`ORIGIN` of pages whose browsers may ask, like https://chat.example; * allows all")
 	fl.StringVar(&f.keyFile, "key-file", "", "`FILE` with the gateway's key (default: made once and kept beside the journal)")
 	fl.DurationVar(&f.hold, "hold", 90*time.Second, "how long a request waits for its model to wake")
 	fl.DurationVar(&f.drain, "drain", time.Minute, "how long running answers may take after SIGTERM")
@@ -281,9 +283,11 @@ func (s *server) farewell(ctx context.Context) {
 
 // servedFlags are the flags of one model: up's, and what only a gateway has.
 type servedFlags struct {
-	up    upFlags
-	daily string
-	as    []string
+	up       upFlags
+	daily    string
+	replicas string
+	load     int
+	as       []string
 }
 
 // defaultDaily is what the wakes of one model may cost a day.
@@ -292,6 +296,8 @@ const defaultDaily = 10 * money.Dollar
 func (f *servedFlags) add(fl *pflag.FlagSet) {
 	f.up.add(fl)
 	fl.StringVar(&f.daily, "daily-budget", defaultDaily.String(), "most `DOLLARS` that a model may cost a day")
+	fl.StringVar(&f.replicas, "replicas", "1", "`MOST` machines for a model at a time, or LEAST..MOST: so many stand once one is woken, and while any is in use")
+	fl.IntVar(&f.load, "load", 32, "`REQUESTS` at once, for each machine, above which a further one is woken")
 	fl.StringSliceVar(&f.as, "as", nil, "further `NAME` by which clients may call the model")
 	for _, name := range []string{"name", "verbose"} {
 		_ = fl.MarkHidden(name)
@@ -300,10 +306,11 @@ func (f *servedFlags) add(fl *pflag.FlagSet) {
 
 // servedModel is one that may be woken.
 type servedModel struct {
-	id      string
-	daily   money.USD
-	aliases []string
-	req     upRequest
+	id       string
+	daily    money.USD
+	replicas replicas
+	aliases  []string
+	req      upRequest
 }
 
 func (s *server) modelIDs() []string {
@@ -376,12 +383,16 @@ func (w *World) servedModel(ctx context.Context, ref string, after []string, f s
 	if err != nil || daily <= 0 {
 		return nil, problem.New(problem.ExitUsage, "usage", "--daily-budget %q is no amount of dollars", f.daily)
 	}
+	n, err := readReplicas(f.replicas, f.load)
+	if err != nil {
+		return nil, err
+	}
 	r, err := w.readUp(ctx, ref, after, f.up, true)
 	if err != nil {
 		return nil, err
 	}
 	r.yes = true // agreed to once, when the gateway starts
-	m := &servedModel{id: r.wish.Model.ID, daily: daily, aliases: f.as, req: r}
+	m := &servedModel{id: r.wish.Model.ID, daily: daily, replicas: n, aliases: f.as, req: r}
 	if name := servedName(r.wish); name != m.id {
 		m.aliases = append(m.aliases, name)
 	}

@@ -54,9 +54,7 @@ func (s *server) allowed(ctx context.Context, m *servedModel) (upRequest, error)
 	_, committed := gateway.SpentOn(states, m.id, now)
 	left := m.daily - committed
 	if left < minWake {
-		return r, &gateway.Refusal{Status: http.StatusTooManyRequests, Type: "insufficient_quota", Code: "daily_budget_reached", Final: true,
-			RetryAfter: now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now),
-			Message:    fmt.Sprintf("today's $%s for %s are spent or reserved ($%s); it may be woken again after midnight UTC", m.daily.Cents(), m.id, committed.Cents())}
+		return r, overDaily(m, committed, now)
 	}
 	r.budget = min(r.budget, left)
 	if s.f.lease > 0 && r.ttl == 0 {

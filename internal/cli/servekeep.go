@@ -272,6 +272,10 @@ func (s *server) offer(ctx context.Context, m *servedModel) (text string, costs 
 	if m.req.maxPrice == 0 {
 		m.req.maxPrice = priceCeiling(distinctPlans(usable, 3), p, 0)
 	}
-	return fmt.Sprintf("%s at $%s/h, %s; at most $%s/h, $%s a wake and $%s a day", first.Summary, first.Hourly().Cents(), t.word, m.req.maxPrice.Cents(),
-		m.req.budget.Cents(), m.daily.Cents()), true, nil
+	many := ""
+	if n := m.replicas.most; n > 1 {
+		many = fmt.Sprintf(", %d machines at a time", n)
+	}
+	return fmt.Sprintf("%s at $%s/h, %s; at most $%s/h%s, $%s a wake and $%s a day", first.Summary, first.Hourly().Cents(), t.word, m.req.maxPrice.Cents(),
+		many, m.req.budget.Cents(), m.daily.Cents()), true, nil
 }

@@ -50,6 +50,8 @@ type server struct {
 	paused   map[string]string    // models that were taken down by somebody since the start, and why they are not woken
 	downs    map[string]bool      // tasks that were wanted gone already when this process saw them first
 	retryAt  map[string]time.Time // broken-off tasks that could not be taken up
+	pressed  map[string]time.Time // since when a model has more to do than its machines take
+	extraAt  map[string]time.Time // until when no further machine of a model is tried
 	dollars  []gateway.Dollars    // by model
 	tasks    []store.Task         // as last read
 }
@@ -71,7 +73,7 @@ func newServer(w *World, journal *store.Journal, models []*servedModel, f serveF
 	s := &server{
 		w: w, journal: journal, models: models, f: f, asJSON: asJSON, started: w.Now(), poke: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		drives: map[string]*driven{}, doors: map[string]target{}, known: map[string]knownTask{}, outlooks: map[string]outlook{}, paused: map[string]string{},
-		downs: map[string]bool{}, retryAt: map[string]time.Time{},
+		downs: map[string]bool{}, retryAt: map[string]time.Time{}, pressed: map[string]time.Time{}, extraAt: map[string]time.Time{},
 	}
 	var h slog.Handler = slog.NewTextHandler(plainWriter(w.Stderr), nil)
 	switch {
@@ -88,7 +90,7 @@ func newServer(w *World, journal *store.Journal, models []*servedModel, f serveF
 func (s *server) build(key httpclient.Secret, url, keyFile string) error {
 	var models []gateway.Model
 	for _, m := range s.models {
-		models = append(models, gateway.Model{ID: m.id, Aliases: m.aliases})
+		models = append(models, gateway.Model{ID: m.id, Aliases: m.aliases, Keep: m.replicas.least})
 	}
 	s.fleet = gateway.NewFleet(models, s.w.Now)
 	door := gateway.NewDoor(key)
@@ -100,7 +102,7 @@ func (s *server) build(key httpclient.Secret, url, keyFile string) error {
 	o := gateway.Options{
 		Web: s.dash, Door: door, Fleet: s.fleet, Waker: s, Now: s.w.Now, Log: s.log, Clean: s.clean, Dollars: s.spent,
 		Doubt:  func(gateway.Replica) { nudge(s.doubt) },
-		Limits: gateway.Limits{Body: int64(s.f.maxBody) << 20, Hold: s.f.hold},
+		Limits: gateway.Limits{Body: int64(s.f.maxBody) << 20, Hold: s.f.hold}, Origins: s.f.origins,
 	}
 	if s.f.hold == 0 {
 		o.Limits.Hold = time.Nanosecond
@@ -141,6 +143,7 @@ func (s *server) begin(ctx context.Context) {
 	s.loops.Go(func() { s.every(ctx, lookEvery, nil, s.lookAround) })
 	s.loops.Go(func() { s.every(ctx, roundEvery, s.doubt, s.superviseOnce) })
 	s.loops.Go(func() { s.every(ctx, billsEvery, nil, s.settleBills) })
+	s.loops.Go(func() { s.every(ctx, extraEvery, nil, s.scale) })
 	if s.f.lease > 0 {
 		s.loops.Go(func() { s.every(ctx, s.f.lease/leaseParts, nil, s.renewLeases) })
 	}
@@ -292,6 +295,9 @@ func (s *server) replica(ctx context.Context, t store.Task) (gateway.Replica, bo
 	r := gateway.Replica{
 		ID: c.ID, Task: t.State.ID, Launch: t.State.Name, Model: t.State.Model, Served: k.served, Base: strings.TrimRight(c.BaseURL, "/"), Key: k.key,
 		Price: c.Hourly(), Idle: t.State.Idle, Since: c.Created,
+	}
+	if m := s.model(t.State.Model); m != nil {
+		r.Fill = m.replicas.fill()
 	}
 	if c.Stack != nil {
 		r.Context = c.Stack.Context

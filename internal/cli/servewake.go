@@ -96,12 +96,18 @@ func (s *server) accompanyTask(ctx context.Context, task string) error {
 	}
 }
 
-// start begins a launch of a model, if that is allowed.
+// start begins a launch of a model that has none, if that is allowed.
 func (s *server) start(ctx context.Context, m *servedModel) (task string, err error) {
+	return s.startNamed(ctx, m, "")
+}
+
+// startNamed begins a launch of a model under a name, whatever else runs, or under the model's name when nothing does.
+func (s *server) startNamed(ctx context.Context, m *servedModel, name string) (task string, err error) {
 	r, err := s.allowed(ctx, m)
 	if err != nil {
 		return "", err
 	}
+	r.name = name
 	t, err := s.target(ctx, m)
 	if err != nil {
 		return "", err
@@ -118,6 +124,7 @@ func (s *server) start(ctx context.Context, m *servedModel) (task string, err er
 	case first != nil:
 		return first.State.ID, nil
 	}
+	refused := s.withdraw(ctx, m, task)
 	if r.ttl != m.req.ttl {
 		if err := s.journal.SetSetting(ctx, leaseKey+task, "1"); err != nil {
 			return "", err
@@ -127,9 +134,13 @@ func (s *server) start(ctx context.Context, m *servedModel) (task string, err er
 	if t.rents() {
 		most = fmt.Sprintf("$%s of today's $%s at most", r.budget.Cents(), m.daily.Cents())
 	}
-	s.say("waking %s: %s", m.id, most)
-	s.drive(t, p, task, clock)
-	return task, nil
+	if name == "" {
+		s.say("waking %s: %s", m.id, most)
+	} else {
+		s.say("a further machine for %s, %s: %s", m.id, name, most)
+	}
+	s.drive(t, p, task, clock) // also what is to be gone again: that ends it
+	return task, refused
 }
 
 // failure words how a wake ended that led to nothing.

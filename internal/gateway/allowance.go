@@ -19,6 +19,7 @@ func SpentOn(tasks []launch.State, model string, now time.Time) (d Dollars, comm
 		if s.Model != model {
 			continue
 		}
+		var task, earlier money.USD
 		for _, a := range s.Attempts {
 			cost := a.CostAt(now)
 			before := costBefore(a, midnight, now)
@@ -31,10 +32,22 @@ func SpentOn(tasks []launch.State, model string, now time.Time) (d Dollars, comm
 					d.PerHour += a.Hourly()
 				}
 			}
-			committed += today
+			earlier += before
+			task += today
 		}
+		if goesOn(s) {
+			task = max(task, s.Budget-earlier)
+		}
+		committed += task
 	}
 	return d, committed
+}
+
+// goesOn reports whether a launch may rent a further machine: from one that failed to the next plan it is between two reservations,
+// and all of its budget is still to come.
+func goesOn(s launch.State) bool {
+	c := s.Current()
+	return !s.Over() && !s.NoNext && s.Wanted != launch.WantGone && (c == nil || c.Phase != launch.Ready)
 }
 
 // costBefore is what an attempt had cost by a moment: its cost, by the share of its time.

@@ -23,6 +23,7 @@ type Replica struct {
 	Price   money.USD     // per hour, disks included
 	Idle    time.Duration // it may be removed after so long without requests; 0: never
 	Context int           // longest request in tokens; 0: not known
+	Fill    int           // it takes so many requests at once before a younger one of its model gets any; 0: each gets as many as the others
 	Since   time.Time
 }
 
@@ -30,6 +31,7 @@ type Replica struct {
 type Model struct {
 	ID      string
 	Aliases []string // other names clients may use
+	Keep    int      // replicas that stay while any of them has been in use; 0 and 1: each goes by itself when idle
 }
 
 // replica is a Replica with what the gateway knows of it. The fleet's lock guards it.
@@ -43,6 +45,7 @@ type replica struct {
 	active   time.Time // when its last request ended, or its engine was last seen to work
 	mark     string    // the engine's own counters as last read
 	read     time.Time // when they were
+	queued   bool      // requests waited for their turn inside the engine, then
 }
 
 // Fleet is what the gateway can send requests to. All methods are safe for concurrent use.
@@ -166,7 +169,9 @@ func (f *Fleet) only() (meant, bool) {
 
 // pick takes the replica with the least to do, and counts the request in until done. False: there is none that was not tried
 // already. One that is ejected is taken only when no other is left: a wrong ejection must not close a door that is open.
-func (f *Fleet) pick(m meant, tried map[string]bool) (Replica, bool) {
+//
+// A replica that is preferred, because it has what the request goes on from, is taken while it is well.
+func (f *Fleet) pick(m meant, tried map[string]bool, prefer string) (Replica, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
@@ -175,8 +180,11 @@ func (f *Fleet) pick(m meant, tried map[string]bool) (Replica, bool) {
 		if !r.answersTo(m) || r.leaving || tried[r.ID] {
 			continue
 		}
-		if best == nil || cmp.Or(boolCompare(now.Before(r.ejected), now.Before(best.ejected)), cmp.Compare(r.inFlight, best.inFlight),
-			cmp.Compare(r.served, best.served)) < 0 {
+		if r.ID == prefer && !now.Before(r.ejected) {
+			best = r
+			break
+		}
+		if best == nil || r.before(best, now) {
 			best = r
 		}
 	}
@@ -186,6 +194,57 @@ func (f *Fleet) pick(m meant, tried map[string]bool) (Replica, bool) {
 	best.inFlight++
 	best.served++
 	return best.Replica, true
+}
+
+// before reports whether a replica is to be asked rather than another: one that is well; then an elder one that is not yet filled, so that what is
+// not needed has nothing to do and goes; then the one with the least to do.
+func (r *replica) before(o *replica, now time.Time) bool {
+	a, b := r.room(), o.room()
+	if a && b && now.Before(r.ejected) == now.Before(o.ejected) {
+		return r.Since.Before(o.Since)
+	}
+	return cmp.Or(boolCompare(now.Before(r.ejected), now.Before(o.ejected)), boolCompare(b, a), cmp.Compare(r.inFlight, o.inFlight),
+		cmp.Compare(r.served, o.served)) < 0
+}
+
+// room reports whether a replica that is to be filled before others is not yet.
+func (r *replica) room() bool { return r.inFlight < r.Fill }
+
+// Load is what a model has to do.
+type Load struct {
+	Replicas int // that take requests
+	Requests int // under way at them
+	Queued   int // replicas whose engine, when last looked at, let requests wait for their turn
+}
+
+// Load says what a model has to do now. A queue that was seen long ago does not count.
+func (f *Fleet) Load(model string) (l Load) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	for _, r := range f.replicas {
+		if r.Model != model || r.leaving || now.Before(r.ejected) {
+			continue
+		}
+		l.Replicas++
+		l.Requests += r.inFlight
+		if r.queued && now.Sub(r.read) < freshFor {
+			l.Queued++
+		}
+	}
+	return l
+}
+
+// take counts a request in at one replica. False: it is not there any more.
+func (f *Fleet) take(id string) (rep Replica, ok bool) {
+	f.with(id, func(r *replica) {
+		if !r.leaving {
+			r.inFlight++
+			r.served++
+			rep, ok = r.Replica, true
+		}
+	})
+	return rep, ok
 }
 
 // another reports whether there is a replica that was not tried.
@@ -282,12 +341,33 @@ func (f *Fleet) Idle() []Replica {
 	defer f.mu.Unlock()
 	now := f.now()
 	var out []Replica
-	for _, r := range f.replicas {
-		if r.idle(now) && !r.leaving {
+	for _, r := range slices.Backward(f.replicas) { // the youngest first
+		if r.idle(now) && !r.leaving && f.spare(r, out, now) {
 			out = append(out, r.Replica)
 		}
 	}
 	return out
+}
+
+// spare reports whether a replica may go beside others that go: more are left than are to stay, or none of them is in use.
+func (f *Fleet) spare(r *replica, going []Replica, now time.Time) bool {
+	i := slices.IndexFunc(f.models, func(m Model) bool { return m.ID == r.Model })
+	if i < 0 || f.models[i].Keep < 2 {
+		return true
+	}
+	left, used := 0, false
+	for _, o := range f.replicas {
+		if o.Model == r.Model && !o.leaving {
+			left++
+			used = used || !o.idle(now)
+		}
+	}
+	for _, g := range going {
+		if g.Model == r.Model {
+			left--
+		}
+	}
+	return !used || left > f.models[i].Keep
 }
 
 // freshFor is how long a reading of an engine's counters is worth something.
@@ -311,11 +391,11 @@ func (f *Fleet) Leave(id string) (left bool) {
 func (f *Fleet) Stay(id string) { f.with(id, func(r *replica) { r.leaving = false }) }
 
 // counted notes what an engine's counters say: work since the last look, or now, is activity.
-func (f *Fleet) counted(id, mark string, busy bool) {
+func (f *Fleet) counted(id string, c counters) {
 	f.with(id, func(r *replica) {
-		if busy || r.mark != "" && mark != r.mark {
+		if c.running || c.queued || r.mark != "" && c.mark != r.mark {
 			r.active = f.now()
 		}
-		r.mark, r.read = mark, f.now()
+		r.mark, r.queued, r.read = c.mark, c.queued, f.now()
 	})
 }

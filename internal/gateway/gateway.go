@@ -33,6 +33,7 @@ type Options struct {
 	Clean     func(string) string // takes secrets out of what an engine's error says; nil: left as it is
 	Doubt     func(Replica)       // told of a replica that is ejected, so that somebody looks at its machine; nil: nobody
 	Dollars   func() []Dollars    // for /metrics; nil: not shown
+	Origins   []string            // of pages whose browsers may ask, like "https://chat.example"; "*": all
 	Limits    Limits
 }
 
@@ -44,6 +45,8 @@ type Limits struct {
 	HoldMost time.Duration // the same for one that is told that it waits, and the most a client may ask for; 30 min
 	Beat     time.Duration // between two signs of life of a stream that waits; 10 s
 	Tries    int           // replicas that one request is sent to at most; 3
+	Waiting  int           // requests that wait for a model to wake, of all models together; 4096
+	Unread   time.Duration // how long a client may leave an answer unread, before it counts as gone; 5 min
 }
 
 // The defaults. 90 s stays under the 100 s at which Cloudflare, and so RunPod's proxy, cut an answer that has not begun: a gateway
@@ -64,8 +67,12 @@ func (l Limits) orDefault() Limits {
 	wait(&l.Hold, 90*time.Second)
 	wait(&l.HoldMost, 30*time.Minute)
 	wait(&l.Beat, 10*time.Second)
+	wait(&l.Unread, 5*time.Minute)
 	if l.Tries == 0 {
 		l.Tries = 3
+	}
+	if l.Waiting == 0 {
+		l.Waiting = 4096
 	}
 	return l
 }
@@ -76,9 +83,11 @@ type Gateway struct {
 	l        Limits
 	fleet    *Fleet
 	wakes    *wakes
+	answers  answers
 	met      *metrics
 	proxy    *httputil.ReverseProxy
 	buffered atomic.Int64
+	waiting  atomic.Int64 // requests
 	began    time.Time
 	closing  chan struct{}
 	closed   sync.Once
@@ -144,6 +153,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.o.Web.ServeHTTP(w, r)
 		return
 	}
+	if g.crossOrigin(w, r) {
+		return
+	}
 	if !g.o.Door.admits(r.Header) {
 		g.met.refused(http.StatusUnauthorized)
 		w.Header().Set("Www-Authenticate", `Bearer realm="justright"`)
@@ -174,7 +186,7 @@ func (g *Gateway) health(w http.ResponseWriter) {
 // serve takes a request that names a model.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string) {
 	j := &job{id: id, path: r.URL.Path, began: g.o.Now(), header: r.Header}
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, rc: http.NewResponseController(w), now: g.o.Now, unread: g.l.Unread}
 	defer g.note(rec, j) // also of an answer that broke off, which the reverse proxy makes known by a panic
 	free, err := g.read(rec, r, j)
 	defer free()
@@ -191,18 +203,18 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, id string) {
 func (g *Gateway) note(rec *recorder, j *job) {
 	took := g.o.Now().Sub(j.began)
 	g.met.served(j, rec.status, took)
-	path := j.path
-	if !known(path) {
-		path = "" // whatever somebody typed
-	}
-	g.o.Log.Info("request", "id", j.id, "path", path, "model", j.meant.model, "launch", j.launch, "status", rec.status,
+	g.o.Log.Info("request", "id", j.id, "path", j.kind.name, "model", g.label(j.meant.model), "launch", j.launch, "status", rec.status,
 		"ms", took.Milliseconds(), "first_ms", j.first.Milliseconds(), "waited_ms", j.woke.Milliseconds(), "tries", j.tries,
 		"prompt_tokens", j.usage.prompt, "completion_tokens", j.usage.completion, "cut", j.cut)
 }
 
 // answer waits for the model, if it must, and passes the request on.
 func (g *Gateway) answer(rec *recorder, r *http.Request, j *job) {
-	out, err := g.await(rec, r, j)
+	var out http.ResponseWriter = rec
+	var err error
+	if j.kind.response == "" {
+		out, err = g.await(rec, r, j)
+	}
 	if err != nil {
 		if r.Context().Err() == nil {
 			refusalOf(err).write(out)
@@ -221,12 +233,17 @@ func (g *Gateway) answer(rec *recorder, r *http.Request, j *job) {
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request, j *job) (free func(), err error) {
 	free = func() {}
 	k, ok := route(j.path)
+	if ok {
+		j.kind = k
+	}
 	switch {
 	case !ok:
 		return free, &Refusal{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url", Message: "the gateway has no " + r.Method + " " + j.path}
-	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		return free, &Refusal{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", Message: j.path + " takes POST"}
+	case r.Method != k.method:
+		w.Header().Set("Allow", k.method)
+		return free, &Refusal{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", Message: j.path + " takes " + k.method}
+	case k.bodiless:
+		return free, g.readAddress(w, r, j)
 	case !k.allowed(r.Header):
 		return free, &Refusal{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_media_type",
 			Message: j.path + " takes application/json, not " + strconv.Quote(r.Header.Get("Content-Type"))}
@@ -234,7 +251,6 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, j *job) (free fun
 		w.Header().Set("Connection", "close")
 		return free, g.tooLarge()
 	}
-	j.kind = k
 	var held int64
 	free = func() { g.buffered.Add(-held) }
 	grow := func(n int64) error {
@@ -266,6 +282,22 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, j *job) (free fun
 		return free, err
 	}
 	return free, nil
+}
+
+// readAddress finds out what a request means in whose body no model stands.
+func (g *Gateway) readAddress(w http.ResponseWriter, r *http.Request, j *job) (err error) {
+	if id := j.kind.response; id != "" {
+		m, _ := g.answers.of(id) // else all engines are asked
+		j.meant.model = m.model
+		return nil
+	}
+	if !asksSocket(r.Header) {
+		w.Header().Set("Upgrade", "websocket")
+		return &Refusal{Status: http.StatusUpgradeRequired, Type: "invalid_request_error", Code: "websocket_required", Message: j.path + " is a WebSocket"}
+	}
+	name := r.URL.Query().Get("model")
+	j.meant, err = g.mean(asked{Model: name, Named: name != ""})
+	return err
 }
 
 // bodyTime is how long a body may take to arrive.
@@ -316,10 +348,15 @@ func requestID(h http.Header) string {
 	return "req_" + hex.EncodeToString(b[:])
 }
 
-// recorder notes the status of an answer.
+// recorder notes the status of an answer, and gives up on a client that does not read it: its request would keep the machine from
+// ever being idle.
 type recorder struct {
 	http.ResponseWriter
+	rc     *http.ResponseController
 	status int
+	now    func() time.Time
+	unread time.Duration
+	until  time.Time // the deadline that is set
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -332,6 +369,10 @@ func (r *recorder) WriteHeader(status int) {
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
+	}
+	if now := r.now(); r.until.Sub(now) < r.unread*9/10 { // not with every piece: it costs
+		r.until = now.Add(r.unread)
+		_ = r.rc.SetWriteDeadline(r.until) // not every server can
 	}
 	return r.ResponseWriter.Write(b)
 }

@@ -20,6 +20,7 @@ import (
 
 	"justright/internal/gateway"
 	"justright/internal/httpclient"
+	"justright/money"
 	"justright/sim/vllmsim"
 )
 
@@ -189,7 +190,10 @@ func TestAnEngineAnswersThroughTheGateway(t *testing.T) {
 
 // A model that is a directory goes by its last name, not by where it lies.
 func TestADirectoryIsNotTold(t *testing.T) {
-	p := newPlace(t, gateway.Options{}, gateway.Model{ID: "/home/me/models/tiny", Aliases: []string{"small", "tiny"}})
+	spent := func() []gateway.Dollars {
+		return []gateway.Dollars{{Model: "/home/me/models/tiny", Spent: 1 * money.Dollar}, {Model: "/elsewhere/tiny", Spent: 2 * money.Dollar}}
+	}
+	p := newPlace(t, gateway.Options{Dollars: spent}, gateway.Model{ID: "/home/me/models/tiny", Aliases: []string{"small", "tiny"}})
 	p.fleet.Update([]gateway.Replica{{ID: "a", Launch: "l", Model: "/home/me/other", Served: "other", Base: "http://127.0.0.1:1"}})
 	for _, path := range []string{"/v1/models", "/v1/models/tiny", "/v1/models/small", "/v1/models/other"} {
 		if status, _, body := p.do(p.request(http.MethodGet, path, "")); status != http.StatusOK || strings.Contains(body, "/home") {
@@ -198,6 +202,12 @@ func TestADirectoryIsNotTold(t *testing.T) {
 	}
 	if _, _, body := p.chat(ask("x")); !strings.Contains(body, "there are: tiny, other") {
 		t.Error(body)
+	}
+	_, _, refused := p.chat(ask("other"))
+	_, _, figures := p.do(p.request(http.MethodGet, "/metrics", ""))
+	if all := refused + figures + p.logged(); strings.Contains(all, "/home") || !strings.Contains(figures, `justright_spent_dollars{model="tiny"} 3`) ||
+		!strings.Contains(figures, `justright_requests_total{code="503",model="other"`) {
+		t.Error(all)
 	}
 }
 

@@ -70,8 +70,8 @@ func (g *Gateway) lookAt(ctx context.Context, r Replica) {
 		g.looked(r, g.healthy(ctx, r))
 		return
 	}
-	if mark, busy, err := readCounters(resp.Body); err == nil {
-		g.fleet.counted(r.ID, mark, busy)
+	if c, err := readCounters(resp.Body); err == nil {
+		g.fleet.counted(r.ID, c)
 	}
 	// Counters are answered by the server's front; a dead engine core is seen in its health alone.
 	g.looked(r, g.healthy(ctx, r))
@@ -107,9 +107,16 @@ func (g *Gateway) looked(r Replica, well bool) {
 // maxCounters bounds an engine's counters.
 const maxCounters = 4 << 20
 
-// readCounters reads vLLM's and SGLang's counters: a mark that changes with every piece of work, and whether there is any now. It
-// reads what the guard inside the machine reads.
-func readCounters(r io.Reader) (mark string, busy bool, err error) {
+// counters are what an engine says of its work.
+type counters struct {
+	mark    string // changes with every piece of work
+	running bool   // there is work now
+	queued  bool   // there is work that waits for its turn
+}
+
+// readCounters reads vLLM's and SGLang's counters. It reads what the guard inside the machine reads.
+func readCounters(r io.Reader) (counters, error) {
+	var c counters
 	var b strings.Builder
 	lines := bufio.NewScanner(io.LimitReader(r, maxCounters))
 	lines.Buffer(make([]byte, 0, 64<<10), 1<<20)
@@ -119,12 +126,19 @@ func readCounters(r io.Reader) (mark string, busy bool, err error) {
 		name, _, _ = strings.Cut(name, " ")
 		value := l[strings.LastIndexByte(l, ' ')+1:]
 		switch name {
-		case "vllm:num_requests_running", "vllm:num_requests_waiting", "sglang:num_running_reqs", "sglang:num_queue_reqs":
-			n, err := strconv.ParseFloat(value, 64)
-			busy = busy || err == nil && n > 0
+		case "vllm:num_requests_running", "sglang:num_running_reqs":
+			c.running = c.running || positive(value)
+		case "vllm:num_requests_waiting", "sglang:num_queue_reqs":
+			c.queued = c.queued || positive(value)
 		case "vllm:request_success_total", "vllm:prompt_tokens_total", "vllm:generation_tokens_total", "sglang:num_requests_total":
 			b.WriteString(value + ",")
 		}
 	}
-	return b.String(), busy, lines.Err()
+	c.mark = b.String()
+	return c, lines.Err()
+}
+
+func positive(s string) bool {
+	n, err := strconv.ParseFloat(s, 64)
+	return err == nil && n > 0
 }

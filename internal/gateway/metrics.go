@@ -20,7 +20,8 @@ type Dollars struct {
 	PerHour money.USD // now
 }
 
-// metrics are the gateway's counters. A model's label is its hub id, one of those the gateway knows: what clients write is no label.
+// metrics are the gateway's counters. A model's label is its hub id, or what clients call a directory; one of those the gateway knows:
+// what clients write is no label.
 type metrics struct {
 	g          *Gateway
 	handler    http.Handler
@@ -99,7 +100,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	count := map[[2]string]int{}
 	for _, mod := range m.g.fleet.Models() {
-		count[[2]string{mod.ID, "up"}] = 0
+		count[[2]string{m.g.label(mod.ID), "up"}] = 0
 	}
 	for _, r := range m.g.fleet.Status() {
 		state := "up"
@@ -109,8 +110,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		case r.Ejected:
 			state = "ejected"
 		}
-		count[[2]string{r.Model, state}]++
-		value(m.inFlight, float64(r.InFlight), r.Model, r.Launch)
+		model := m.g.label(r.Model)
+		count[[2]string{model, state}]++
+		value(m.inFlight, float64(r.InFlight), model, r.Launch)
 	}
 	for k, n := range count {
 		value(m.replicas, float64(n), k[0], k[1])
@@ -118,51 +120,56 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if m.g.o.Dollars == nil {
 		return
 	}
+	sum := map[string]Dollars{} // two directories may have one name
 	for _, d := range m.g.o.Dollars() {
+		model := m.g.label(d.Model)
+		s := sum[model]
+		sum[model] = Dollars{model, s.Spent + d.Spent, s.Today + d.Today, s.PerHour + d.PerHour}
+	}
+	for _, d := range sum {
 		value(m.spent, dollars(d.Spent), d.Model)
 		value(m.spentToday, dollars(d.Today), d.Model)
 		value(m.perHour, dollars(d.PerHour), d.Model)
 	}
 }
 
+// label is the model's name in a request's figures.
+func (m *metrics) label(j *job) string { return m.g.label(j.meant.model) }
+
 func dollars(u money.USD) float64 { return float64(u) / float64(money.Dollar) }
 
-func (m *metrics) begin(j *job) { m.running.WithLabelValues(j.meant.model).Inc() }
+func (m *metrics) begin(j *job) { m.running.WithLabelValues(m.label(j)).Inc() }
 
-func (m *metrics) end(j *job) { m.running.WithLabelValues(j.meant.model).Dec() }
+func (m *metrics) end(j *job) { m.running.WithLabelValues(m.label(j)).Dec() }
 
-func (m *metrics) waiting(j *job, n float64) { m.queued.WithLabelValues(j.meant.model).Add(n) }
+func (m *metrics) waiting(j *job, n float64) { m.queued.WithLabelValues(m.label(j)).Add(n) }
 
 func (m *metrics) first(j *job, d time.Duration) {
-	m.firstByte.WithLabelValues(j.meant.model).Observe(d.Seconds())
+	m.firstByte.WithLabelValues(m.label(j)).Observe(d.Seconds())
 }
 
-func (m *metrics) retried(j *job) { m.again.WithLabelValues(j.meant.model).Inc() }
+func (m *metrics) retried(j *job) { m.again.WithLabelValues(m.label(j)).Inc() }
 
-func (m *metrics) ejected(model string) { m.ejections.WithLabelValues(model).Inc() }
+func (m *metrics) ejected(model string) { m.ejections.WithLabelValues(m.g.label(model)).Inc() }
 
 // refused counts a request that did not get in; its path is whatever somebody typed.
 func (m *metrics) refused(status int) { m.requests.WithLabelValues("", "", strconv.Itoa(status)).Inc() }
 
 func (m *metrics) served(j *job, status int, took time.Duration) {
-	path := j.path
-	if !known(path) {
-		path = ""
-	}
-	m.requests.WithLabelValues(j.meant.model, path, strconv.Itoa(status)).Inc()
+	m.requests.WithLabelValues(m.label(j), j.kind.name, strconv.Itoa(status)).Inc()
 	if j.meant.model == "" {
 		return
 	}
-	m.seconds.WithLabelValues(j.meant.model).Observe(took.Seconds())
+	m.seconds.WithLabelValues(m.label(j)).Observe(took.Seconds())
 	if j.woke > 0 {
-		m.waited.WithLabelValues(j.meant.model).Observe(j.woke.Seconds())
+		m.waited.WithLabelValues(m.label(j)).Observe(j.woke.Seconds())
 	}
 	if j.usage != (usage{}) {
-		m.tokens.WithLabelValues(j.meant.model, "prompt").Add(float64(j.usage.prompt))
-		m.tokens.WithLabelValues(j.meant.model, "completion").Add(float64(j.usage.completion))
+		m.tokens.WithLabelValues(m.label(j), "prompt").Add(float64(j.usage.prompt))
+		m.tokens.WithLabelValues(m.label(j), "completion").Add(float64(j.usage.completion))
 	}
 	if j.cut {
-		m.broken.WithLabelValues(j.meant.model).Inc()
+		m.broken.WithLabelValues(m.label(j)).Inc()
 	}
 }
 
@@ -171,6 +178,6 @@ func (m *metrics) woke(model string, err error, took time.Duration) {
 	if err != nil {
 		outcome = "failed"
 	}
-	m.wakes.WithLabelValues(model, outcome).Inc()
-	m.wakeTime.WithLabelValues(model, outcome).Observe(took.Seconds())
+	m.wakes.WithLabelValues(m.g.label(model), outcome).Inc()
+	m.wakeTime.WithLabelValues(m.g.label(model), outcome).Observe(took.Seconds())
 }

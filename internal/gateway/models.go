@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -86,7 +87,11 @@ func (g *Gateway) modelCards() []modelCard {
 			return &out[i]
 		}
 		at[id] = len(out)
-		out = append(out, modelCard{model: id, ID: id, Object: "model", Created: g.began.Unix(), OwnedBy: "justright", State: "asleep"})
+		name := id
+		if directory(id) {
+			name = path.Base(id)
+		}
+		out = append(out, modelCard{model: id, ID: name, Object: "model", Created: g.began.Unix(), OwnedBy: "justright", State: "asleep"})
 		return &out[len(out)-1]
 	}
 	for _, m := range g.fleet.Models() {
@@ -102,7 +107,7 @@ func (g *Gateway) modelCards() []modelCard {
 	for _, r := range g.fleet.Status() {
 		c := card(r.Model)
 		c.State, c.Replicas = "ready", c.Replicas+1
-		if directory(c.ID) {
+		if directory(c.model) && len(c.Aliases) == 0 {
 			c.ID = r.Replica.Served
 		}
 		c.MaxModelLen = max(c.MaxModelLen, r.Context)
@@ -126,7 +131,15 @@ func (g *Gateway) shown(model string) string {
 			return c.ID
 		}
 	}
-	return "the model"
+	return path.Base(model)
+}
+
+// label is a model's name in figures and the log.
+func (g *Gateway) label(model string) string {
+	if !directory(model) {
+		return model
+	}
+	return g.shown(model)
 }
 
 func (g *Gateway) names() []string {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net/http"
 	"strconv"
 )
 
@@ -16,6 +15,7 @@ type asked struct {
 	Model  string
 	Named  bool // there was a name at all
 	Stream bool
+	After  string                               // the id of an earlier response that this one goes on from; its engine alone may have it
 	rename func(string) ([]byte, string, error) // the body under another name, and its content type
 }
 
@@ -40,6 +40,9 @@ func peek(body []byte, contentType string) (asked, error) {
 		}
 		a.Named = true
 	}
+	if after := body[f.after[0]:f.after[1]]; len(after) > 0 && after[0] == '"' {
+		_ = json.Unmarshal(after, &a.After) // what is no text is the engine's to refuse
+	}
 	a.rename = func(name string) ([]byte, string, error) {
 		if !a.Named || name == a.Model {
 			return body, contentType, nil
@@ -56,8 +59,8 @@ func peek(body []byte, contentType string) (asked, error) {
 	return a, nil
 }
 
-// fields are where the values of two top-level fields stand; the last of a name counts, as for Python's json.
-type fields struct{ model, stream [2]int }
+// fields are where the values of three top-level fields stand; the last of a name counts, as for Python's json.
+type fields struct{ model, stream, after [2]int }
 
 // scanObject walks over the top level of a JSON object. It is strict enough that what it finds is what a JSON parser finds in
 // a valid body; whether a body is valid is for the engine to say.
@@ -89,6 +92,8 @@ func scanObject(b []byte) (fields, error) {
 			f.model = [2]int{i, end}
 		case "stream":
 			f.stream = [2]int{i, end}
+		case "previous_response_id":
+			f.after = [2]int{i, end}
 		}
 		if i = blank(b, end); i < len(b) && b[i] == ',' {
 			i = blank(b, i+1)
@@ -243,41 +248,4 @@ func renameForm(body []byte, contentType, boundary, name string) ([]byte, string
 		return nil, "", err
 	}
 	return out.Bytes(), contentType, nil
-}
-
-// routes are the paths that name a model in their body, as vLLM 0.32 has them
-// (https://github.com/vllm-project/vllm/tree/v0.32.0/vllm/entrypoints). What would change an engine (/sleep, /v1/load_lora_adapter,
-// /scale_elastic_ep, ...) is not among them, and is not passed on.
-func route(path string) (r routeKind, ok bool) {
-	switch path {
-	case "/v1/chat/completions", "/v1/completions", "/v1/messages":
-		return routeKind{streams: true, repeat: true}, true
-	case "/v1/responses": // may be kept by the engine under its id
-		return routeKind{streams: true}, true
-	case "/v1/audio/transcriptions", "/v1/audio/translations":
-		return routeKind{streams: true, repeat: true, form: true}, true
-	case "/v1/embeddings", "/v1/score", "/score", "/v1/rerank", "/v2/rerank", "/rerank", "/pooling", "/classify", "/tokenize", "/detokenize",
-		"/v1/chat/completions/batch", "/v1/chat/completions/render", "/v1/completions/render", "/v1/responses/render", "/v1/messages/render",
-		"/v1/chat/completions/derender", "/v1/completions/derender", "/v1/messages/count_tokens", "/v2/embed", "/generative_scoring", "/inference/v1/generate":
-		return routeKind{repeat: true}, true
-	}
-	return routeKind{}, false
-}
-
-func known(path string) bool {
-	_, ok := route(path)
-	return ok
-}
-
-// routeKind is what there is to know about a path.
-type routeKind struct {
-	streams bool // may answer with server-sent events
-	repeat  bool // may be sent twice: the second answer is as good as the first
-	form    bool // takes multipart forms
-}
-
-// allowed reports whether a content type is one that the path takes; an unset one is JSON.
-func (k routeKind) allowed(h http.Header) bool {
-	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return h.Get("Content-Type") == "" || err == nil && (kind == "application/json" || k.form && kind == "multipart/form-data")
 }

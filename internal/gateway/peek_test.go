@@ -155,11 +155,14 @@ func TestUsage(t *testing.T) {
 // A counter of ten is not one of one, and work in another form of the number is work.
 func TestReadCounters(t *testing.T) {
 	read := func(s string) (string, bool) {
-		mark, busy, err := readCounters(strings.NewReader(s))
+		c, err := readCounters(strings.NewReader(s))
 		if err != nil {
 			t.Error(err)
 		}
-		return mark, busy
+		if c.queued != (c.queued && strings.Contains(s, "waiting")) {
+			t.Errorf("%q: a queue is seen", s)
+		}
+		return c.mark, c.running || c.queued
 	}
 	a, _ := read("vllm:request_success_total{finished_reason=\"stop\"} 1\n")
 	b, _ := read("vllm:request_success_total{finished_reason=\"stop\"} 10\n")

@@ -54,6 +54,9 @@ func (g *Gateway) rewrite(p *httputil.ProxyRequest) {
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "justright") // Go's own is refused by some proxies
 	}
+	if j, ok := p.In.Context().Value(jobKey{}).(*job); ok && j.kind.socket {
+		passSocket(h, p.In.Header)
+	}
 	p.Out.Header = h
 	p.Out.Trailer = nil
 }
@@ -72,9 +75,16 @@ func (b balancer) RoundTrip(in *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, errors.New("a request without a job")
 	}
-	tried := map[string]bool{}
+	if j.kind.response != "" {
+		return b.fetch(in, j)
+	}
+	prefer, tried := "", map[string]bool{}
+	if j.asked.After != "" {
+		m, _ := g.answers.of(j.asked.After)
+		prefer = m.replica
+	}
 	for {
-		rep, ok := g.fleet.pick(j.meant, tried)
+		rep, ok := g.fleet.pick(j.meant, tried, prefer)
 		if !ok {
 			return nil, errNoReplica
 		}
@@ -96,7 +106,7 @@ func (b balancer) RoundTrip(in *http.Request) (*http.Response, error) {
 		_ = closeOf(resp)
 		g.fleet.done(rep.ID)
 		g.met.retried(j)
-		g.o.Log.Warn("another replica is asked", "id", j.id, "model", j.meant.model, "launch", rep.Launch, "why", wordOf(resp, err))
+		g.o.Log.Warn("another replica is asked", "id", j.id, "model", g.label(j.meant.model), "launch", rep.Launch, "why", wordOf(resp, err))
 	}
 }
 
@@ -129,19 +139,24 @@ func errorClass(err error) string {
 
 // send sends the request to one replica, under the name that its engine knows, with its key.
 func (b balancer) send(in *http.Request, rep Replica, j *job) (*http.Response, error) {
-	body, _, err := j.asked.rename(rep.Served)
-	if err != nil {
-		return nil, err
-	}
 	out := in.Clone(in.Context())
+	var err error
 	if out.URL, err = url.Parse(rep.Base + j.path); err != nil {
 		return nil, err
 	}
 	out.Host = ""
-	out.Body = io.NopCloser(bytes.NewReader(body))
-	out.ContentLength = int64(len(body))
-	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	out.TransferEncoding = nil
+	if j.kind.bodiless {
+		out.URL.RawQuery, out.Body, out.ContentLength = in.URL.RawQuery, nil, 0
+	} else {
+		body, _, err := j.asked.rename(rep.Served)
+		if err != nil {
+			return nil, err
+		}
+		out.Body = io.NopCloser(bytes.NewReader(body))
+		out.ContentLength = int64(len(body))
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
 	out.Header.Set("X-Request-Id", j.id)
 	if rep.Key.Set() {
 		out.Header.Set("Authorization", "Bearer "+rep.Key.Reveal())
@@ -162,6 +177,8 @@ func (b balancer) judge(rep Replica, resp *http.Response, err error, j *job) (ag
 		var op *net.OpError
 		dial := errors.As(err, &op) && op.Op == "dial"
 		failed, again = true, dial || j.kind.repeat
+	case j.kind.socket && resp.StatusCode == http.StatusForbidden:
+		// So uvicorn says that there is no such WebSocket: the model is none that transcribes.
 	case resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusGatewayTimeout,
 		resp.StatusCode >= 520 && resp.StatusCode <= 523: // Cloudflare could not reach it
 		failed, again = true, true
@@ -191,6 +208,13 @@ func (b balancer) judge(rep Replica, resp *http.Response, err error, j *job) (ag
 func (b balancer) take(resp *http.Response, rep Replica, j *job) (*http.Response, error) {
 	g := b.g
 	j.launch = rep.Launch
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return b.upgrade(resp, rep)
+	}
+	if j.kind.socket && resp.StatusCode == http.StatusForbidden {
+		g.fleet.done(rep.ID)
+		return nil, errors.Join(&Refusal{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url", Message: "the model's engine takes no " + j.path}, closeOf(resp))
+	}
 	if resp.StatusCode >= 400 {
 		r, body := upstreamRefusal(resp)
 		g.fleet.done(rep.ID)
@@ -206,8 +230,22 @@ func (b balancer) take(resp *http.Response, rep Replica, j *job) (*http.Response
 	}
 	resp.Header = passed(resp.Header)
 	resp.Header.Set("X-Justright-Launch", rep.Launch)
-	resp.Body = &tap{ReadCloser: resp.Body, g: g, rep: rep, j: j,
+	resp.Body = &tap{ReadCloser: resp.Body, g: g, rep: rep, j: j, head: head{done: j.path != "/v1/responses"},
 		stream: strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")}
+	return resp, nil
+}
+
+// upgrade makes an engine's WebSocket the client's.
+func (b balancer) upgrade(resp *http.Response, rep Replica) (*http.Response, error) {
+	b.g.fleet.done(rep.ID)
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok {
+		return nil, errors.Join(errors.New("the engine's connection cannot be written to"), resp.Body.Close())
+	}
+	h := passed(resp.Header)
+	passSocket(h, resp.Header)
+	resp.Header = h
+	resp.Body = &wire{ReadWriteCloser: conn, fleet: b.g.fleet, id: rep.ID, now: b.g.o.Now}
 	return resp, nil
 }
 
@@ -249,6 +287,7 @@ type tap struct {
 	rep    Replica
 	j      *job
 	stream bool
+	head   head // of what may be asked for again by its id
 	tail   tail
 	ended  bool
 	end    []byte // what is still to be said after a break
@@ -267,6 +306,9 @@ func (t *tap) Read(b []byte) (int, error) {
 			t.g.met.first(t.j, t.j.first)
 		}
 		t.tail.add(b[:n])
+		if id := t.head.add(b[:n]); id != "" {
+			t.g.answers.keep(id, maker{t.rep.ID, t.rep.Model})
+		}
 	}
 	switch {
 	case err == nil:

@@ -165,6 +165,11 @@ func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.Re
 	if beats && !told {
 		hold = g.l.HoldMost
 	}
+	if g.waiting.Add(1) > int64(g.l.Waiting) {
+		g.waiting.Add(-1)
+		return w, unavailable("overloaded", 5*time.Second, "%d requests wait for their models already", g.l.Waiting)
+	}
+	defer g.waiting.Add(-1)
 	g.met.waiting(j, 1)
 	defer g.met.waiting(j, -1)
 	patience := time.NewTimer(hold)
