@@ -147,7 +147,7 @@ var shapes = []namedShape{
 	{"qwen-7b", Shape{32, 4096, 11008, 32, 32, 128, 151936, 8192, 0, 0, false}}, {"qwen-14b", Shape{40, 5120, 13696, 40, 40, 128, 152064, 8192, 0, 0, false}}, {"qwen-72b", Shape{80, 8192, 24576, 64, 64, 128, 152064, 32768, 0, 0, false}},
 	{"llama-2-7b", Shape{32, 4096, 11008, 32, 32, 128, 32000, 4096, 0, 0, false}}, {"llama-2-13b", Shape{40, 5120, 13824, 40, 40, 128, 32000, 4096, 0, 0, false}}, {"llama-2-70b", Shape{80, 8192, 28672, 64, 8, 128, 32000, 4096, 0, 0, false}},
 	{"vicuna-7b", Shape{32, 4096, 11008, 32, 32, 128, 32000, 4096, 0, 0, false}}, {"vicuna-13b", Shape{40, 5120, 13824, 40, 40, 128, 32000, 4096, 0, 0, false}}, {"codellama-7b", Shape{32, 4096, 11008, 32, 32, 128, 32016, 16384, 0, 0, false}}, {"codellama-13b", Shape{40, 5120, 13824, 40, 40, 128, 32016, 16384, 0, 0, false}}, {"codellama-34b", Shape{48, 8192, 22016, 64, 8, 128, 32000, 16384, 0, 0, false}}, {"codellama-70b", Shape{80, 8192, 28672, 64, 8, 128, 32016, 4096, 0, 0, false}},
-	{"llama-3.1-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 8192, 0, 0, false}}, {"llama3-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 8192, 0, 0, false}}, {"llama-3.1-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3.3-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 8192, 0, 0, false}}, {"distill-llama-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"distill-llama-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 131072, 0, 0, false}},
+	{"llama-3.1-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3-*-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 8192, 0, 0, false}}, {"llama-3.1-*-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 8192, 0, 0, false}}, {"llama3-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 8192, 0, 0, false}}, {"llama-3.1-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3.3-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 8192, 0, 0, false}}, {"distill-llama-70b", Shape{80, 8192, 28672, 64, 8, 128, 128256, 131072, 0, 0, false}}, {"distill-llama-8b", Shape{32, 4096, 14336, 32, 8, 128, 128256, 131072, 0, 0, false}},
 	{"llama-3.1-405b", Shape{126, 16384, 53248, 128, 8, 128, 128256, 131072, 0, 0, false}}, {"llama-3.2-1b", Shape{16, 2048, 8192, 32, 8, 64, 128256, 131072, 0, 0, true}}, {"llama-3.2-3b", Shape{28, 3072, 8192, 24, 8, 128, 128256, 131072, 0, 0, true}},
 	{"llama-4-scout", Shape{48, 5120, 16384, 40, 8, 128, 202048, 10485760, 16, 8192, false}}, {"llama-4-maverick", Shape{48, 5120, 16384, 40, 8, 128, 202048, 1048576, 128, 8192, false}},
 	{"yi-34b", Shape{60, 7168, 20480, 56, 8, 128, 64000, 4096, 0, 0, false}}, {"yi-6b", Shape{32, 4096, 11008, 32, 4, 128, 64000, 4096, 0, 0, false}},
@@ -241,7 +241,10 @@ func nativeFP8(norm string) bool {
 }
 
 func normaliseName(name string) string {
-	name, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(name)), " (")
+	name, remark, _ := strings.Cut(strings.ToLower(strings.TrimSpace(name)), " (")
+	if remark = strings.Trim(remark, ") "); !strings.ContainsAny(remark, " /") && remark != "" {
+		name += "-" + remark // "(GGUF)", "(7B)"
+	}
 	name = name[strings.LastIndex(name, "/")+1:]
 	return strings.NewReplacer("_", "-", " ", "-", ":", "-").Replace(name)
 }

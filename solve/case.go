@@ -25,6 +25,10 @@ type Case struct {
 	ARM         bool   // the host's CPU is aarch64
 	Concurrency int    // requests wanted at once; 0: 1
 
+	// ImageCommand are the words before the first flag that a container is started with on top of the image's own
+	// entrypoint: "vllm serve" after vllm/vllm-openai is handed to its server as arguments.
+	ImageCommand string
+
 	// What is known of the model when its name or config is not: names as in config.json.
 	ModelName    string
 	Architecture string

@@ -162,6 +162,9 @@ func (i Incident) caseOf(t sideText, find Lookup) Case {
 	c.Transformers, c.Python, c.Torch, c.WheelCUDA = t.stack.Transformers, pythonOf(t.stack.Python), t.stack.Torch, t.stack.WheelCUDA
 	f := ParseFlagText(t.stack.Flags)
 	c.FlagsAs = &f
+	if words := strings.Fields(t.stack.Flags); len(words) > 1 && words[0] == "serve" && c.Image != "" {
+		c.ImageCommand = strings.Join(words[:2], " ")
+	}
 	c.GPU, c.GPUs, c.OS = t.host.GPU, t.host.GPUCount, t.host.OSGlibc
 	c.VRAMBytes = int64(t.host.VRAMGB * (1 << 30))
 	if t.host.VRAMGB == float64(int(t.host.VRAMGB)) && t.host.GPU != "" {

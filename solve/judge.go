@@ -64,7 +64,7 @@ type rule func(*subject) []finding
 
 // rules, cheapest first.
 var rules = []rule{
-	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleFlags, ruleParsers, ruleStatedParts, ruleStatedValues,
+	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleEntrypoint, ruleFlags, ruleParsers, ruleStatedParts, ruleStatedValues,
 	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleStoredMethod, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 	ruleSGLangNames, ruleSGLangWheel, basic(ruleSGLangCapability), ruleSGLangAttention, ruleSGLangQuant,
@@ -102,6 +102,9 @@ func (s *subject) refusal() (v Verdict, ok bool) {
 	if len(found) == 0 {
 		return Verdict{}, false
 	}
+	for i, f := range found { // who reports a failure met the parser of the arguments before anything of the model
+		found[i].early = f.early || s.c.Closed && (f.code == CodeFlagUnknown || f.code == CodeFlagRemoved)
+	}
 	slices.SortStableFunc(found, func(a, b finding) int { return codeRank(a) - codeRank(b) })
 	v = Verdict{Outcome: Refused, Code: found[0].code, Reason: found[0].reason, Facts: found[0].facts, Hints: found[0].hints, At: found[0].at}
 	for _, f := range found[1:] {
@@ -137,8 +140,8 @@ func (s *subject) notStated() []string {
 	var out []string
 	if s.architecture == "" && s.modelType == "" {
 		out = append(out, "which model it is")
-	} else if s.modelProfile() == nil {
-		out = append(out, "the model's configuration")
+	} else if s.profile == nil {
+		out = append(out, "the model's configuration") // a name may refuse; it is too little to promise that a machine works
 	}
 	if s.release == nil || !s.exact {
 		out = append(out, "which engine release it is exactly")
@@ -176,6 +179,8 @@ func codeRank(f finding) int {
 		return len(order)*2 + 1 + i
 	case f.assumed:
 		return slices.Index(order, CodeCapability)*2 + 1
+	case f.early && f.code != CodeCapability:
+		return -1
 	case f.early: // a start reads the config and its quantisation before it runs the first kernel
 		return slices.Index(order, CodeTP)*2 - 1
 	}

@@ -313,11 +313,18 @@ func (p *Pasted) container(words []string) error {
 		}
 		if known {
 			inner.Case.Image, inner.Kind = p.Case.Image, "docker"
+			if entrypoint == "" && img.Repository == "vllm/vllm-openai" && startsServer(words) {
+				inner.Case.ImageCommand = strings.Join(words[:min(3, len(words))], " ")
+			}
 			if strings.HasSuffix(inner.Case.Pins.Engine, " latest") && img.Engine.Name != "" {
 				inner.Case.Pins.Engine = ""
 			}
 			*p = inner
 			return nil
+		}
+		if img.Engine.Name == "vllm" && entrypoint == "" && words[0] == "serve" && len(words) > 1 {
+			p.Case.ImageCommand = strings.Join(words[:2], " ")
+			words = words[1:]
 		}
 		if img.Engine.Name == "vllm" { // vllm/vllm-openai from 0.11.1: the entrypoint is "vllm serve"
 			p.engine("vllm", words, true)

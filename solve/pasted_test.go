@@ -23,3 +23,28 @@ func TestPastedEngine(t *testing.T) {
 		}
 	}
 }
+
+// A command after an image whose entrypoint is the server is handed to that server, unless the entrypoint is replaced.
+func TestPastedEntrypoint(t *testing.T) {
+	t.Parallel()
+	s := facts()
+	for line, want := range map[string]Outcome{
+		"docker run --gpus all vllm/vllm-openai:v0.10.2 vllm serve Qwen/Qwen3-8B":                                                Refused,
+		"docker run --gpus all vllm/vllm-openai:v0.12.0 serve Qwen/Qwen3-8B --dtype auto":                                        Refused,
+		"docker run --gpus all vllm/vllm-openai:v0.10.2 python3 -m vllm.entrypoints.openai.api_server --model Qwen/Qwen3-8B":     Refused,
+		"docker run --gpus all --entrypoint vllm vllm/vllm-openai:v0.10.2 serve Qwen/Qwen3-8B":                                   Works,
+		"docker run --gpus all vllm/vllm-openai:v0.12.0 Qwen/Qwen3-8B":                                                           Works,
+		"docker run --gpus all vllm/vllm-openai:v0.10.2 --model Qwen/Qwen3-8B":                                                   Works,
+		"docker run --gpus all lmsysorg/sglang:v0.5.5 python3 -m sglang.launch_server --model-path Qwen/Qwen3-8B --host 0.0.0.0": Works,
+	} {
+		p, ok, err := ParsePasted(strings.Fields(line))
+		if !ok || err != nil {
+			t.Fatalf("%s: %v, %v", line, ok, err)
+		}
+		p.Case.ModelName = p.Model
+		v := Judge(s, p.Case)
+		if v.Outcome != want || want == Refused && v.Code != CodeFlagUnknown {
+			t.Errorf("%s: %s %s, %s", line, v.Outcome, v.Code, v.Reason)
+		}
+	}
+}

@@ -80,6 +80,9 @@ func ruleDivisible(s *subject) []finding {
 	if g := s.groups(); g > 0 && expert == 0 && inter > 0 && inter%(tp*g) != 0 {
 		return refuse("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is no multiple of the quantisation group of %d", inter, tp, g))
 	}
+	if q, _ := s.flags.Get("quantization"); q == "fp8_per_block" && expert > 0 && (expert/tp)%128 != 0 && s.before("0.23.0") && !s.flags.Has("enable-expert-parallel") {
+		return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the block of 128 that fp8_per_block quantises in", expert, tp, expert/tp))
+	}
 	if w := s.sharedExpert(); w > 0 && s.blockFP8() && (w/tp)%128 != 0 {
 		return refuse("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
 	}

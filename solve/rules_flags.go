@@ -180,7 +180,7 @@ func (s *subject) neverAFlag(f Flag, at string) (finding, bool) {
 	case "model", "host", "port", "api-key", "served-model-name", "help", "version", "config", "headless", "root-path", "middleware", "uds":
 		return finding{}, false
 	}
-	if strings.HasPrefix(f.Name, "ssl-") || strings.HasPrefix(f.Name, "uvicorn") || strings.HasPrefix(f.Name, "allowed-") || strings.HasPrefix(f.Name, "lora") {
+	if strings.HasPrefix(f.Name, "ssl-") || strings.HasPrefix(f.Name, "uvicorn") || strings.HasPrefix(f.Name, "allowed-") || f.Name == "lora-modules" {
 		return finding{}, false
 	}
 	fact := catalog.Fact{ID: catalog.FactID("vllm/flags/" + f.Name), Standing: catalog.Derived, Date: s.j.s.NewestEngineRead(catalog.VLLM),

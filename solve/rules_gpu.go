@@ -51,7 +51,7 @@ func basic(rule rule) rule {
 // says nothing.
 func (s *subject) ownBuild() bool {
 	t := strings.ToLower(s.c.Engine.Text + " " + s.c.Image + " " + s.image.Text)
-	return s.fork || s.arm && s.hasImage && !s.official || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || localBuild(s.version.Local()) || localBuild(s.stated.Local())
+	return s.fork || s.c.Install == "source" || s.arm && s.hasImage && !s.official || strings.Contains(t, "source") || strings.Contains(t, "arch list") || strings.Contains(t, "self-built") || localBuild(s.version.Local()) || localBuild(s.stated.Local())
 }
 
 // localBuild reports whether a version's local part names a commit or a vendor ("g1a2b3c", "faa43dbf.nv26.01") rather

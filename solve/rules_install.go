@@ -42,7 +42,7 @@ func reported(id, statement, source, date string) catalog.Fact {
 
 // ruleVariant: is there a build for what is asked?
 func ruleVariant(s *subject) []finding {
-	if s.release == nil {
+	if s.release == nil || s.c.Install == "source" {
 		return nil
 	}
 	if f, ok := s.armVariant(); ok {

@@ -206,8 +206,8 @@ const contextBytes = 0.6 * (1 << 30)
 // ruleMemory: weights and cache against the cards.
 func ruleMemory(s *subject) []finding {
 	p := s.modelProfile()
-	if p == nil || s.engine == catalog.VLLMCPU || s.variantText == "cpu" {
-		return nil
+	if p == nil || s.engine == catalog.VLLMCPU || s.variantText == "cpu" || s.c.Fragment {
+		return nil // what else was set decides as much as what somebody changed
 	}
 	tp, pp := s.ranks()
 	if tp == 0 {

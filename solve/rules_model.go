@@ -242,6 +242,9 @@ func (s *subject) typeUnknown() (finding, bool) {
 		return finding{}, false
 	}
 	stated := s.transformers.Stated()
+	if !stated && s.c.Transformers != "" {
+		return finding{}, false // "from git", "main": another one than came with the release, and not known
+	}
 	var lacks bool
 	var with, id string
 	switch {
@@ -362,6 +365,9 @@ var breaks = []transformersBreak{
 	{id: "llama4-4.57.2", statement: "transformers 4.57.2 reads model_type off a dict while it makes Llama 4's tokenizer; 4.57.1 and 4.57.3 do not",
 		source: "https://github.com/vllm-project/vllm/issues/29368", date: "2025-11-25", engineBelow: "0.19.0", from: "4.57.2", below: "4.57.3",
 		architectures: []string{"Llama4ForConditionalGeneration"}},
+	{id: "qwen2.5-vl-4.49", statement: "transformers 4.49 renamed the image processor of Qwen2.5-VL, which vLLM 0.7.2 imports by its name from before; 0.7.3 does not",
+		source: "https://github.com/huggingface/transformers/issues/36246", date: "2025-02-18", engineFrom: "0.7.2", engineBelow: "0.7.3", from: "4.49.0",
+		architectures: []string{"Qwen2_5_VLForConditionalGeneration"}},
 	{id: "mistral-image-processor", statement: "transformers 5.10 changed the Mistral image processor that vLLM 0.22 calls",
 		source: "https://github.com/vllm-project/vllm/issues/44911", date: "2026-06-08", engineFrom: "0.20.0", engineBelow: "0.23.0", from: "5.10.0",
 		architectures: []string{"PixtralForConditionalGeneration", "Mistral3ForConditionalGeneration"}},
@@ -402,7 +408,7 @@ func (b transformersBreak) reason(s *subject) string {
 // unsolvable: no transformers within the release's bounds knows the model's type, so that a plain install cannot load
 // it although the class is registered.
 func (s *subject) unsolvable() (finding, bool) {
-	if s.transformers.Stated() || s.profile == nil && !s.hasNamed || !s.exact || s.ownConfig() || s.modelType == "" {
+	if s.c.Transformers != "" || s.profile == nil && !s.hasNamed || !s.exact || s.ownConfig() || s.modelType == "" {
 		return finding{}, false
 	}
 	a, ok := s.j.class(s.architecture)

@@ -267,6 +267,9 @@ func ruleQuantGPU(s *subject) []finding {
 		return []finding{{code: CodeQuantGPU, reason: fmt.Sprintf("%s weights need compute capability %s here, %s has less", strings.ReplaceAll(what, "_", "-"), q.min, s.cardName()),
 			facts: []catalog.Fact{reported("vllm/quantization/"+what+"/"+q.min.String(), q.statement, q.source, "2026-11-25"), s.cardFact()}}}
 	}
+	if f, ok := s.belowMinimum(c); ok {
+		return []finding{f}
+	}
 	if f, ok := s.nvfp4Experts(m); ok {
 		return []finding{f}
 	}
@@ -275,6 +278,33 @@ func ruleQuantGPU(s *subject) []finding {
 			reported("vllm/0.9.0/fp8-moe", "in 0.9.0 and 0.9.1 10.0+PTX took the place of 9.0+PTX in the list of architectures, and the grouped FP8 kernel has no code for 9.0", "https://github.com/vllm-project/vllm/issues/18841", "2025-06-04"))}
 	}
 	return nil
+}
+
+// belowMinimum: the least capability that the release's own code demands for the method of the checkpoint's config, or for
+// the one that is asked for, as it was read from the wheels.
+func (s *subject) belowMinimum(c version.Capability) (finding, bool) {
+	if s.engine != catalog.VLLM || s.fork || s.release == nil || !s.exact && !s.dev || s.before("0.6.0") {
+		return finding{}, false
+	}
+	method, _ := s.flags.Get("quantization")
+	format := ""
+	if q := s.profile; q != nil && q.Quant != nil && (method == "" || plainName(method) == plainName(q.Quant.Method)) {
+		method, format = q.Quant.Method, q.Quant.Format
+	}
+	if method == "" || plainName(method) == "compressed_tensors" && format == "" {
+		return finding{}, false
+	}
+	n, ok := s.j.s.Quantization(method, format, s.version.Public())
+	if !ok || n.Min.IsZero() || c.Compare(n.Min) >= 0 {
+		return finding{}, false
+	}
+	if r := s.j.next(s.release); s.dev && r != nil { // the branch may have what the next release has
+		if later, ok := s.j.s.Quantization(method, format, r.Version); !ok || c.Compare(later.Min) >= 0 {
+			return finding{}, false
+		}
+	}
+	return finding{code: CodeQuantGPU, facts: []catalog.Fact{n.Fact(), s.cardFact()},
+		reason: fmt.Sprintf("%s weights need compute capability %s in %s, %s has less", strings.ReplaceAll(n.Method, "_", "-"), n.Min, s.label(), s.cardName())}, true
 }
 
 // nvfp4Experts: experts in NVFP4 on compute capability 12.x, whose kernels came late and were lost once.

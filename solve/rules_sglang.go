@@ -204,9 +204,9 @@ func ruleSGLangAttention(s *subject) []finding {
 			return []finding{f}
 		}
 	}
-	if runner, _ := s.flags.Get("moe-runner-backend"); s.modelType == "gpt_oss" && c.Major == 12 && runner == "" && s.since("0.5.5") && s.before("0.5.10") {
-		return []finding{s.capabilityFinding(fmt.Sprintf("%s chooses FlashInfer's MXFP4 kernel on every Blackwell card, which has no code for %s", s.label(), s.cardName()),
-			reported("sglang/gpt-oss/12", "SGLang 0.5.5 to 0.5.9 take FlashInfer's MXFP4 experts on compute capability 12.x too, where they do not run; 0.5.10 takes Triton's", "https://github.com/sgl-project/sglang/issues/13061; sglang wheels: srt/server_args.py", "2025-11-14"))}
+	if runner, _ := s.flags.Get("moe-runner-backend"); s.modelType == "gpt_oss" && c.Major == 12 && runner == "" && s.before("0.5.10") {
+		return []finding{s.capabilityFinding(fmt.Sprintf("%s has no kernel for MXFP4 experts on %s", s.label(), s.cardName()),
+			reported("sglang/gpt-oss/12", "SGLang up to 0.5.4 runs gpt-oss on Triton's persistent kernels, which do not compile for compute capability 12.x; 0.5.5 to 0.5.9 take FlashInfer's there, which do not run; 0.5.10 has a setting of Triton's for it", "https://github.com/sgl-project/sglang/issues/9707, https://github.com/sgl-project/sglang/issues/13061, https://github.com/sgl-project/sglang/pull/16975; sglang wheels: srt/server_args.py", "2026-01-12"))}
 	}
 	return nil
 }

@@ -170,6 +170,9 @@ func overlay(c *solve.Case, line solve.Case) {
 	c.ARM = c.ARM || line.ARM
 	c.Flags = append(c.Flags, line.Flags...)
 	c.Env = line.Env
+	if c.Image == line.Image {
+		c.ImageCommand = line.ImageCommand
+	}
 }
 
 // completeCase looks the model up. A model nobody can look up is judged by its name, when that says something and
