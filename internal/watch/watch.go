@@ -151,9 +151,14 @@ type Watch struct {
 // bar is one measured progress.
 type bar struct {
 	done, total int64
-	at          time.Time
 	rate        float64 // a second, smoothed
+	// Where the rate was measured last.
+	from int64
+	at   time.Time
 }
+
+// rateSpan is the shortest span that a rate is measured over: the lines of a log come in bursts, microseconds apart.
+const rateSpan = time.Second
 
 // left is how long it will still take at its rate; negative when that cannot be told.
 func (b *bar) left() time.Duration {
@@ -329,19 +334,22 @@ func (w *Watch) measured(phase string, done, total int64, unit string, at time.T
 	b := w.bars[phase]
 	switch {
 	case b == nil || done < b.done: // a new bar
-		b = &bar{done: done, at: at}
+		b = &bar{done: done, from: done, at: at}
 		w.bars[phase] = b
 		w.lastMove, w.silent = at, false
 	case done > b.done:
-		if dt := at.Sub(b.at).Seconds(); dt > 0 && b.done > 0 {
-			r := float64(done-b.done) / dt
-			if b.rate == 0 {
+		b.done = done
+		if dt := at.Sub(b.at); dt >= rateSpan {
+			r := float64(done-b.from) / dt.Seconds()
+			switch {
+			case b.from == 0: // how long it stood at nothing is no rate
+			case b.rate == 0:
 				b.rate = r
-			} else {
+			default:
 				b.rate += (r - b.rate) * 0.3
 			}
+			b.from, b.at = done, at
 		}
-		b.done, b.at = done, at
 		w.lastMove, w.silent = at, false
 	}
 	b.total = total

@@ -331,3 +331,21 @@ func TestTheMomentCountsFromTheDeath(t *testing.T) {
 		t.Errorf("failed %d times, %s", n, f.Result.Cause)
 	}
 }
+
+// Lines of a log arrive in bursts: what came between two of one burst is no rate.
+func TestRateOfABurst(t *testing.T) {
+	w := New(Options{Started: start})
+	tape(w, "1 justright phase=env status=start t=1")
+	at := start.Add(2 * time.Second)
+	for done := int64(1); done <= 100; done++ {
+		at = at.Add(20 * time.Microsecond)
+		if done%25 == 0 { // 25 MB every second
+			at = at.Truncate(time.Second).Add(time.Second)
+		}
+		for _, e := range w.Observe(launch.LogLine{At: at, Source: "container", Text: fmt.Sprintf("justright progress phase=env done=%d000000 total=400000000 unit=bytes", done)}) {
+			if p, ok := e.(Progress); ok && p.Rate > 50e6 {
+				t.Fatalf("%d MB after %s: %.0f MB/s", done, at.Sub(start), p.Rate/1e6)
+			}
+		}
+	}
+}
