@@ -37,14 +37,16 @@ type Image struct {
 }
 
 type imageSection struct {
-	read   string
-	listed map[string]imageJSON // repository:tag
-	order  []string
+	read    string
+	listed  map[string]imageJSON // repository:tag
+	order   []string
+	workers []workerJSON // by day
 }
 
 type imagesJSON struct {
 	Read   string      `json:"read"`
-	Images []imageJSON `json:"images"`
+	Images  []imageJSON  `json:"images"`
+	Workers []workerJSON `json:"workers"`
 }
 
 type imageJSON struct {
@@ -68,7 +70,12 @@ func parseImages(data []byte) (imageSection, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return imageSection{}, err
 	}
-	out := imageSection{read: in.Read, listed: make(map[string]imageJSON, len(in.Images))}
+	out := imageSection{read: in.Read, listed: make(map[string]imageJSON, len(in.Images)), workers: in.Workers}
+	for _, w := range in.Workers {
+		if _, err := version.ParsePEP440(w.VLLM); err != nil {
+			return out, fmt.Errorf("worker %s: %w", w.Tag, err)
+		}
+	}
 	for _, j := range in.Images {
 		if j.Require != nil {
 			if _, err := ParseRequire(*j.Require); err != nil {

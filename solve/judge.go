@@ -191,6 +191,9 @@ func codeRank(f finding) int {
 func (s *subject) works() Verdict {
 	v := Verdict{Outcome: Works, Code: "works"}
 	var needs []string
+	if s.held.Tag != "" {
+		v.Facts = append(v.Facts, s.held.Fact())
+	}
 	if s.release != nil {
 		if s.architecture != "" {
 			if _, f, ok := s.j.s.SGLangArchitecture(s.architecture); ok && s.engine == catalog.SGLang {

@@ -55,6 +55,9 @@ func (s *subject) gateByTag(k *knownImage) bool {
 	if cuda.IsZero() && s.official {
 		cuda = s.imageCUDA() // built on NVIDIA's image of that version
 	}
+	if cuda.IsZero() {
+		cuda = s.held.CUDA
+	}
 	if r := s.release; cuda.IsZero() && s.official && s.atMost && r != nil && r.ImageCUDA.Major >= 13 && !strings.Contains(s.image.Tag, "cu12") {
 		cuda = r.ImageCUDA // made for one model, from the branch that makes these images
 	}

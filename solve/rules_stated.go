@@ -156,7 +156,7 @@ func (s *subject) unreadImage() string {
 	if s.c.Closed || s.c.Image == "" || familyInImage(s.image) != "" || !s.image.CUDA.IsZero() || s.official && s.image.Engine.Stated() || !s.image.Engine.Exact.IsZero() {
 		return ""
 	}
-	if k := s.j.image(s.imageRef(), s.dayOfImage()); k.ok {
+	if k := s.j.image(s.imageRef(), s.dayOfImage()); k.ok || s.held.Tag != "" {
 		return ""
 	}
 	if s.image.Engine.Name != "" {

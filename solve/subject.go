@@ -28,6 +28,7 @@ type subject struct {
 
 	image    ImageRef
 	hasImage bool
+	held     catalog.Worker // the image is this release of RunPod's worker; zero for all others
 	official bool // vllm/vllm-openai
 	wheels   bool // installed from wheels, as stated
 	onIndex  bool // plain pip: torch comes from the package index
@@ -104,6 +105,10 @@ func (s *subject) resolveEngine() {
 	} else if e.Stated() && s.image.Engine.Stated() && !s.image.Engine.Exact.IsZero() && !s.image.Moving && e.Exact.IsZero() {
 		e = s.image.Engine
 	}
+	if w, ok := s.worker(); ok && !e.Stated() {
+		s.held = w
+		e = EngineRef{Name: catalog.VLLM, Text: "vllm " + w.Engine.String(), Exact: w.Engine}
+	}
 	s.engine = e.Name
 	if s.engine == "" {
 		s.engine = s.image.Engine.Name
@@ -159,6 +164,18 @@ func (s *subject) resolveEngine() {
 	if s.release != nil && s.release.Version.Compare(s.version.Public()) > 0 {
 		s.version = s.release.Version
 	}
+}
+
+// worker is the release of RunPod's worker that the image is.
+func (s *subject) worker() (catalog.Worker, bool) {
+	if !s.hasImage || s.wheels || !catalog.IsWorker(s.image.Text) {
+		return catalog.Worker{}, false
+	}
+	day := s.image.AsOf
+	if day == "" {
+		day = s.day
+	}
+	return s.j.s.Worker(s.image.Tag, day)
 }
 
 // releaseOfTorch: who says "latest" and which torch there was had the newest release that pins that torch; with a newer
@@ -375,6 +392,9 @@ func (s *subject) resolveTransformers() {
 		return
 	}
 	s.installed = s.release.TransformersOnReleaseDay
+	if n := s.j.s.NewestTransformers(s.release.Transformers, s.held.Date); s.held.Date != "" && !n.IsZero() {
+		s.installed = n // the worker's Dockerfile takes the newest
+	}
 	if (s.dev || s.atMost) && s.engine != catalog.SGLang {
 		day := s.day
 		if s.image.AsOf != "" {

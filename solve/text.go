@@ -256,6 +256,10 @@ func (r *ImageRef) readTag() {
 	case strings.Contains(base, "vllm"):
 		engine = "vllm"
 	}
+	if strings.Contains(base, "worker-v") { // RunPod's workers count versions of their own
+		r.Engine.Name = engine
+		return
+	}
 	for i, p := range parts {
 		switch {
 		case p == "cuda" && i+1 < len(parts):
