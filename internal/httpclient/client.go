@@ -74,8 +74,25 @@ func New(o Options) *Client {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Client{o: o, hc: &http.Client{Transport: o.Transport}, pause: map[string]time.Time{}}
+	return &Client{o: o, hc: &http.Client{Transport: o.Transport, CheckRedirect: redirect}, pause: map[string]time.Time{}}
 }
+
+// redirect follows reads as net/http does, but never out of TLS: the key would go in the clear. What changes something stays
+// with whom it was sent to: a redirect may turn it into a read, which proves nothing, or hand its body to somebody else.
+func redirect(next *http.Request, via []*http.Request) error {
+	first, last := via[0], via[len(via)-1]
+	switch {
+	case len(via) >= 10:
+		return errors.New("stopped after 10 redirects")
+	case last.URL.Scheme == "https" && next.URL.Scheme != "https",
+		first.Method != http.MethodGet && first.Method != http.MethodHead && (next.Method != first.Method || next.URL.Host != first.URL.Host):
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// errUnfollowed is the cause when an answer was a redirect that is not followed.
+var errUnfollowed = errors.New("redirected to an address that is not followed")
 
 // NewTransport is the standard transport with proxies from the environment and bounded waits for the first
 // byte of an answer left to the caller's context.
@@ -208,10 +225,14 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
 		return nil, &Error{Method: method, URL: RedactURL(r.URL), Err: withoutURL(err)}
 	}
 	c.noteWindows(q.URL.Host, hr.Header)
-	if hr.StatusCode < 400 {
+	redirected := hr.StatusCode >= 300 && hr.Header.Get("Location") != ""
+	if hr.StatusCode < 400 && !redirected {
 		return hr, nil
 	}
 	defer hr.Body.Close()
+	if redirected && hr.StatusCode < 400 {
+		return nil, c.failure(r, hr, errUnfollowed)
+	}
 	head, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // a cut error text is still an error
 	e := c.failure(r, hr, nil)
 	e.fill(head, hr.Header.Get("Content-Type"))

@@ -72,7 +72,7 @@ func (e *Error) repeatable(method string) bool {
 	if e.Status == http.StatusTooManyRequests {
 		return true
 	}
-	if e.Status >= 400 && e.Status < 500 || e.Status == http.StatusNotImplemented || errors.Is(e.Err, ErrTooLarge) {
+	if e.Status >= 400 && e.Status < 500 || e.Status == http.StatusNotImplemented || errors.Is(e.Err, ErrTooLarge) || errors.Is(e.Err, errUnfollowed) {
 		return false
 	}
 	return idempotent(method) // also a good status whose body broke off

@@ -180,12 +180,18 @@ func decodeList(raw []byte) ([]podWire, error) {
 	}
 	var doc struct {
 		Pods *[]podWire `json:"pods"`
+		// This API has no pages. Should it learn them, a first page must not pass for the whole.
+		More   any `json:"hasMore"`
+		Cursor any `json:"nextCursor"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return nil, err
 	}
-	if doc.Pods == nil {
+	switch {
+	case doc.Pods == nil:
 		return nil, errors.New("no field pods")
+	case doc.More == true || doc.Cursor != nil && doc.Cursor != "":
+		return nil, errors.New("it is one page of several")
 	}
 	return *doc.Pods, nil
 }
@@ -232,8 +238,10 @@ func (p *Provider) instance(w podWire) launch.Instance {
 	default:
 		in.Status = launch.StatusUnknown
 	}
-	if up && w.Runtime.Uptime != nil && *w.Runtime.Uptime > 0 && *w.Runtime.Uptime < 1e9 { // it has been seen negative
-		in.Uptime = time.Duration(*w.Runtime.Uptime * float64(time.Second))
+	if up && w.Runtime.Uptime != nil {
+		if s, err := w.Runtime.Uptime.Float64(); err == nil && s > 0 && s < 1e9 { // it has been seen negative
+			in.Uptime = time.Duration(s * float64(time.Second))
+		}
 	}
 	if w.StartedAt != nil {
 		in.Started = when(*w.StartedAt)

@@ -2,6 +2,8 @@ package runpod
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -26,13 +28,67 @@ type podWire struct {
 	StartedAt    *string           `json:"startedAt"`
 }
 
+// UnmarshalJSON reads each field for itself: one that is not of the type it was promised to be is as good as absent, since a
+// pod that cannot be read would hide all others of a list. Not so its id, and its environment, which tells whose it is.
+func (w *podWire) UnmarshalJSON(b []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	*w = podWire{}
+	if err := json.Unmarshal(raw["id"], &w.ID); raw["id"] != nil && err != nil {
+		return fmt.Errorf("id: %w", err)
+	}
+	var err error
+	if w.Env, err = environment(raw["env"]); err != nil {
+		return fmt.Errorf("env of %s: %w", w.ID, err)
+	}
+	for name, into := range map[string]any{
+		"name": &w.Name, "status": &w.Status, "ports": &w.Ports, "gpu": &w.GPU, "dataCenterId": &w.DataCenterID, "cudaVersion": &w.CUDAVersion,
+		"cost": &w.Cost, "runtime": &w.Runtime, "createdAt": &w.CreatedAt, "startedAt": &w.StartedAt,
+	} {
+		if raw[name] != nil && json.Unmarshal(raw[name], into) != nil {
+			reflect.ValueOf(into).Elem().SetZero()
+		}
+	}
+	return nil
+}
+
+// environment reads a pod's variables: an object, or the list of "K=V" that the older APIs answer.
+func environment(raw json.RawMessage) (map[string]string, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var values map[string]any
+	if json.Unmarshal(raw, &values) == nil {
+		out := make(map[string]string, len(values))
+		for k, v := range values {
+			if s, ok := v.(string); ok {
+				out[k] = s
+			}
+		}
+		return out, nil
+	}
+	var list []string
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(list))
+	for _, l := range list {
+		if k, v, ok := strings.Cut(l, "="); ok {
+			out[k] = v
+		}
+	}
+	return out, nil
+}
+
 type gpuWire struct {
 	ID    string `json:"id"`
 	Count int    `json:"count"`
 }
 
 type runtimeWire struct {
-	Uptime *float64          `json:"uptime"` // an integer in the document; read leniently
+	Uptime *json.Number      `json:"uptime"` // an integer in the document; read leniently
 	GPUs   []json.RawMessage `json:"gpus"`
 	Ports  []json.RawMessage `json:"ports"`
 }
