@@ -44,7 +44,7 @@ type imageSection struct {
 }
 
 type imagesJSON struct {
-	Read   string      `json:"read"`
+	Read    string       `json:"read"`
 	Images  []imageJSON  `json:"images"`
 	Workers []workerJSON `json:"workers"`
 }

@@ -133,8 +133,7 @@ func (s *subject) groups() int {
 		return 0
 	}
 	if p := s.profile; p != nil {
-		widened := p.Intermediate == 29568 && !p.Vision // Qwen's checkpoints of 72B in groups have 29696; the record takes the plain model's
-		if p.Quant != nil && (p.Quant.Method == "awq" || p.Quant.Method == "gptq") && p.Quant.GroupSize > 0 && !widened {
+		if p.Quant != nil && (p.Quant.Method == "awq" || p.Quant.Method == "gptq") && p.Quant.GroupSize > 0 {
 			return p.Quant.GroupSize
 		}
 		return 0

@@ -29,9 +29,9 @@ type subject struct {
 	image    ImageRef
 	hasImage bool
 	held     catalog.Worker // the image is this release of RunPod's worker; zero for all others
-	official bool // vllm/vllm-openai
-	wheels   bool // installed from wheels, as stated
-	onIndex  bool // plain pip: torch comes from the package index
+	official bool           // vllm/vllm-openai
+	wheels   bool           // installed from wheels, as stated
+	onIndex  bool           // plain pip: torch comes from the package index
 
 	variant     *catalog.Variant // the build in use; nil when several are possible or none is known
 	variantText string           // as stated
