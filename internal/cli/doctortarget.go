@@ -33,6 +33,9 @@ func (w *World) examineTarget(ctx context.Context, on string) []finding {
 		if err != nil {
 			return []finding{troubled("cluster", on, err)}
 		}
+		if err := t.mayLaunch(ctx, ""); err != nil {
+			return []finding{troubled("cluster", on, err)}
+		}
 		offers, err := t.provider.Offers(ctx)
 		if err != nil {
 			return []finding{troubled("cluster", on, err)}

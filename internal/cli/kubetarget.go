@@ -141,7 +141,7 @@ func (p *planner) clusterOffers(all []catalog.Offer) []catalog.Offer {
 	if p.t.kube == nil {
 		return all
 	}
-	cards := slices.ContainsFunc(all, func(o catalog.Offer) bool { return o.GPU != "" })
+	cards := p.t.kube.HasCards() || slices.ContainsFunc(all, func(o catalog.Offer) bool { return o.GPU != "" })
 	cpu := strings.HasPrefix(p.wish.Pins.Engine, catalog.VLLMCPU)
 	var out []catalog.Offer
 	for _, o := range all {
@@ -176,6 +176,41 @@ func (o *planOptions) planCluster(ctx context.Context, w *World, r *solve.Reques
 		return nil, t.nothingFree(ctx)
 	}
 	return offers, t.tellHost(ctx, r)
+}
+
+// mayLaunch refuses a launch before anything is planned where rights in the cluster are missing: all of them at once.
+func (t target) mayLaunch(ctx context.Context, expose string) error {
+	missing, err := t.kube.Missing(ctx, expose)
+	if err != nil {
+		return providerProblem(err, t.word)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	var all, resources []string
+	nodes := false
+	for _, r := range missing {
+		all, nodes = append(all, r.String()), nodes || r.Cluster
+		name := r.Resource
+		if r.Group != "" {
+			name += "." + r.Group
+		}
+		if !r.Cluster && !slices.Contains(resources, name) {
+			resources = append(resources, name)
+		}
+	}
+	namespace := t.kube.Namespace()
+	p := problem.New(problem.ExitCredentials, "rights_missing", "the cluster does not let you launch in namespace %s", namespace).
+		Because("missing: %s; nothing was made", strings.Join(all, ", "))
+	const who = ` --user="$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"`
+	if len(resources) > 0 {
+		p = p.Try("who administers it can give them", "kubectl -n "+namespace+" create role justright --verb=create,get,list,patch,delete --resource="+strings.Join(resources, ",")+
+			" && kubectl -n "+namespace+" create rolebinding justright --role=justright"+who)
+	}
+	if nodes {
+		p = p.Try("and what the nodes have", "kubectl create clusterrole justright --verb=list --resource=nodes,pods && kubectl create clusterrolebinding justright --clusterrole=justright"+who)
+	}
+	return p
 }
 
 // nothingFree says what a cluster has that cannot be had.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"justright/catalog"
@@ -67,6 +68,9 @@ func (s signs) all(es []watch.Event) []runner.Sign {
 			}
 			if d, ok := e.(watch.Failed); ok && rep != nil && rep.Finding != nil {
 				rep.Finding.Next = launch.NextWords(d.Result.Next, f.Fatal, f.Lesson)
+				if d.Result.Cause == diagnose.ProviderNoCapacity && !f.Fatal && f.Lesson == nil {
+					rep.Finding.Next = "a plan for other hardware: this is not asked for again"
+				}
 			}
 			ev = f
 		}
@@ -99,10 +103,14 @@ func providerProblem(err error, what string) error {
 	if errors.As(err, &pr) {
 		return err
 	}
+	on := onRunPod
+	if strings.Contains(what, onKubernetes) {
+		on = onKubernetes
+	}
 	switch provider.KindOf(err) {
 	case launch.FailAuth:
 		return problem.New(problem.ExitCredentials, "key_refused", "the key is refused: %s", what).Wrap(err).
-			Try("look at what is set", "justright doctor --on runpod")
+			Try("look at what is set", "justright doctor --on "+on)
 	case launch.FailQuota:
 		return problem.New(problem.ExitCapacity, "balance", "no balance or quota: %s", what).Wrap(err)
 	default:

@@ -42,8 +42,12 @@ type target struct {
 // rents reports whether machines of this target are another's and bill, if only on paper.
 func (t target) rents() bool { return t.local == nil && t.ssh == nil }
 
-// lacks refuses a start on a machine of one's own when it has not the programs for one.
-func (t target) lacks(ctx context.Context) error {
+// lacks refuses a start on a machine of one's own when it has not the programs for one, and in a cluster where the rights for one are
+// missing. expose is the way to the endpoint that was asked for.
+func (t target) lacks(ctx context.Context, expose string) error {
+	if t.kube != nil {
+		return t.mayLaunch(ctx, expose)
+	}
 	m, own, err := t.host(ctx)
 	if err != nil {
 		return providerProblem(err, t.word)

@@ -262,7 +262,7 @@ func (w *World) launchNew(ctx context.Context, journal *store.Journal, t target,
 // startTask shows the plans, asks unless that was agreed beforehand, and records the task. first is the launch that another
 // process began just now, when this one means the same.
 func (w *World) startTask(ctx context.Context, journal *store.Journal, t target, p *planner, r upRequest, sink report.Sink, clock func() time.Time) (task string, first *store.Task, err error) {
-	if err := t.lacks(ctx); err != nil {
+	if err := t.lacks(ctx, r.wish.Expose); err != nil {
 		return "", nil, err
 	}
 	if err := w.pinVolume(ctx, t, p, sink); err != nil {

@@ -358,6 +358,7 @@ func Problem(s launch.State) *problem.Problem {
 	case diagnose.ExecNotFound, diagnose.PythonVersionUnsupported, diagnose.PythonVenvMissing, diagnose.PortInUse, diagnose.HostOOMKilled:
 		p = p.Try("see what is lacking", "justright doctor --on "+s.Target)
 	default:
+		p = namespaceHint(p, s)
 	}
 	for _, a := range s.Unsettled() {
 		switch {

@@ -72,6 +72,10 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.fault(w, r, false) {
 		return
 	}
+	if r.URL.Path == rulesReview && r.Method == http.MethodPost {
+		c.review(w, r)
+		return
+	}
 	t, ok := parse(r.URL.Path)
 	if !ok {
 		http.Error(w, "404 page not found", http.StatusNotFound)

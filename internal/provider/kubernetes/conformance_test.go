@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 		spec func(*launch.Spec)
 		kind launch.FailureKind
 	}{
-		"quota":         {kubesim.Options{Quota: 1}, func(s *launch.Spec) { s.GPUCount = 2 }, launch.FailQuota},
+		"quota":         {kubesim.Options{Quota: 1}, func(s *launch.Spec) { s.GPUCount = 2 }, launch.FailRoom},
 		"no right":      {kubesim.Options{Forbid: forbid("create", "jobs")}, nil, launch.FailAuth},
 		"no secrets":    {kubesim.Options{Forbid: forbid("create", "secrets")}, nil, launch.FailAuth},
 		"no port":       {kubesim.Options{}, func(s *launch.Spec) { s.Ports = nil }, launch.FailRejected},

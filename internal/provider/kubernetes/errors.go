@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"justright/internal/httpclient"
@@ -30,16 +31,21 @@ func fail(op string, err error) error {
 	return out
 }
 
-// kindOf classifies an answer of the API server. A refusal of admission is a 403 too: its text tells quota from right.
+// kindOf classifies an answer of the API server. A refusal of admission is a 403 too, and what a LimitRange's defaults make of a pod a
+// 422: the text tells quota and policy from right.
 func kindOf(op string, e *httpclient.Error) launch.FailureKind {
 	text := strings.ToLower(e.Detail())
 	switch {
 	case e.Status == 0 || e.Status < 400:
 		return launch.FailTemporary
-	case e.Status == http.StatusForbidden && strings.Contains(text, "exceeded quota"):
-		return launch.FailQuota
-	case e.Status == http.StatusForbidden && op == "create" && admission(text):
-		return launch.FailRejected
+	case op == "create" && e.Status == http.StatusNotFound && strings.HasPrefix(text, "namespaces ") && strings.HasSuffix(text, " not found"):
+		return launch.FailNoNamespace
+	case op == "create" && (e.Status == http.StatusForbidden || e.Status == http.StatusUnprocessableEntity):
+		if k := admission(text); k != "" {
+			return k
+		}
+	}
+	switch {
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		return launch.FailAuth
 	case e.Status == http.StatusNotFound:
@@ -53,17 +59,27 @@ func kindOf(op string, e *httpclient.Error) launch.FailureKind {
 	}
 }
 
-// admission tells a policy's refusal of this object from a right that is missing: the authorizer's text names the user and the verb.
-func admission(text string) bool {
+// admission tells a refusal of this object from a right that is missing, of which the authorizer's text names the user and the verb:
+// what the namespace may hold, or what may run there. Empty: neither. The texts are those of the API server's own plugins
+// (plugin/pkg/admission/resourcequota, plugin/pkg/admission/limitranger, k8s.io/pod-security-admission) and of webhooks.
+func admission(text string) launch.FailureKind {
 	if strings.Contains(text, "cannot ") && strings.Contains(text, " resource ") {
-		return false
+		return ""
 	}
-	for _, w := range []string{"violates podsecurity", "limitrange", "admission webhook", "minimum", "maximum", "must be", "not allowed", "denied the request"} {
-		if strings.Contains(text, w) {
-			return true
+	for _, c := range []struct {
+		kind  launch.FailureKind
+		words []string
+	}{
+		{launch.FailRoom, []string{"exceeded quota", "failed quota", "insufficient quota", " usage per container is ", " usage per pod is ", "limit to request ratio per", " limit of "}},
+		{launch.FailPolicy, []string{"violates podsecurity"}},
+		// Another plan's image or size may pass a policy of somebody's own; the saga stops at the same words again.
+		{launch.FailRejected, []string{"admission webhook", "validatingadmissionpolicy", "denied the request", "denied request", "not allowed", "must be"}},
+	} {
+		if slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(text, w) }) {
+			return c.kind
 		}
 	}
-	return false
+	return ""
 }
 
 func statusOf(err error) int {

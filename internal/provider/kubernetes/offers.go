@@ -80,6 +80,9 @@ func (p *Provider) Offers(ctx context.Context) ([]catalog.Offer, error) {
 	for _, key := range order {
 		out = append(out, p.offer(groups[key]))
 	}
+	p.mu.Lock()
+	p.cards = cards
+	p.mu.Unlock()
 	if !cards || p.cfg.CPU {
 		if o, ok := p.cpuOffer(nodes); ok {
 			out = append(out, o)
@@ -193,6 +196,13 @@ func (p *Provider) HostMemory() (total, free int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.host[0], p.host[1]
+}
+
+// HasCards reports whether any node of the last Offers has a card, free or not, ready or not.
+func (p *Provider) HasCards() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cards
 }
 
 // nodes reads the cluster's nodes and what their pods have asked for.

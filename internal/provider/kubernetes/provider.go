@@ -39,8 +39,9 @@ type Provider struct {
 	cfg Config
 	c   *client
 
-	mu   sync.Mutex
-	host [2]int64 // least memory of the nodes that were offered for the CPU build, in all and free; of the last Offers
+	mu    sync.Mutex
+	cards bool     // some node has one; of the last Offers
+	host  [2]int64 // least memory of the nodes that were offered for the CPU build, in all and free; of the last Offers
 }
 
 var _ provider.Provider = (*Provider)(nil)

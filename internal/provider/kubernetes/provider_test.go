@@ -168,7 +168,9 @@ func TestWhatTheClusterSays(t *testing.T) {
 	}{
 		"no such image": {kubesim.Options{Images: []string{}}, nil, "Failed to pull image", diagnose.ImageManifestUnknown},
 		"no node":       {kubesim.Options{}, func(s *launch.Spec) { s.GPUCount = 9 }, "nodes are available", diagnose.ProviderNoCapacity},
-		"no disk":       {kubesim.Options{}, func(s *launch.Spec) { s.DiskGB = 5000 }, "nodes are available", diagnose.ProviderNoCapacity},
+		"quota, late": {kubesim.Options{Quota: 1, Forbid: func(v, res, _ string) bool { return v == "create" && res == "pods" }}, func(s *launch.Spec) { s.GPUCount = 2 },
+			"no room for the pod", diagnose.ProviderNoCapacity},
+		"no disk": {kubesim.Options{}, func(s *launch.Spec) { s.DiskGB = 5000 }, "nodes are available", diagnose.ProviderNoCapacity},
 		"killed": {kubesim.Options{Runner: startFunc(func(k *kubesim.Container) { k.Log("loading"); k.Exit(137, "OOMKilled") })}, nil,
 			"reason: OOMKilled", diagnose.HostOOMKilled},
 		"driver gate": {kubesim.Options{Runner: startFunc(func(k *kubesim.Container) {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"justright/internal/kubeobject"
+	"justright/launch"
 )
 
 // words collects what the cluster says about a machine: events of its job and pods, and how containers ended. It tells each
@@ -91,6 +92,13 @@ func (w *words) of(events []corev1.Event, pods []corev1.Pod) []word {
 			x.key = "unschedulable." + pod.Name
 			x.at = later(x.at, pod.CreationTimestamp.Add(w.p.cfg.Patience))
 			x.text = "no node takes the pod, insufficient capacity. " + x.text // whatever each node lacks, there is none
+		case "FailedCreate":
+			// The controller is refused the pod that the dry run was not: somebody was quicker. Others end, too.
+			if admission(strings.ToLower(e.Message)) != launch.FailRoom || w.p.since(firstOf(e)) < w.p.cfg.Patience {
+				break
+			}
+			x.at = later(x.at, firstOf(e).Add(w.p.cfg.Patience))
+			x.key, x.text = "refused."+e.InvolvedObject.Name, "the namespace has no room for the pod, insufficient capacity. "+x.text
 		case "Failed":
 			if !lasting(e.Message) && strings.Contains(e.Message, "pull") && e.Count < 3 {
 				continue // the kubelet tries again, and so do registries
@@ -146,6 +154,14 @@ func timeOf(e corev1.Event) time.Time {
 		at = e.CreationTimestamp.Time
 	}
 	return at.UTC()
+}
+
+// firstOf is when an event was first seen.
+func firstOf(e corev1.Event) time.Time {
+	if !e.FirstTimestamp.IsZero() {
+		return e.FirstTimestamp.Time
+	}
+	return e.CreationTimestamp.Time
 }
 
 func textOf(e corev1.Event) string {

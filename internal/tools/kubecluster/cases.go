@@ -29,6 +29,11 @@ func cases() []drive.Case[*bench] {
 		{Name: "no-card", Run: noCard},
 		{Name: "cards", Run: cards},
 		{Name: "quota", Run: quota},
+		{Name: "quota-race", Run: quotaRace},
+		{Name: "limit-range", Run: limitRange},
+		{Name: "pod-security", Run: podSecurity},
+		{Name: "no-namespace", Run: noNamespace},
+		{Name: "no-right", Run: noRight},
 		{Name: "manifests", Run: manifests},
 	}
 }
@@ -298,65 +303,6 @@ func cards(ctx context.Context, b *bench) (string, error) {
 		return "", fmt.Errorf("a full cluster: status %d, %s", full.Status, full.Said())
 	}
 	return fmt.Sprintf("%d plans for the L4 of a node by its labels, none once the real scheduler had given its cards away (exit 5)", len(doc.Plans)), nil
-}
-
-// noCard is a card that goes between the plan and the create: the scheduler's own words, a named cause.
-func noCard(ctx context.Context, b *bench) (string, error) {
-	defer b.dropNode("gpu-2")
-	if err := b.node(ctx, "gpu-2", l4("570.86.10", "12.8"), "1"); err != nil {
-		return "", err
-	}
-	// Room for the card, none for the disk: what a plan does not know, the scheduler tells.
-	if _, err := b.cluster.call(ctx, http.MethodPatch, "/api/v1/nodes/gpu-2/status", map[string]any{"status": map[string]any{
-		"allocatable": map[string]any{"ephemeral-storage": "1G"}, "capacity": map[string]any{"ephemeral-storage": "1G"}}}); err != nil {
-		return "", err
-	}
-	l, err := b.Up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "disk", "--attempts", "1")
-	if err != nil {
-		return "", err
-	}
-	line, err := b.Logged(ctx, "disk", "nodes are available")
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, l.Why())
-	}
-	if l.Status == 0 || l.Cause() != "provider_no_capacity" {
-		return "", fmt.Errorf("status %d, cause %q: %s", l.Status, l.Cause(), l.Why())
-	}
-	return fmt.Sprintf("up %.0f s, exit %d, %s: %.160s", l.Took.Seconds(), l.Status, l.Cause(), line), nil
-}
-
-// quota is a namespace that may hold no card: told before anything is made.
-func quota(ctx context.Context, b *bench) (string, error) {
-	defer b.dropNode("gpu-3")
-	if err := b.node(ctx, "gpu-3", l4("570.86.10", "12.8"), "1"); err != nil {
-		return "", err
-	}
-	const path = "/api/v1/namespaces/models/resourcequotas"
-	if _, err := b.cluster.call(ctx, http.MethodPost, path, map[string]any{"metadata": map[string]any{"name": "cards"},
-		"spec": map[string]any{"hard": map[string]any{"requests.nvidia.com/gpu": "0"}}}); err != nil {
-		return "", err
-	}
-	defer func() { _, _ = b.cluster.call(context.Background(), http.MethodDelete, path+"/cards", nil) }()
-	for range 60 { // until the controller has counted
-		raw, err := b.cluster.call(ctx, http.MethodGet, path+"/cards", nil)
-		if err != nil {
-			return "", err
-		}
-		if bytes.Contains(raw, []byte(`"used"`)) {
-			break
-		}
-		if err := pauseFor(ctx, 500*time.Millisecond); err != nil {
-			return "", err
-		}
-	}
-	l, err := b.Up(ctx, nil, "openai/gpt-oss-20b", "--on", "kubernetes", "--name", "quota")
-	if err != nil {
-		return "", err
-	}
-	if l.Status != 5 || !strings.Contains(l.Why(), "exceeded quota") {
-		return "", fmt.Errorf("status %d: %s", l.Status, l.Why())
-	}
-	return fmt.Sprintf("up %.0f s, exit 5: %.160s", l.Took.Seconds(), l.Why()), nil
 }
 
 // manifests are judged by the real schema and admission, without being kept.
