@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,6 +21,27 @@ func TestModelByLineIsTheModel(t *testing.T) {
 	for _, ref := range []string{"", "openai", `openai/gpt-oss-20b","config":{`, "openai/gpt-oss-2", "\n", "<&>"} {
 		if m, ok := modelByLine(ref); ok {
 			t.Errorf("%q is %s", ref, m.ID)
+		}
+	}
+}
+
+// A record whose class no engine and no transformers names was restated wrongly by its source.
+func TestModelClasses(t *testing.T) {
+	t.Parallel()
+	s, err := Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range Models() {
+		var c struct{ Architectures []string }
+		if err := json.Unmarshal(m.Config, &c); err != nil {
+			t.Fatalf("%s: %v", m.ID, err)
+		}
+		for _, a := range c.Architectures {
+			_, vllm := s.Architecture(a)
+			if _, _, sglang := s.SGLangArchitecture(a); !vllm && !sglang {
+				t.Errorf("%s: no engine registers %s", m.ID, a)
+			}
 		}
 	}
 }

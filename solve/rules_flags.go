@@ -185,7 +185,11 @@ func (s *subject) neverAFlag(f Flag, at string) (finding, bool) {
 	}
 	fact := catalog.Fact{ID: catalog.FactID("vllm/flags/" + f.Name), Standing: catalog.Derived, Date: s.j.s.NewestEngineRead(catalog.VLLM),
 		Statement: fmt.Sprintf("none of the %d flags of vLLM %s is --%s", len(names), v, f.Name), Source: "vllm wheel: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py"}
-	return finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s has no flag %s", s.label(), f.Given)}, true
+	g := finding{code: CodeFlagUnknown, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s has no flag %s", s.label(), f.Given)}
+	if f.Name == "omni" {
+		g.hints = []problem.Hint{{Text: "--omni is of vLLM-Omni, another package, whose version goes with the engine's: pip install vllm-omni"}}
+	}
+	return g, true
 }
 
 func spanStatement(name string, sp flagSpan) string {
