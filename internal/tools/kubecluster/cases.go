@@ -305,58 +305,6 @@ func cards(ctx context.Context, b *bench) (string, error) {
 	return fmt.Sprintf("%d plans for the L4 of a node by its labels, none once the real scheduler had given its cards away (exit 5)", len(doc.Plans)), nil
 }
 
-// manifests are judged by the real schema and admission, without being kept.
-func manifests(ctx context.Context, b *bench) (string, error) {
-	n := 0
-	for _, more := range [][]string{nil, {"--replicas", "3"}} {
-		r, err := b.Call(ctx, nil, append([]string{"export", "openai/gpt-oss-20b", "--as", "kubernetes", "--gpu", "L4"}, more...)...)
-		if err != nil || r.Status != 0 {
-			return "", fmt.Errorf("export %v: %w, status %d: %s", more, err, r.Status, drive.Tail(r.Stderr))
-		}
-		for _, doc := range strings.Split(r.Stdout, "\n---\n") {
-			if err := b.judge(ctx, doc); err != nil {
-				return "", err
-			}
-			n++
-		}
-	}
-	return fmt.Sprintf("%d objects of exports taken by the API server (dry run, strict fields)", n), nil
-}
-
-// judge sends one object for a dry run.
-func (b *bench) judge(ctx context.Context, doc string) error {
-	field := func(name string) string {
-		for line := range strings.Lines(doc) {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+": "); ok && !strings.HasPrefix(line, " ") {
-				return strings.TrimSpace(v)
-			}
-		}
-		return ""
-	}
-	version, kind := field("apiVersion"), field("kind")
-	path := "/apis/" + version
-	if !strings.Contains(version, "/") {
-		path = "/api/" + version
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cluster.server+path+"/namespaces/models/"+strings.ToLower(kind)+"s?dryRun=All&fieldValidation=Strict", strings.NewReader(doc))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+b.cluster.token)
-	r.Header.Set("Content-Type", "application/yaml")
-	res, err := b.cluster.http.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		var said bytes.Buffer
-		_, _ = said.ReadFrom(res.Body)
-		return fmt.Errorf("%s: %d %.300s", kind, res.StatusCode, said.String())
-	}
-	return nil
-}
-
 // NothingLeft asks the cluster and this machine what a case has left.
 func (b *bench) NothingLeft(ctx context.Context) error {
 	for _, path := range []string{"/apis/batch/v1/namespaces/models/jobs", "/api/v1/namespaces/models/pods", "/api/v1/namespaces/models/services", "/api/v1/namespaces/models/secrets"} {
