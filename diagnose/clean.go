@@ -13,10 +13,15 @@ const maxLine = 64 << 10
 
 // appendClean appends line to dst without colour codes and control bytes, unwrapped from a JSON log record, with a
 // carriage return inside it (a progress bar that redraws itself) turned into a blank.
-func appendClean(dst, line []byte) []byte {
+func (k *collector) appendClean(dst, line []byte) []byte {
 	line = withoutConsole(bytes.TrimRight(line, "\r\n"))
-	if len(line) > 2 && line[0] == '{' && line[len(line)-1] == '}' {
-		return appendUnquoted(dst, jsonMessage(line))
+	if len(line) > 2 {
+		switch first, last := line[0], line[len(line)-1]; {
+		case first == '{' && last == '}', first == '[' && line[1] == '{' && last == ']':
+			return appendUnquoted(dst, k.message(line))
+		case (first == '"' || first == '\'') && bytes.Count(line, []byte(`\n`)) > 2: // a log kept as one string
+			return appendUnquoted(dst, line)
+		}
 	}
 	if bytes.IndexByte(line, 0x1b) < 0 && bytes.IndexByte(line, '\r') < 0 && bytes.IndexByte(line, 0) < 0 {
 		return append(dst, line...)
@@ -92,23 +97,34 @@ func escapeLength(b []byte) int {
 	}
 }
 
-// jsonMessage is the text of a structured record: the value of "log" (Docker's json-file driver), "message", "msg"
-// or "line" where one is there as a string, else the whole record. A traceback kept beside it follows it. It does not
+// collector is what is known of the program that keeps the log in records of its own.
+type collector struct {
+	foreign bool // its levels are not those of the text: it has called a traceback or another program's record "info"
+}
+
+// message is the text of a structured record: the value of "log" (Docker's json-file driver), "message", "msg" or
+// "line" where one is there as a string, else the whole record. A traceback kept beside it follows it. It does not
 // decode: a broken record is text too.
-func jsonMessage(line []byte) []byte {
+func (k *collector) message(line []byte) []byte {
 	for _, key := range []string{`"log":`, `"message":`, `"msg":`, `"line":`} {
-		text, ok := jsonString(line, key)
+		text, rest, ok := jsonString(line, key)
 		if !ok {
 			continue
 		}
+		if more := joined(rest, key); more != nil { // an export: many records in one
+			return slices.Concat(text, []byte{' '}, more)
+		}
 		level := jsonLevel(line)
-		if level == "" || key == `"log":` || speaksForItself(text) {
+		if !k.foreign && level != "" && level[0] != 'E' && level[0] != 'C' {
+			k.foreign = foreignText.Match(text)
+		}
+		if level == "" || key == `"log":` || k.foreign || speaksForItself(text) {
 			level = ""
 		} else {
 			level += " " + jsonTarget(line)
 		}
 		for _, beside := range []string{`"exc_info":`, `"exception":`, `"stack_trace":`, `"traceback":`} {
-			if more, ok := jsonString(line, beside); ok && len(more) > 0 {
+			if more, _, ok := jsonString(line, beside); ok && len(more) > 0 {
 				return slices.Concat([]byte(level), text, []byte(`\n`), more)
 			}
 		}
@@ -117,32 +133,72 @@ func jsonMessage(line []byte) []byte {
 		}
 		return append([]byte(level), text...)
 	}
+	if text := journalBytes(line); text != nil {
+		return text
+	}
 	return line
 }
 
-// jsonString is the first string after key, its escapes as they stand.
-func jsonString(line []byte, key string) ([]byte, bool) {
+// joined is what stands under key in the rest of a record that holds several.
+func joined(rest []byte, key string) []byte {
+	var out []byte
+	for {
+		text, after, ok := jsonString(rest, key)
+		if !ok {
+			return out
+		}
+		out = append(append(out, text...), ' ')
+		rest = after
+	}
+}
+
+// foreignText is what no collector says itself: a traceback, or a record that begins with a level of its own.
+var foreignText = regexp.MustCompile(`^(?:\([^)]{0,60}pid=\d+[^)]{0,40}\) ?)*(?:Traceback \(most recent|  File \\?"|(?:ERROR|INFO|WARNING|DEBUG) \d\d-\d\d |(?:INFO|ERROR|WARNING): {4})|^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+// journalBytes is the text of a record of systemd's journal that it keeps as numbers, since colours stand in it.
+func journalBytes(line []byte) []byte {
+	_, list, ok := bytes.Cut(line, []byte(`"MESSAGE":`))
+	if list = bytes.TrimLeft(list, " "); !ok || len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	list, _, _ = bytes.Cut(list[1:], []byte{']'})
+	out := make([]byte, 0, len(list)/3)
+	for _, n := range bytes.Split(list, []byte{','}) {
+		c, err := strconv.ParseUint(string(bytes.TrimSpace(n)), 10, 8)
+		if err != nil {
+			return nil
+		}
+		if c == '\\' {
+			out = append(out, '\\') // escapes are resolved later
+		}
+		out = append(out, byte(c))
+	}
+	return out
+}
+
+// jsonString is the first string after key, its escapes as they stand, and what follows it.
+func jsonString(line []byte, key string) (text, rest []byte, ok bool) {
 	i := bytes.Index(line, []byte(key))
 	if i < 0 {
-		return nil, false
+		return nil, nil, false
 	}
 	v := bytes.TrimLeft(line[i+len(key):], " ")
 	if len(v) == 0 || v[0] != '"' {
-		return nil, false
+		return nil, nil, false
 	}
 	for j := 1; j < len(v); j++ {
 		switch v[j] {
 		case '\\':
 			j++
 		case '"':
-			return v[1:j], true
+			return v[1:j], v[j+1:], true
 		}
 	}
-	return nil, false
+	return nil, nil, false
 }
 
 // ownLevel is a text that needs no level from outside: a traceback's line, an exception, a record with a level.
-var ownLevel = regexp.MustCompile(`^(?:\[rank\d+\]:|\([^)]{0,60}pid=\d+[^)]{0,40}\) ?)*(?:\s|Traceback |(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt): |(?i:error|fatal|failed)\b)|\[(?:ERROR|WARN|WARNING|INFO)\] |\b(?:ERROR|WARNING|INFO|DEBUG|CRITICAL) |\b(?i:error: )`)
+var ownLevel = regexp.MustCompile(`^(?:\[rank\d+\]:|\([^)]{0,60}pid=\d+[^)]{0,40}\) ?)*(?:\s|Traceback |(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Interrupt)(?:: |\()|(?i:error|fatal|failed)\b)|\[(?:ERROR|WARN|WARNING|INFO)\] |\b(?:ERROR|WARNING|INFO|DEBUG|CRITICAL) |\b(?i:error: )`)
 
 // speaksForItself reports whether a record is a collector's around what a program printed: the level then is the
 // collector's, which calls all output of a program "info".

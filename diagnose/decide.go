@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"bytes"
 	"slices"
 	"sort"
 	"strings"
@@ -92,6 +93,10 @@ func (r *Reader) Result() Result {
 		a = r.previous // a crash loop: the new attempt has come no further than the last
 	}
 	res := Result{Engine: r.engine, Version: r.version, Restarts: r.restarts, Lines: r.line}
+	if text, ok := r.nothing(); ok {
+		res.Outcome, res.Cause, res.Remedy, res.Next = Unknown, CauseUnknown, &Remedy{UserAction, text}, WaitLonger
+		return res
+	}
 	f, outcome := r.decide(a)
 	if f != nil && f.code == TorchArchMismatch && r.facts.oldCard() { // the same warning, for a card below the list
 		older := *f
@@ -189,8 +194,8 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 		return nil, Failure
 	case a.unexplained():
 		return nil, Unknown
-	case r.line <= 1 && len(a.odd) > 0:
-		return nil, Unknown // a copy of an issue: its reporter tells the error first, and shows the log after it
+	case r.line <= 1 && (len(a.odd) > 0 || bytes.Contains(r.buf, []byte("```"))):
+		return nil, Unknown // a copy of an issue: its reporter tells the error first, and shows the log after it, often cut
 	case a.phase > PhaseNone || r.speaks:
 		return nil, InProgress
 	default:
@@ -233,7 +238,7 @@ func (a *attempt) afterReady(live []*finding) (*finding, Outcome) {
 	cause := firstUnmasked(fatal, fatal)
 	stopped := a.stop != nil && a.stop.after
 	switch {
-	case stopped && (cause == nil || a.stop.line < cause.line) && (a.death == nil || !a.death.after || a.stop.line <= a.death.line):
+	case stopped && (cause == nil || a.stop.line < cause.line) && (a.death == nil || !a.death.after || a.stop.line < a.death.line || a.stop.line == a.death.line && a.stop.col < a.death.col):
 		return a.stop, Stopped
 	case cause != nil:
 		return cause, Failure

@@ -63,7 +63,7 @@ var phaseMarks = []phaseMark{
 	{lits: "\", line 1|\", line 2|\", line 3|\", line 4|\", line 5|\", line 6|\", line 7|\", line 8|\", line 9|raise valueerror|raise runtimeerror", blind: true, act: isLoud},
 	{lits: "error 01-|error 02-|error 03-|error 04-|error 05-|error 06-|error 07-|error 08-|error 09-|error 10-|error 11-|error 12-", blind: true, act: isLoud},
 	{lits: "supervisord started|info spawned: '|gateway.main|logger\": \"gateway", act: func(r *Reader, _ *hit) { r.foreign = true }},
-	{lits: "sglang/srt|sgl_kernel|sglang.launch_server|sglang::", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
+	{lits: "received sigquit from a child|sglang/srt|sgl_kernel|sglang.launch_server|sglang::", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("sglang") }},
 	{lits: "vllm/entrypoints|vllm/engine|vllm/executor|vllm/worker|vllm serve |(apiserver|(vllmworker", blind: true, act: func(r *Reader, _ *hit) { r.nameEngine("vllm") }},
 	{lits: "vllm/v1/|(enginecore|multiproc_executor.py:|[core.py:", blind: true, act: func(r *Reader, h *hit) { r.nameEngine("vllm"); r.note("v1", h) }},
 	{lits: "create_weights|load_model(|in load_model|load_weights(|in load_weights|get_model(|initialize_model(|process_weights_after_loading|_load_model|in _initialize_model", blind: true, act: noter("load")},
@@ -172,7 +172,7 @@ var sglangRecord = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \w+)*
 // saysStartup is uvicorn's word. It is the last one of vLLM; SGLang's server answers 503 for some seconds after it,
 // and another program in the same container may say it while the engine still loads.
 func saysStartup(r *Reader, h *hit) {
-	if sglangRecord.Match(h.lower[:h.col]) {
+	if r.engine != "vllm" && sglangRecord.Match(h.lower[:h.col]) {
 		r.engine = "sglang"
 	}
 	if r.engine == "sglang" || r.download.open || r.foreign && r.engine == "" {

@@ -72,6 +72,7 @@ type attempt struct {
 	lastOdd   int      // line of the last one, also of those not kept
 	traceback int      // line of the last one
 	uncaught  int      // line of the last one that nothing caught
+	aborted   position // last sign that the program ended itself
 	loud      position // last sign of an error: a frame of a traceback, a record of level ERROR
 	sequence  int
 }
@@ -107,6 +108,9 @@ type Reader struct {
 	speaks   bool // its first lines are records of an engine
 	foreign  bool // another program speaks too: its "startup complete" is not the engine's
 	download downloadState
+	keeper   collector
+	said     bool   // something that is not blank
+	binary   string // what the input is when it is no log
 	context  map[string]int // line where a note of the context was last seen, by name
 	facts    facts
 }
@@ -136,41 +140,56 @@ func (r *Reader) Feed(line string) {
 		r.flushPartial()
 		return
 	}
+	r.said = r.said || len(line) > 1
 	r.addLine([]byte(line))
 }
 
 // Write takes any piece of the log; lines may be cut anywhere between calls. It never fails.
 func (r *Reader) Write(p []byte) (int, error) {
 	n := len(p)
+	if !r.said && len(bytes.TrimSpace(p)) > 0 {
+		r.said, r.binary = true, sniff(p)
+	}
+	for len(p) > 0 {
+		piece := p[:min(len(p), bufferSize)]
+		if end := bytes.LastIndexByte(piece, '\n'); len(piece) < len(p) && end >= 0 {
+			piece = piece[:end+1]
+		}
+		r.write(piece)
+		p = p[len(piece):]
+	}
+	return n, nil
+}
+
+// write takes a piece that is no longer than the buffer.
+func (r *Reader) write(p []byte) {
 	if len(r.partial) > 0 {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
-			r.partial = append(r.partial, p...)
-			if len(r.partial) > maxLine {
-				r.flushPartial()
-				r.line-- // the rest is the same line
-			}
-			return n, nil
+			r.lengthen(p)
+			return
 		}
 		r.partial = append(r.partial, p[:i]...)
 		r.flushPartial()
 		p = p[i+1:]
 	}
-	for len(p) > 0 {
-		end := bytes.LastIndexByte(p, '\n')
-		if end < 0 {
-			r.partial = append(r.partial, p...)
-			if len(r.partial) > maxLine {
-				r.flushPartial()
-				r.line--
-			}
-			break
-		}
-		whole := p[:end+1]
-		p = p[end+1:]
-		r.addLines(whole)
+	end := bytes.LastIndexByte(p, '\n')
+	r.addLines(p[:end+1])
+	if end+1 < len(p) {
+		r.lengthen(p[end+1:])
 	}
-	return n, nil
+}
+
+// lengthen adds to the unfinished line; of one that grows too long all but the end is read.
+func (r *Reader) lengthen(p []byte) {
+	r.partial = append(r.partial, p...)
+	if len(r.partial) <= maxLine {
+		return
+	}
+	tail := append([]byte(nil), r.partial[len(r.partial)-overlap:]...)
+	r.flushPartial()
+	r.line-- // the rest is the same line
+	r.partial = append(r.partial, tail...)
 }
 
 func (r *Reader) flushPartial() {
@@ -205,7 +224,7 @@ func (r *Reader) addLines(p []byte) {
 		}
 		for len(piece) > 0 {
 			i := bytes.IndexByte(piece, '\n')
-			r.buf = appendClean(r.buf, piece[:i])
+			r.buf = r.keeper.appendClean(r.buf, piece[:i])
 			r.buf = append(r.buf, '\n')
 			piece = piece[i+1:]
 		}
@@ -217,7 +236,7 @@ func (r *Reader) addLines(p []byte) {
 
 // hasRecords reports whether a line of p is a JSON record, or one of a console that writes a level of its own.
 func hasRecords(p []byte) bool {
-	return p[0] == '{' || bytes.Contains(p, []byte("\n{\"")) || bytes.Contains(p, []byte(consoleHead)) || bytes.Contains(p, []byte(servingHead))
+	return p[0] == '{' || p[0] == '"' || p[0] == '\'' || p[0] == '[' && len(p) > 1 && p[1] == '{' || bytes.Contains(p, []byte("\n{\"")) || bytes.Contains(p, []byte(consoleHead)) || bytes.Contains(p, []byte(servingHead))
 }
 
 // addLine takes one line.
@@ -226,7 +245,7 @@ func (r *Reader) addLine(line []byte) {
 		r.addLong(line)
 		return
 	}
-	r.buf = appendClean(r.buf, line)
+	r.buf = r.keeper.appendClean(r.buf, line)
 	r.buf = append(r.buf, '\n')
 	if len(r.buf)-r.pending >= bufferSize/2 {
 		r.search()
@@ -238,7 +257,7 @@ func (r *Reader) addLong(line []byte) {
 	r.search()
 	for len(line) > 0 {
 		n := min(len(line), bufferSize/2)
-		r.buf = appendClean(r.buf, line[:n])
+		r.buf = r.keeper.appendClean(r.buf, line[:n])
 		r.buf = append(r.buf, '\n')
 		r.search()
 		r.line--

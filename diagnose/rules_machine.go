@@ -126,6 +126,7 @@ var installRules = []rule{
 	{code: PythonVersionUnsupported, tier: root, lits: "cannot import name ", re: regexp.MustCompile(`cannot import name '?\w+'? from '?(?:typing|enum|datetime|importlib\.\w+|collections\.abc)'?[ ('\n]`)},
 	{code: PipResolutionConflict, tier: root, lits: "resolutionimpossible|have conflicting dependencies|conflict is caused by|the user requested ", not: "does not currently take into account", and: "resolutionimpossible|conflicting dependencies|conflict is caused|the user requested", source: srcPip},
 	{code: PipResolutionConflict, tier: soft, lits: "no solution found when resolving|requirements are unsatisfiable|are incompatible, we can conclude|conflicting urls for package", source: srcUV},
+	{code: PipResolutionConflict, tier: soft, lits: "error: cannot install ", re: regexp.MustCompile(`error: cannot install (?:-r |\S+==|[\w\[\].-]+(?:,| and ))`), source: srcPip},
 	{code: ExternallyManaged, tier: root, quiet: true, lits: "externally-managed-environment|externally managed|--break-system-packages", re: regexp.MustCompile(`externally.managed|passing --break-system-packages|using --break-system-packages`), source: "https://peps.python.org/pep-0668/"},
 	{code: PythonVenvMissing, tier: root, lits: "ensurepip is not|no module named ensurepip|no module named 'ensurepip'|no module named venv|no module named 'venv'|'-m', 'ensurepip'"},
 	{code: BuildHostOOM, tier: root, quiet: true, lits: "killed signal terminated program|internal compiler error: killed|died due to signal 9|(kill signal)|signal 9 (sigkill) terminated"},

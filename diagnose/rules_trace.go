@@ -23,7 +23,8 @@ var traceMarks = []phaseMark{
 	{lits: "in get_quant_config", blind: true, act: noter("quant_config")},
 	{lits: "tensor_parallel_size=1,", blind: true, act: noter("one_gpu")},
 	{lits: ", in <module>|in _run_module_as_main", act: noteUncaught},
-	{lits: "struct.error: |zmqerror: |gaierror: ", act: oddError},
+	{lits: "struct.error: |zmqerror: |gaierror: |\nfatal: ", act: oddError},
+	{lits: "terminate called |(core dumped)|ggml_assert|assertion `|assertion '|llvm error: |ggml_abort(", act: noteAborted},
 }
 
 // raisedIn believes a text only within a traceback that has passed through the function noted under name.
@@ -45,6 +46,16 @@ func noteUncaught(r *Reader, h *hit) {
 	}
 }
 
+// noteAborted notes what a program says that ends itself in the middle of its work, in words that name no cause.
+func noteAborted(r *Reader, h *hit) {
+	said := h.lower[h.col:min(len(h.lower), h.col+400)]
+	if !hasAny(said, "terminate called |core dumped|failed|ggml_assert: |llvm error: |ggml_abort(") || hasAny(h.near, "prompt: ") || levelAt(h.raw, h.lower, h.col) == levelQuiet && !hasAny(said, "core dumped)") {
+		return
+	}
+	r.now.aborted = position{h.line, h.col}
+	oddError(r, h)
+}
+
 // shardOrShape: alone on its card, a tensor that is larger than its place is no matter of shards: the configuration and the weights
 // disagree.
 func shardOrShape(h *hit) (Code, tier) {
@@ -56,5 +67,5 @@ func shardOrShape(h *hit) (Code, tier) {
 
 // ended reports whether the log's last word is an error that ended the program itself.
 func (a *attempt) ended() bool {
-	return a.uncaught > 0 && a.mark.line < a.uncaught && a.lastOdd > a.uncaught
+	return a.aborted.line > 0 && a.aborted.after(position{a.mark.line, a.mark.at}) || a.uncaught > 0 && a.mark.line < a.uncaught && a.lastOdd > a.uncaught
 }

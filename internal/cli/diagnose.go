@@ -159,7 +159,11 @@ func printDiagnosis(out io.Writer, r diagnose.Result) error {
 	case diagnose.Stopped:
 		b.WriteString("stopped    from outside; nothing is broken\n")
 	default:
-		b.WriteString("unknown    this log does not say; more of it may\n")
+		if len(r.Evidence) == 0 && r.Remedy != nil {
+			b.WriteString("unknown    " + r.Remedy.Text + "\n")
+		} else {
+			b.WriteString("unknown    this log does not say; more of it may\n")
+		}
 	}
 	for i, e := range r.Evidence {
 		label := "evidence"
