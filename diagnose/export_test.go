@@ -12,11 +12,15 @@ import (
 
 // exports are the forms in which consoles, collectors and terminals hand out a whole log.
 var exports = map[string]func([]string) []byte{
-	"UTF-16, little endian": func(l []string) []byte { return utf16Of(l, func(u uint16) []byte { return []byte{byte(u), byte(u >> 8)} }) },
-	"UTF-16, big endian":    func(l []string) []byte { return utf16Of(l, func(u uint16) []byte { return []byte{byte(u >> 8), byte(u)} }) },
-	"UTF-8 with a mark":     func(l []string) []byte { return []byte("\xef\xbb\xbf" + strings.Join(l, "\n")) },
-	"filled with zeros":     func(l []string) []byte { return []byte(strings.Repeat("\x00", 70000) + strings.Join(l, "\n")) },
-	"one string":            func(l []string) []byte { return encoded(strings.Join(l, "\n")) },
+	"UTF-16, little endian": func(l []string) []byte {
+		return utf16Of(l, func(u uint16) []byte { return []byte{byte(u), byte(u >> 8)} })
+	},
+	"UTF-16, big endian": func(l []string) []byte {
+		return utf16Of(l, func(u uint16) []byte { return []byte{byte(u >> 8), byte(u)} })
+	},
+	"UTF-8 with a mark": func(l []string) []byte { return []byte("\xef\xbb\xbf" + strings.Join(l, "\n")) },
+	"filled with zeros": func(l []string) []byte { return []byte(strings.Repeat("\x00", 70000) + strings.Join(l, "\n")) },
+	"one string":        func(l []string) []byte { return encoded(strings.Join(l, "\n")) },
 	"Python's repr": func(l []string) []byte {
 		return []byte("'" + strings.NewReplacer("\\", "\\\\", "'", "\\'", "\n", "\\n", "\t", "\\t").Replace(strings.Join(l, "\n")) + "'")
 	},

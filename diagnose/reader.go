@@ -109,8 +109,8 @@ type Reader struct {
 	foreign  bool // another program speaks too: its "startup complete" is not the engine's
 	download downloadState
 	keeper   collector
-	said     bool   // something that is not blank
-	binary   string // what the input is when it is no log
+	said     bool           // something that is not blank
+	binary   string         // what the input is when it is no log
 	context  map[string]int // line where a note of the context was last seen, by name
 	facts    facts
 }
