@@ -109,7 +109,7 @@ func FuzzNext(f *testing.F) {
 					t.Fatalf("settled after %d denials: %+v", n.Denials, n)
 				}
 			}
-			if before.End == nil && s.End != nil && s.End.Outcome == "cancelled" && s.End.Code != "interrupted" {
+			if before.End == nil && s.End != nil && s.End.Outcome == "cancelled" && s.End.Code != CodeNotGone {
 				for _, x := range s.Unsettled() {
 					if x.Phase.Billing() {
 						t.Fatalf("ended %+v while %s bills", s.End, x.PodID)

@@ -357,6 +357,13 @@ func TestInterrupts(t *testing.T) {
 	if s.End == nil || s.End.Outcome != "detached" {
 		t.Errorf("hang-up, armed: %+v", s.End)
 	}
+	down, _ := run(armed, DownWanted{At: at(5), Why: CauseDown})
+	if s, _ = run(down, Interrupted{At: at(6), Hard: true}); s.End != nil {
+		t.Errorf("hang-up, going: %+v", s.End)
+	}
+	if s, _ = run(down, Interrupted{At: at(6)}); s.End == nil || s.End.Code != CodeNotGone || s.End.Exit != problem.ExitInterrupted {
+		t.Errorf("Ctrl-C, going: %+v", s.End)
+	}
 }
 
 func TestEndedByOthersStartsNoNextPlan(t *testing.T) {

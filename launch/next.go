@@ -254,9 +254,9 @@ func (m *saga) fail(a *Attempt, cause, detail string, fatal bool) {
 func (m *saga) interrupted(e Interrupted) {
 	a := m.current()
 	switch {
-	case m.s.Wanted == WantGone && m.s.WantedWhy == CauseInterrupt && !e.Hard:
-		m.stop(Stop{"cancelled", problem.ExitInterrupted, "interrupted", "interrupted before the provider agreed that everything is gone"})
-	case m.s.Wanted == WantGone:
+	case m.s.Wanted == WantGone && !e.Hard: // whoever asks for the end may stop waiting for the proof of it
+		m.stop(Stop{"cancelled", problem.ExitInterrupted, CodeNotGone, "interrupted before the provider agreed that everything is gone"})
+	case m.s.Wanted == WantGone: // a terminal that goes away stops no removal
 	case a != nil && a.Armed && (a.Phase == Booting || a.Phase == Proving || a.Phase == Ready):
 		switch {
 		case e.Hard:

@@ -204,6 +204,9 @@ const (
 	CauseInterrupt   = "interrupted"
 )
 
+// CodeNotGone is how a run ends that was interrupted before its removal was proven.
+const CodeNotGone = "not_gone"
+
 // Place is where the machine is, in words: "EU-RO-1 · CUDA 12.8".
 func (a Attempt) Place() string {
 	var parts []string

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -89,31 +91,44 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 			return err
 		}
 	}
-	var failed error
-	var states []launch.State
-	for _, t := range tasks {
-		s, err := w.takeDown(ctx, journal, t, f.timeout, asJSON)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		states = append(states, s)
-	}
+	states, failed := w.takeAllDown(ctx, journal, tasks, f.timeout, asJSON)
 	if failed == nil {
 		failed = unheard
 	}
 	doc := receiptOf(states, w.Now())
-	var pr *problem.Problem
 	switch {
-	case asJSON && failed != nil && errors.As(failed, &pr):
-		// One document: the problem is what a program must see; the receipt can be had again.
+	case asJSON && failed != nil: // one document: the problem is what a program must see; the receipt can be had again
 		return failed
 	case asJSON:
-		return errors.Join(failed, w.printJSON(doc))
+		return w.printJSON(doc)
 	}
 	if len(doc.Attempts) > 0 || failed == nil {
 		w.printReceipt(doc)
 	}
 	return failed
+}
+
+// takeAllDown ends launches side by side: one machine that will not go keeps no other one running. The states are in the order of
+// the tasks; the error is that of the first task that has one.
+func (w *World) takeAllDown(ctx context.Context, journal *store.Journal, tasks []store.Task, timeout time.Duration, quiet bool) ([]launch.State, error) {
+	const most = 8
+	states, errs := make([]launch.State, len(tasks)), make([]error, len(tasks))
+	slots := make(chan struct{}, most)
+	said := new(sync.Mutex)
+	var wg sync.WaitGroup
+	for i, t := range tasks {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			var sink report.Sink
+			if !quiet {
+				sink = downSink{w, t.State.Name, said}
+			}
+			states[i], errs[i] = w.takeDown(ctx, journal, t, timeout, sink)
+		})
+	}
+	wg.Wait()
+	return states, cmp.Or(errs...)
 }
 
 // downTasks finds the launches that are meant. With all it also takes in machines that carry this journal's mark and stand
@@ -192,7 +207,7 @@ func (w *World) takeIn(ctx context.Context, journal store.Store, o orphan, owner
 }
 
 // takeDown drives one launch to its proven end.
-func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Task, timeout time.Duration, quiet bool) (launch.State, error) {
+func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Task, timeout time.Duration, sink report.Sink) (launch.State, error) {
 	if t.State.Over() && len(t.State.Attempts) == 0 {
 		return t.State, nil
 	}
@@ -207,10 +222,6 @@ func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Ta
 	if err != nil {
 		return t.State, err
 	}
-	var sink report.Sink
-	if !quiet {
-		sink = downSink{w, t.State.Name}
-	}
 	clock := runner.ServerClock(ctx, tg.provider, w.Now)
 	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, x, ""), sink, clock)
 	sig, stop := signals(ctx)
@@ -218,7 +229,7 @@ func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Ta
 	cfg.Signal = sig
 	run, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s, err := runner.Run(run, cfg, t.State.ID, true)
+	s, err := runDown(run, cfg, journal, t.State.ID)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		if cur, terr := journal.Task(ctx, t.State.ID); terr == nil {
 			s = cur.State
@@ -234,10 +245,46 @@ func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Ta
 			s = cur.State
 		}
 	}
-	if pr := runner.Problem(s); pr != nil && pr.Exit != problem.ExitNotProven && pr.Exit != problem.ExitLimit {
+	if s.End == nil {
+		return s, nil
+	}
+	switch pr := runner.Problem(s); {
+	case pr == nil, pr.Exit == problem.ExitNotProven, pr.Exit == problem.ExitLimit:
+	case pr.Exit == problem.ExitInterrupted && s.End.Code != launch.CodeNotGone: // how its up ended, long before
+	case pr.Exit == problem.ExitInterrupted:
+		return s, problem.New(pr.Exit, pr.Code, "interrupted before the provider agreed that %s is gone", s.Name).
+			Because("%s", stillThere(s)).Try("keep asking", "justright down "+s.Name)
+	default:
 		return s, pr
 	}
 	return s, nil
+}
+
+// runDown drives a task to its end, and takes it from whoever drives it. Where another down does the same to this one, it waits
+// for what comes of that, and goes on where the other died.
+func runDown(ctx context.Context, cfg runner.Config, journal *store.Journal, task string) (launch.State, error) {
+	s, err := runner.Run(ctx, cfg, task, true)
+	for errors.Is(err, store.ErrLost) || errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrHeld) {
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case hard := <-cfg.Signal:
+			if !hard {
+				s.End = &launch.Stop{Outcome: "cancelled", Exit: problem.ExitInterrupted, Code: launch.CodeNotGone}
+				return s, nil
+			}
+		case <-time.After(time.Second):
+		}
+		t, terr := journal.Task(ctx, task)
+		if terr != nil {
+			return s, terr
+		}
+		if s = t.State; s.Over() && s.End != nil {
+			return s, nil
+		}
+		s, err = runner.Run(ctx, cfg, task, false)
+	}
+	return s, err
 }
 
 func stillThere(s launch.State) string {
@@ -253,9 +300,12 @@ func stillThere(s launch.State) string {
 type downSink struct {
 	w    *World
 	name string
+	mu   *sync.Mutex // of all launches that go at once
 }
 
 func (d downSink) Emit(e report.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var err error
 	switch {
 	case e.State != nil && e.State.State == "ending":

@@ -91,7 +91,7 @@ func (w *World) gc(ctx context.Context, remove, dry bool, on []string, asJSON bo
 				if err := journal.WantGone(ctx, t.State.ID, launch.CauseDown); err != nil {
 					return err
 				}
-				if _, err := w.takeDown(ctx, journal, t, 5*time.Minute, true); err != nil {
+				if _, err := w.takeDown(ctx, journal, t, 5*time.Minute, nil); err != nil {
 					failed = errors.Join(failed, err)
 				} else {
 					f.Did = "removed"
