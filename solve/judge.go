@@ -64,7 +64,7 @@ type rule func(*subject) []finding
 
 // rules, cheapest first.
 var rules = []rule{
-	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleEntrypoint, ruleFlags, ruleParsers, ruleStatedParts, ruleStatedValues,
+	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleEntrypoint, ruleFlags, ruleParsers, ruleStatedParts, ruleStatedValues, rulePlainImage,
 	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleStoredMethod, ruleQuantGPU,
 	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 	ruleSGLangNames, ruleSGLangWheel, basic(ruleSGLangCapability), ruleSGLangAttention, ruleSGLangQuant,

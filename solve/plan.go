@@ -218,9 +218,6 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 		if s.r.Pins.Image != "" && !s.j.image(img.Ref, "").ok {
 			st.Unknowns = append(st.Unknowns, fmt.Sprintf("whether the image %s exists, what is inside and which CUDA it asks its host for", img.Ref))
 		}
-		if k := s.j.image(img.Ref, ""); s.r.Pins.Image != "" && k.ok && withoutPython(img) {
-			st.Unknowns = append(st.Unknowns, fmt.Sprintf("whether there is a Python in %s: as published it has none, and the start script stops where no python3 is", img.Ref))
-		}
 		raise(s.gate(img))
 		if !img.Python.IsZero() && s.r.Pins.Python == "" {
 			st.Engine.Python = img.Python.String()
@@ -240,11 +237,6 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 	if d, ok := catalog.DriverOf(floor); ok && d.Compare(st.Host.MinDriver) > 0 && floor.Minor > 0 {
 		st.Host.MinDriver = d
 	}
-}
-
-// withoutPython reports an image that is published without an interpreter: a distribution's own, or CUDA on one.
-func withoutPython(img catalog.Image) bool {
-	return img.Python.IsZero() && (img.Repository == "nvidia/cuda" || img.Repository == "ubuntu" || img.Repository == "debian")
 }
 
 // imageFor is the image to install into on a machine: one that all its hosts admit, else one that the best of them do.

@@ -151,6 +151,27 @@ func (s *subject) otherPythonInside() []finding {
 		facts: []catalog.Fact{s.release.Fact(catalog.AspectPython), s.says("python", "Python is %s", s.c.Python)}, hints: []problem.Hint{{Text: "leave Python open: the image brings its own"}}}}
 }
 
+// rulePlainImage: an engine that is to be installed at the start into an image that holds no Python. Our start script needs
+// python3 and stops without; what somebody's own script would install before is not asked here.
+func rulePlainImage(s *subject) []finding {
+	if s.c.Closed || s.c.Image == "" || s.c.Install != "wheels" && s.c.Install != "" {
+		return nil // an image without an engine, named alone, is one to install into
+	}
+	k := s.j.image(s.imageRef(), s.dayOfImage())
+	if !k.ok || !withoutPython(k.img) {
+		return nil
+	}
+	return []finding{{code: CodePython, at: s.image.Text, reason: fmt.Sprintf("%s as published holds no Python, and what installs the engine at the start needs python3", s.image.Text),
+		facts: []catalog.Fact{reported("image/"+k.img.Repository+"/python", "the images ubuntu, debian and nvidia/cuda are published without an interpreter", "https://hub.docker.com/_/ubuntu, https://hub.docker.com/_/debian, https://hub.docker.com/r/nvidia/cuda: package lists of the images", "2026-11-25")},
+		hints: []problem.Hint{{Text: "leave --image out, or take one with Python: python:3.12-slim-bookworm, runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04"},
+			{Text: "or a ready image of the engine: --install image"}}}}
+}
+
+// withoutPython reports an image that is published without an interpreter: a distribution's own, or CUDA on one.
+func withoutPython(img catalog.Image) bool {
+	return img.Python.IsZero() && (img.Repository == "nvidia/cuda" || img.Repository == "ubuntu" || img.Repository == "debian")
+}
+
 // unreadImage says what is not known of a stated image that the catalog has not read; "" when nothing is missing.
 func (s *subject) unreadImage() string {
 	if s.c.Closed || s.c.Image == "" || familyInImage(s.image) != "" || !s.image.CUDA.IsZero() || s.official && s.image.Engine.Stated() || !s.image.Engine.Exact.IsZero() {

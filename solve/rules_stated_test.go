@@ -148,18 +148,21 @@ func TestOldDriverPlans(t *testing.T) {
 	}
 }
 
-// A plain image holds no Python, which the start script needs: a plan that installs into one says so.
+// A plain image holds no Python, which the start script needs: nothing is installed into one.
 func TestPlanWithoutPython(t *testing.T) {
-	for ref, want := range map[string]bool{"ubuntu:22.04": true, "debian:12": true, "nvidia/cuda:12.8.1-base-ubuntu22.04": true, "python:3.12-slim": false,
-		"runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04": false} {
+	for ref, plain := range map[string]bool{"ubuntu:22.04": true, "debian:12": true, "nvidia/cuda:12.8.1-base-ubuntu22.04": true, "python:3.12-slim": false,
+		"runpod/pytorch:2.8.0-py3.11-cuda12.8.1-cudnn-devel-ubuntu22.04": false, "example.org/our-own:1": false} {
 		res := judger().Solve(Request{Model: *FindProfile("openai/gpt-oss-20b"), Target: "runpod", Pins: Pins{Image: ref}})
-		if len(res.Plans) == 0 {
-			t.Errorf("%s: no plan", ref)
-			continue
+		if (len(res.Plans) == 0) != plain || (res.Conflict != nil) != plain {
+			t.Errorf("%s: %d plans, conflict %v", ref, len(res.Plans), res.Conflict)
 		}
-		for _, p := range res.Plans {
-			if got := slices.ContainsFunc(p.Unknowns, func(u string) bool { return strings.Contains(u, "python3") }); got != want {
-				t.Errorf("%s on %s: unknowns %q", ref, p.GPU.ID, p.Unknowns)
+		if plain && res.Conflict != nil && (res.Conflict.Code != CodePython || len(res.Conflict.Facts) == 0) {
+			t.Errorf("%s: conflict %s, %s, %d facts", ref, res.Conflict.Code, res.Conflict.Reason, len(res.Conflict.Facts))
+		}
+		for _, install := range []string{"wheels", ""} {
+			v := Judge(facts(), Case{ModelName: "openai/gpt-oss-20b", Pins: Pins{Image: ref, Install: install}})
+			if (v.Outcome == Refused) != plain || plain && v.Code != CodePython {
+				t.Errorf("%s: check says %s %s", ref, v.Outcome, v.Code)
 			}
 		}
 	}
