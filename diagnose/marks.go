@@ -48,6 +48,7 @@ var phaseMarks = []phaseMark{
 	{lits: "http/1.1\" 200 ok", and: "(apiserver", act: saysServing}, // vLLM opens its port when its engine stands
 	{lits: "fired up and ready to roll", phase: PhaseServe, act: saysReady},
 	{lits: "server is listening on http|all slots are idle", phase: PhaseServe, act: saysReady},
+	{lits: "download: [|download file: |starting download process", and: "text_generation", phase: PhaseDownload},
 	{lits: "shard-manager: text_generation_launcher: starting shard|waiting for shard to be ready", phase: PhaseLoad},
 	{lits: "text_generation_router::server", and: ": connected|message\":\"connected|\\\"connected\\\"", phase: PhaseServe, act: saysReady},
 	{lits: "avg prompt throughput", phase: PhaseServe, act: saysServing},

@@ -25,6 +25,7 @@ var traceMarks = []phaseMark{
 	{lits: ", in <module>|in _run_module_as_main", act: noteUncaught},
 	{lits: "struct.error: |zmqerror: |gaierror: |\nfatal: ", act: oddError},
 	{lits: "terminate called |(core dumped)|ggml_assert|assertion `|assertion '|llvm error: |ggml_abort(", act: noteAborted},
+	{lits: "exited with code |exited with exit code |exited with status ", act: noteExit},
 }
 
 // raisedIn believes a text only within a traceback that has passed through the function noted under name.
@@ -43,6 +44,15 @@ func noteUncaught(r *Reader, h *hit) {
 	before := bytes.TrimRight(h.history(), "\n")
 	if bytes.HasSuffix(before, []byte("traceback (most recent call last):")) && !hasAny(h.lower, "\"<string>\"| error ") {
 		r.now.uncaught = h.line
+	}
+}
+
+var exitedBadly = regexp.MustCompile(`^exited with (?:exit )?(?:code|status)[ :]+[1-9]`)
+
+// noteExit notes that a container or a worker ended with an error, as compose and supervisors say it.
+func noteExit(r *Reader, h *hit) {
+	if exitedBadly.Match(h.lower[h.col:]) && !r.now.ready {
+		r.now.aborted = position{h.line, h.col}
 	}
 }
 
