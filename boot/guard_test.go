@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -48,6 +49,20 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// goAhead sets the API's clock, which is served already.
+func (a *api) goAhead(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ahead = d
+}
+
+// callers are the user agents of those who called.
+func (a *api) callers() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.agents))
+}
+
 func (a *api) heard() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +100,7 @@ func TestGuardEndsThePodAtEachLimit(t *testing.T) {
 		},
 		"hold": func(_ *api, env map[string]string) { env["STANDIN_CUDA"] = "11.0" },
 		// The provider's clock counts, not this machine's: it is an hour ahead, and so is the limit passed.
-		"ttl of another clock": func(a *api, env map[string]string) { a.ahead = time.Hour; env["JUSTRIGHT_END_BY"] = at(time.Minute) },
+		"ttl of another clock": func(a *api, env map[string]string) { a.goAhead(time.Hour); env["JUSTRIGHT_END_BY"] = at(time.Minute) },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
@@ -94,12 +109,7 @@ func TestGuardEndsThePodAtEachLimit(t *testing.T) {
 			m := start(t, []string{"sh"}, render(t, gpuSpec(t)), env)
 			m.await("justright guard status=armed by=runpod")
 			m.await("justright guard status=ending reason=" + strings.Fields(reason)[0])
-			for range 100 {
-				if slices.Contains(a.heard(), "DELETE /v2/pods/pod123") {
-					break
-				}
-				time.Sleep(50 * time.Millisecond)
-			}
+			eventually(t, "deleted", func() bool { return slices.Contains(a.heard(), "DELETE /v2/pods/pod123") })
 			want := []string{"GET /v2/pods/pod123", "POST /v2/pods/pod123/action prove", "DELETE /v2/pods/pod123"}
 			if got := a.heard(); !slices.Equal(got, want) {
 				t.Errorf("calls %q, want %q", got, want)
@@ -107,7 +117,7 @@ func TestGuardEndsThePodAtEachLimit(t *testing.T) {
 			if strings.Contains(m.said(), "rpa_secretpodkey") {
 				t.Error("the log holds the pod's key")
 			}
-			for agent := range a.agents {
+			for _, agent := range a.callers() {
 				if !strings.HasPrefix(agent, "justright") {
 					t.Errorf("user agent %q", agent)
 				}
@@ -182,14 +192,8 @@ func TestGuardTriesEveryWay(t *testing.T) {
 		"DELETE /v2/pods/pod123", "POST /v2/pods/pod123/action terminate",
 		`POST /graphql mutation { podTerminate(input: {podId: "pod123"}) }`, "POST /v2/pods/pod123/action stop",
 	}
-	var got []string
-	for range 200 {
-		if got = a.heard(); len(got) >= 2+len(want) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if len(got) < 2 || !slices.Equal(got[2:], want) {
+	eventually(t, "tried in every way", func() bool { return len(a.heard()) >= 2+len(want) })
+	if got := a.heard()[2 : 2+len(want)]; !slices.Equal(got, want) { // and then all over again
 		t.Errorf("calls %q, want %q", got, want)
 	}
 }

@@ -40,7 +40,7 @@ func TestGuardOfAJob(t *testing.T) {
 			m.await("justright guard status=ending reason=" + reason)
 			select {
 			case <-m.done:
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("the container goes on")
 			}
 			if code := m.cmd.ProcessState.ExitCode(); code != c.code {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 			Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Engine: engine}))
 	}
 	// These tests wait for shells that sleep: more of them than there are cores may run beside each other.
-	flag.Parse()
+	// -parallel overrides.
 	if err := flag.Set("test.parallel", "12"); err != nil {
 		panic(err)
 	}
@@ -127,7 +127,8 @@ func start(t *testing.T, shell []string, s boot.Script, env map[string]string) *
 	}
 	argv := append(append([]string{}, shell...), "-c", s.Start().Cmd[0])
 	m.cmd = exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	m.cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + m.dir, "TMPDIR=" + m.dir, "JUSTRIGHT_PORT=" + freePort(t)}
+	m.cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + m.dir, "TMPDIR=" + m.dir, "JUSTRIGHT_PORT=" + freePort(t),
+		"GORACE=atexit_sleep_ms=0"} // the race detector would have each tool, which is this program, sleep a second at its end
 	for k, v := range s.Env() {
 		m.cmd.Env = append(m.cmd.Env, k+"="+v)
 	}
@@ -162,25 +163,37 @@ func (m *machine) said() string {
 	return m.out.String()
 }
 
-// await waits for a line that matches, and fails when the machine ends or 20 s pass before.
-func (m *machine) await(pattern string) string {
-	m.t.Helper()
-	re := regexp.MustCompile("(?m)^" + pattern)
-	for range 1000 {
-		if s := re.FindString(m.said()); s != "" {
-			return s
-		}
-		select {
-		case <-m.done:
-			if s := re.FindString(m.said()); s != "" {
-				return s
-			}
-			m.t.Fatalf("the machine ended without %q", pattern)
-		case <-time.After(20 * time.Millisecond):
+// patience is how long anything here may take before it is called a failure. What is waited for comes in a moment, however slow
+// the machine that runs the tests.
+const patience = time.Minute
+
+// eventually asks until ok, or fails.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not %s within %s", what, patience)
 		}
 	}
-	m.t.Fatalf("no %q in 20 s", pattern)
-	return ""
+}
+
+// await waits for a line that matches, and fails when the machine ends before.
+func (m *machine) await(pattern string) string {
+	m.t.Helper()
+	re, found := regexp.MustCompile("(?m)^"+pattern), ""
+	eventually(m.t, "said: "+pattern, func() bool {
+		ended := false
+		select {
+		case <-m.done:
+			ended = true
+		default:
+		}
+		if found = re.FindString(m.said()); found == "" && ended {
+			m.t.Fatalf("the machine ended without %q", pattern)
+		}
+		return found != ""
+	})
+	return found
 }
 
 // phases are the phase lines so far, as "name status cause".

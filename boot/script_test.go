@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,13 +86,16 @@ func TestBootWalksAllPhasesUnderEveryShell(t *testing.T) {
 				t.Errorf("engine: %s", argv)
 			}
 			m.await("justright guard status=armed by=local")
-			began := time.Now()
 			if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			<-m.done
-			if code := m.cmd.ProcessState.ExitCode(); code != 0 || time.Since(began) > 5*time.Second {
-				t.Errorf("TERM: status %d after %v", code, time.Since(began))
+			select {
+			case <-m.done:
+			case <-time.After(patience):
+				t.Fatal("TERM does not end it")
+			}
+			if code := m.cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("TERM: status %d", code)
 			}
 			for _, secret := range []string{"sk-secret-of-the-endpoint", "hf_secretsecretsecret"} {
 				if strings.Contains(m.said(), secret) {
@@ -232,16 +236,14 @@ func TestAFailedMachineDoesNotExitByItself(t *testing.T) {
 	}
 }
 
-// The promise is a second. Under the race detector the stand-in tools, which are this test's own binary, take that long to
-// start alone: there the limit is ten. A shared machine gets three tries.
+// The promise is a second, on a machine that does nothing else. This one may be busy, and under the race detector the stand-in
+// tools are slow to start: so it may take as long as a few rounds of starting tools alone take at the same time.
 func TestPreflightTakesUnderASecond(t *testing.T) {
-	limit := 1.0
-	if raced {
-		limit = 10
-	}
-	var took float64
+	const round, rounds = 8, 4 // preflight starts about as many tools, waits for two answers of loopback, and sleeps never
+	var took, limit time.Duration
 	for range 3 {
-		m := start(t, []string{"sh"}, render(t, gpuSpec(t)), world(outside(t, 200)))
+		env := world(outside(t, 200))
+		m := start(t, []string{"sh"}, render(t, gpuSpec(t)), env)
 		m.await("justright phase=preflight status=ok")
 		var at []float64
 		for l := range strings.Lines(m.said()) {
@@ -249,12 +251,22 @@ func TestPreflightTakesUnderASecond(t *testing.T) {
 				at = append(at, p.Seconds)
 			}
 		}
-		if took = at[1] - at[0]; took <= limit {
-			t.Logf("preflight took %.2f s, from the first instruction %.2f s", took, at[1])
+		took = time.Duration((at[1] - at[0]) * float64(time.Second))
+		began := time.Now()
+		for range round {
+			tool := exec.CommandContext(t.Context(), filepath.Join(m.dir, "bin", "nvidia-smi"))
+			tool.Env = m.cmd.Env
+			if out, err := tool.CombinedOutput(); err != nil {
+				t.Fatalf("nvidia-smi: %v %s", err, out)
+			}
+		}
+		limit = max(time.Second, rounds*time.Since(began))
+		t.Logf("preflight took %.2f s of %.2f s, from the first instruction %.2f s", took.Seconds(), limit.Seconds(), at[1])
+		if took <= limit {
 			return
 		}
 	}
-	t.Errorf("preflight took %.2f s, more than %.0f, three times", took, limit)
+	t.Errorf("preflight took %s, more than %s, three times", took, limit)
 }
 
 // The large wheels are fetched beside the rest, whose byte code is made meanwhile; then all is put in place from the cache.
