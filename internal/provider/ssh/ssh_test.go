@@ -39,6 +39,7 @@ func environment(t *testing.T, p *ssh.Provider, own map[string]string) map[strin
 }
 
 func TestEnvironmentAndSecrets(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.env = append(b.env, "HF_TOKEN=hf_theirs", "RUNPOD_POD_ID=pod", "PYTHONDONTWRITEBYTECODE=1", "my_db_password=p", "PLAIN=1", "PORT=7", "HOST=box")
 	const key = `sk-'"$(id)` + "`x`" + ` \ é`
@@ -75,6 +76,7 @@ func TestEnvironmentAndSecrets(t *testing.T) {
 
 // Whatever the login shell is and prints, and whatever /bin/sh is, the same comes of it.
 func TestShells(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, file, words string }{
 		{"login bash", "shell", "bash -c"}, {"login fish", "shell", "fish -c"}, {"login tcsh", "shell", "tcsh -c"}, {"login zsh", "shell", "zsh -c"},
 		{"dash", "sh", "dash"}, {"bash", "sh", "bash --posix"}, {"busybox", "sh", "busybox sh"}, {"mksh", "sh", "mksh"},
@@ -106,6 +108,7 @@ func TestShells(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	for _, c := range []struct {
@@ -154,6 +157,7 @@ func TestRefusals(t *testing.T) {
 
 // A create whose answer is lost may have been carried out: it must not look like one that was not, and its machine is found.
 func TestLostCreateIsFound(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	b.say("cut", "60") // the script runs, and its answer goes nowhere
@@ -182,6 +186,7 @@ func TestLostCreateIsFound(t *testing.T) {
 
 // What comes over many short connections is what was said, from any mark on.
 func TestLogsOverALossyLine(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	in := create(t, p, spec(`i=0; while [ $i -lt 40 ]; do echo "line $i is here"; i=$((i+1)); done; printf 'ü\n\nlast'`, nil))
@@ -216,6 +221,7 @@ func TestLogsOverALossyLine(t *testing.T) {
 
 // A home that is not mounted, or another machine under the same name, denies nothing.
 func TestOnlyTheMachineItselfDenies(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	in := create(t, p, spec(stays, nil))
@@ -251,6 +257,7 @@ func second[T any](_ T, err error) error { return err }
 
 // Two journals see each other's launches and end only their own.
 func TestTwoJournalsOnOneHost(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	q := b.provider(func(c *ssh.Config) { c.StateDir = t.TempDir() })
@@ -270,6 +277,7 @@ func TestTwoJournalsOnOneHost(t *testing.T) {
 }
 
 func TestDeleteEndsWhatIgnoresIt(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(func(c *ssh.Config) { c.Grace = time.Second })
 	in := create(t, p, spec("trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ >worker; exec sleep 60' & while :; do sleep 1; done", nil))
@@ -315,32 +323,37 @@ func tools(t *testing.T, but []string, scripts map[string]string) string {
 
 // Without setsid a launch is put into a session by Python or Perl; without those it stays in one, and is ended all the same.
 func TestHostsWithoutSetsid(t *testing.T) {
+	t.Parallel()
 	for _, but := range [][]string{{"setsid", "curl"}, {"setsid", "python3"}, {"setsid", "python3", "perl"}} {
-		b := newBox(t)
-		b.env = append(b.env, "PATH="+tools(t, but, nil))
-		p := b.provider(nil)
-		in := create(t, p, spec("echo up; sleep 61 & exec sleep 62", nil))
-		raw, err := os.ReadFile(filepath.Join(b.home, ".local/state/justright/ssh", in.ID, "pid"))
-		if err != nil {
-			t.Fatalf("without %v: %v", but, err)
-		}
-		pid := strings.TrimSpace(string(raw))
-		group, err := exec.CommandContext(t.Context(), "ps", "-o", "pgid=", "-p", pid).Output()
-		if own := strings.TrimSpace(string(group)) == pid; err == nil && own == slices.Contains(but, "perl") {
-			t.Errorf("without %v: process %s is in group %s", but, pid, group)
-		}
-		if err := p.Delete(t.Context(), in.ID); err != nil {
-			t.Errorf("without %v: %v", but, err)
-		}
-		m, err := p.Describe(t.Context())
-		if err != nil || slices.Contains(m.Lacks, "python3") != slices.Contains(but, "python3") && len(m.Pythons) == 0 {
-			t.Errorf("without %v: %+v, %v", but, m, err)
-		}
+		t.Run("without-"+strings.Join(but, "-"), func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t)
+			b.env = append(b.env, "PATH="+tools(t, but, nil))
+			p := b.provider(nil)
+			in := create(t, p, spec("echo up; sleep 61 & exec sleep 62", nil))
+			raw, err := os.ReadFile(filepath.Join(b.home, ".local/state/justright/ssh", in.ID, "pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid := strings.TrimSpace(string(raw))
+			group, err := exec.CommandContext(t.Context(), "ps", "-o", "pgid=", "-p", pid).Output()
+			if own := strings.TrimSpace(string(group)) == pid; err == nil && own == slices.Contains(but, "perl") {
+				t.Errorf("process %s is in group %s", pid, group)
+			}
+			if err := p.Delete(t.Context(), in.ID); err != nil {
+				t.Error(err)
+			}
+			m, err := p.Describe(t.Context())
+			if err != nil || slices.Contains(m.Lacks, "python3") != slices.Contains(but, "python3") && len(m.Pythons) == 0 {
+				t.Errorf("%+v, %v", m, err)
+			}
+		})
 	}
 }
 
 // Where the system ends a user's processes at logout, a scope of the user manager holds the launch.
 func TestScopeWhereLogoutKills(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.env = append(b.env, "PATH="+tools(t, nil, map[string]string{
 		"busctl": `[ "$5" = KillUserProcesses ] && echo 'b true'`, "loginctl": "exit 0",
@@ -352,6 +365,7 @@ func TestScopeWhereLogoutKills(t *testing.T) {
 }
 
 func TestTemporaryDirectoryThatRunsNothing(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.env = append(b.env, "TMPDIR=/nowhere/at/all")
 	want := filepath.Join(b.home, ".cache/justright/tmp")
@@ -361,6 +375,7 @@ func TestTemporaryDirectoryThatRunsNothing(t *testing.T) {
 }
 
 func TestOwnDirectory(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	root := filepath.Join(t.TempDir(), "data")
 	p := b.provider(func(c *ssh.Config) { c.Target.Dir = root })
@@ -374,6 +389,7 @@ func TestOwnDirectory(t *testing.T) {
 }
 
 func TestMachine(t *testing.T) {
+	t.Parallel()
 	const smi = `case "$1" in --query*) echo "NVIDIA L4, 23034, 570.86.10, 8.9"; echo "NVIDIA L4, 23034, 570.86.10, 8.9";; *) echo "| NVIDIA-SMI 570.86.10  CUDA Version: 12.8 |";; esac`
 	b := newBox(t)
 	b.env = append(b.env, "PATH="+tools(t, nil, map[string]string{"nvidia-smi": smi}))
@@ -396,6 +412,7 @@ func TestMachine(t *testing.T) {
 
 // The tunnel leads to the engine's port, comes back when it is lost, is made by another controller too, and ends with the launch.
 func TestTunnel(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	kept := make(chan error, 8)
 	var p *ssh.Provider
@@ -466,6 +483,7 @@ func TestTunnel(t *testing.T) {
 }
 
 func TestExposed(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	p := b.provider(nil)
 	s := spec(stays, nil)

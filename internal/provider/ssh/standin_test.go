@@ -2,6 +2,7 @@ package ssh_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,10 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("STANDIN_SSH") != "" {
 		os.Exit(standIn(os.Args[1:]))
+	}
+	// These tests wait for shells that sleep: more of them than there are cores may run beside each other. -parallel overrides.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -137,7 +142,8 @@ type box struct {
 func newBox(t *testing.T) *box {
 	t.Helper()
 	b := &box{t: t, home: t.TempDir(), obey: t.TempDir(), here: t.TempDir()}
-	b.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.home, "STANDIN_SSH=" + b.obey}
+	b.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.home, "STANDIN_SSH=" + b.obey,
+		"GORACE=atexit_sleep_ms=0"} // the race detector would have each call of the stand-in sleep a second at its end
 	return b
 }
 
