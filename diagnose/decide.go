@@ -118,6 +118,8 @@ func (r *Reader) Result() Result {
 		res.Cause, res.Stage = CauseReady, StageServe
 	case outcome == InProgress:
 		res.Cause, res.Stage = CauseInProgress, a.current.stage()
+	case outcome == Failure && a.ready:
+		res.Cause, res.Stage = CauseUnknown, StageRuntime
 	default:
 		res.Cause, res.Stage = CauseUnknown, a.current.stage()
 	}

@@ -70,6 +70,10 @@ func (r *Reader) remedy(f *finding) *Remedy {
 		}
 	case UnrecognizedArguments:
 		r.flagsRemedy(f.text, out)
+	case InvalidArgumentValue:
+		valueRemedy(f.text, out)
+	case GenericWrapperOnly:
+		killedRemedy(low, out)
 	case MissingPythonModule:
 		if m := moduleName.FindStringSubmatch(low); m != nil {
 			out.Text = "The Python package " + topModule(m[1]) + " is missing: install it, or take an image that has it."
