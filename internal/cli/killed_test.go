@@ -29,6 +29,9 @@ var everyKill = flag.Bool("kill-everywhere", false, "kill -9 up at each point of
 // at the first create's.
 const killVariable = "JUSTRIGHT_TEST_KILL"
 
+// swiftEnd has a process of the race detector's end without the second it would sleep.
+const swiftEnd = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	if at := os.Getenv(killVariable); at != "" {
 		os.Exit(Main(context.Background(), killedWorld(at)))
@@ -128,7 +131,7 @@ func killAndClean(t *testing.T, at string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	c := exec.CommandContext(ctx, self, "up", "openai/gpt-oss-20b", "--on", "runpod", "--yes", "--json")
-	c.Env = append(os.Environ(), killVariable+"="+at)
+	c.Env = append(os.Environ(), killVariable+"="+at, swiftEnd)
 	for k, v := range env {
 		c.Env = append(c.Env, k+"="+v)
 	}

@@ -20,7 +20,7 @@ func TestTwoUpsAtOneInstantMakeOneMachine(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range n {
 		c := exec.CommandContext(t.Context(), os.Args[0], "up", tryModel, "--yes")
-		c.Env = append(os.Environ(), killVariable+"=never:0")
+		c.Env = append(os.Environ(), killVariable+"=never:0", swiftEnd)
 		for k, v := range p.env {
 			c.Env = append(c.Env, k+"="+v)
 		}
