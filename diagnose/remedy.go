@@ -28,6 +28,10 @@ func (r *Reader) remedy(f *finding) *Remedy {
 		if n := feasibleContext(low); n > 0 {
 			out.Text = fmt.Sprintf("The KV cache cannot hold one full request: --max-model-len %d fits, by the log's own estimate.", n)
 		}
+		if r.context["cpu"] > 0 {
+			out.Kind = ChangeFlag
+			out.Text += " On a CPU the cache is as large as VLLM_CPU_KVCACHE_SPACE says, in GiB: or raise that."
+		}
 	case ContextExceedsModel:
 		if m := derivedMax.FindStringSubmatch(low); m != nil {
 			out.Text = "More context is asked for than the model has: --max-model-len " + m[1] + ", or configure rope scaling."

@@ -321,6 +321,7 @@ var downloadRules = []rule{
 	{code: HFTransferMissing, tier: root, lits: "hf_hub_enable_hf_transfer=1|'hf_transfer' package is not available", and: "hf_transfer' package|but 'hf_transfer'|not available in your", source: srcHF},
 	{code: HFXetError, tier: root, lits: "cas service error|hf_xet error|hf_xet::|xet-core|cas-server.xethub|data processing error", and: "error|failed|panic|stalled", not: "no space left|quota exceeded|is not installed|falling back to regular|os error 28|os error 122|io error|no such file", source: "https://github.com/huggingface/xet-core"},
 	{code: HFXetError, tier: root, lits: "cas service error", and: "io error: timer expired|io error: timed out|io error: broken pipe|io error: connection|io error: unexpected eof", source: "https://github.com/huggingface/xet-core/issues/444"},
+	{code: DiskFull, tier: root, quiet: true, lits: "[errno 28]", before: "could not install packages due to", stage: StageInstall, source: srcPip},
 	{code: DiskFull, tier: root, quiet: true, lits: "no space left on device|disk quota exceeded|not enough disk space|[errno 28]|[errno 122]|os error 28|os error 122|not enough free disk space|there is not enough space on the disk|insufficient disk space", not: "failed to register layer|/dev/shm|shared memory|failed to extract layer|processing tar file|/var/lib/docker|/var/lib/containerd|</torch_|nccl-|applylayer|shm_open|bo allocation", source: srcHF, refine: fullDisk},
 }
 

@@ -21,6 +21,7 @@ var traceMarks = []phaseMark{
 	{lits: "/transformers/tokenization_|/vllm/tokenizers/", blind: true, act: noter("tokenizer_files")},
 	{lits: "in create_server_socket|sock.bind(", blind: true, act: noter("listen")},
 	{lits: "in get_quant_config", blind: true, act: noter("quant_config")},
+	{lits: "detected platform cpu|cpu_worker.py|cpu_model_runner.py|cpu_attn", blind: true, act: noter("cpu")},
 	{lits: "tensor_parallel_size=1,", blind: true, act: noter("one_gpu")},
 	{lits: ", in <module>|in _run_module_as_main", act: noteUncaught},
 	{lits: "struct.error: |zmqerror: |gaierror: |\nfatal: ", act: oddError},
