@@ -245,7 +245,7 @@ func (a *attempt) afterReady(live []*finding) (*finding, Outcome) {
 	case cause != nil:
 		return cause, Failure
 	case a.death != nil && a.death.after:
-		if len(a.odd) > 0 && a.odd[len(a.odd)-1].line > a.readyAt.line {
+		if n := len(a.odd); n > 0 && (position{a.odd[n-1].line, a.odd[n-1].col}).after(position{a.readyAt.line, a.readyAt.col}) {
 			return nil, Failure
 		}
 		return a.death, Failure

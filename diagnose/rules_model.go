@@ -348,6 +348,9 @@ func weightFile(h *hit) (Code, tier) {
 	if hasAny(h.near, "unpicklingerror|invalid load key") && (hasAny(h.lower[:h.col], "pickle.loads(") || hasAny(h.history(), "pickle.loads(")) {
 		return "", 0
 	}
+	if hasAny(h.near, "unpicklingerror") && !h.around("invalid load key|truncated|raytaskerror|torch.load|torch_load|pt_weights|load_weights|.bin|.pt") {
+		return "", 0 // a program's own data
+	}
 	return SafetensorsCorrupt, root
 }
 

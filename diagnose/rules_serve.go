@@ -105,6 +105,12 @@ func ownFailure(h *hit) (Code, tier) {
 	}
 }
 
+// loopEnded: the engine of vLLM before V1 logs what ends its loop, in a process of its own.
+func loopEnded(h *hit) (Code, tier) {
+	oddError(h.r, h)
+	return GenericWrapperOnly, wrapper
+}
+
 // wrapperTexts say that something died, and not why.
 const wrapperTexts = "engine core initialization failed|engine process failed to start|enginecore failed to start|workerproc initialization failed|workerproc failed to start|workerproc hit an exception|got fatal signal from worker|enginedeaderror|engine loop has died|received sigquit from a child process|scheduler hit an exception|initialization failed. |" +
 	"enginecore encountered|failed core proc|background loop has errored|engine background task failed|process enginecore|died unexpectedly, shutting down|worker proc vllmworker|detokenizermanager hit an exception|dataparallelcontroller hit an exception|engine core proc|subprocess-exited-with-error|raytaskerror|childfailederror|back-off restarting failed container|crashloopbackoff" +
@@ -114,5 +120,6 @@ var wrapperRules = []rule{
 	{code: GenericWrapperOnly, tier: wrapper, quiet: true, lits: "justright phase=", and: "status=fail", refine: ownFailure, serves: true},
 	{code: GenericWrapperOnly, tier: wrapper, lits: wrapperTexts, source: srcVLLM, serves: true},
 	{code: GenericWrapperOnly, tier: wrapper, lits: "validation error for |validation errors for ", re: regexp.MustCompile(`validation errors? for \w*(?:config|args)\b`), source: srcVLLM},
+	{code: GenericWrapperOnly, tier: wrapper, lits: "engine.py:", re: regexp.MustCompile(`error \d\d-\d\d [\d:]+ \[?engine\.py:\d+\] \w+(?:error|exception)\(`), refine: loopEnded, source: "https://github.com/vllm-project/vllm/issues/8985", serves: true},
 	{code: GenericWrapperOnly, tier: soft, lits: "raytaskerror(", source: srcRay, refine: rayWrapped},
 }
