@@ -69,6 +69,15 @@ func Estimate(p model.Profile, u Use) Breakdown {
 		b.Unknowns = append(b.Unknowns, "weights: "+w.why)
 	}
 	l := arrange(&p, u, r)
+	d, drafts := draft(&p, u, r, w)
+	if l.uniform && d.perToken > 0 {
+		l.blockBytes, l.perToken = l.blockBytes+d.perToken*float64(l.tokens), l.perToken+d.perToken
+		l.formula += fmt.Sprintf(", and the draft's %.0f B a token", d.perToken)
+		d.perToken = 0
+	}
+	if drafts && !d.known {
+		b.Unknowns = append(b.Unknowns, "draft model: what it needs is not counted")
+	}
 	if l.why != "" {
 		b.Unknowns = append(b.Unknowns, "cache: "+l.why)
 	} else if batchDecides(&p, u) {
@@ -76,18 +85,15 @@ func Estimate(p model.Profile, u Use) Breakdown {
 	} else if b.Context > 0 || !r.tokensByNeed || l.uniform {
 		b.KVBytesPerToken = rounded(l.reported(b.Context, tokens, u, r))
 	}
-	b.account(&p, u, r, w, l, tokens, seqs)
-	if drafter := u.Speculative.On && !predicts(&p, u) && !strings.Contains(u.Speculative.Method, "ngram"); drafter {
-		b.Unknowns = append(b.Unknowns, "draft model: what it needs is not counted")
-		if b.Fits != nil && *b.Fits {
-			b.Fits, b.Reason = nil, "without the draft model "+b.Reason
-		}
+	b.account(&p, u, r, w, l, tokens, seqs, d)
+	if room := float64(b.KVBudgetBytes - 2*b.NeedBytes); drafts && !d.known && b.Fits != nil && *b.Fits && room < w.high {
+		b.Fits, b.Reason = nil, "without the draft model "+b.Reason
 	}
 	return b
 }
 
 // account builds the budget and judges it.
-func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layout, tokens, seqs int) {
+func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layout, tokens, seqs int, d drafted) {
 	act, what := activations(p, u, r, b.Context, tokens, seqs)
 	b.term("activations", act, what)
 	graph, sizes := graphs(p, u, r, seqs)
@@ -100,6 +106,9 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 	b.term("resident", rest, of)
 	around := outside(u, r, graph)
 	b.term("outside", around, "CUDA context and what starts before the engine looks")
+	if d.known {
+		b.term("draft model", d.weights, d.formula)
+	}
 	var need span
 	if l.why == "" && b.Context > 0 {
 		requests := float64(max(1, u.Concurrency))
@@ -108,8 +117,14 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 		if batchDecides(p, u) {
 			need.low, need.high = l.need(b.Context, 2048, u, r)*requests, l.need(b.Context, 2*16384, u, r)*requests
 		}
+		formula := fmt.Sprintf("%d requests of %d tokens; %s", max(1, u.Concurrency), b.Context, l.formula)
+		if d.perToken > 0 {
+			more := d.perToken * float64(b.Context) * requests
+			need.at, need.low, need.high = need.at+more, need.low+more, need.high+more
+			formula += fmt.Sprintf("; the draft's %.0f B a token", d.perToken)
+		}
 		b.NeedBytes = rounded(need.at)
-		b.term("cache needed", need, fmt.Sprintf("%d requests of %d tokens; %s", max(1, u.Concurrency), b.Context, l.formula))
+		b.term("cache needed", need, formula)
 	}
 	total := float64(u.GPU.TotalBytes)
 	if total <= 0 {
@@ -122,20 +137,46 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 	b.BudgetKnown = true
 	requested := math.Ceil(total * b.Utilization)
 	b.term("share of the card", span{requested, requested, requested}, fmt.Sprintf("%.2f of %.2f GiB", b.Utilization, total/GiB))
-	budget := span{requested - w.bytes - act.at - rest.at, requested - w.high - act.high - rest.high, requested - w.low - act.low - rest.low}
+	parts := []span{{w.bytes, w.low, w.high}, act, rest, {}, {}}
 	if r.graphsCounted {
-		budget = span{budget.at - graph.at, budget.low - graph.high, budget.high - graph.low}
+		parts[3] = graph
 	}
-	if u.CacheBytes > 0 {
-		c := float64(u.CacheBytes)
-		budget = span{c, c, c}
+	if d.known {
+		parts[4] = d.weights
 	}
-	b.term("cache budget", budget, "share of the card less weights, activations, graphs and what is resident")
+	budget := less(requested, parts)
+	formula := "share of the card - weights - activations - resident"
+	if r.graphsCounted {
+		formula += " - graphs"
+	}
+	if d.known {
+		formula += " - draft model"
+	}
+	formula += "; bounds add as independent errors do, by their squares"
+	switch fixed := l.blockBytes * float64(u.Blocks); {
+	case u.CacheBytes > 0:
+		fixed = float64(u.CacheBytes)
+		budget, formula = span{fixed, fixed, fixed}, "--kv-cache-memory-bytes"
+	case fixed > 0:
+		budget, formula = span{fixed, fixed, fixed}, fmt.Sprintf("--num-gpu-blocks-override: %d blocks x %.0f B", u.Blocks, l.blockBytes)
+	}
+	b.term("cache budget", budget, formula)
 	b.KVBudgetBytes = rounded(budget.at)
 	if !batchDecides(p, u) {
 		b.capacity(p, u, r, l, tokens, budget.at)
 	}
 	b.judge(p, u, r, w, l, judged{budget: budget, need: need, requested: requested, act: act, around: around})
+}
+
+// less is a total minus parts whose errors are independent of each other.
+func less(total float64, parts []span) span {
+	at, up, down := total, 0.0, 0.0
+	for _, s := range parts {
+		at -= s.at
+		up += (s.at - s.low) * (s.at - s.low)
+		down += (s.high - s.at) * (s.high - s.at)
+	}
+	return span{at, at - math.Sqrt(down), at + math.Sqrt(up)}
 }
 
 // capacity turns the budget into tokens, contexts and requests.
@@ -200,7 +241,7 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		say(&no, "%d tokens need %.2f GiB of cache; %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.low && u.CacheBytes == 0 && !u.GPU.unified():
 		say(&no, "a share of %.2f leaves %.2f GiB for the CUDA context and graphs", b.Utilization, gib(total-j.requested))
-	case u.CacheBytes == 0 && r.known && !(r.firstEngine && r.countsOthers) && b.Context > 0 && j.need.low-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
+	case u.CacheBytes == 0 && r.known && b.Context > 0 && j.need.low-j.budget.at > 0.03*total+0.25*(j.budget.high-j.budget.at):
 		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.unified():
 		b.Reason = fmt.Sprintf("a share of %.2f leaves %.2f GiB for the CUDA context and graphs, which may not do", b.Utilization, gib(total-j.requested))

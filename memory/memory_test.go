@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -287,9 +289,12 @@ func TestHonestAboutWhatIsNotSaid(t *testing.T) {
 	if a, b := Estimate(p, on("0.1.dev1+gda1daf40b", "H100")), Estimate(p, on("", "H100")); a.KVTokens != b.KVTokens || a.Utilization != 0.92 {
 		t.Errorf("untagged build: %d tokens at %.2f, unknown version %d", a.KVTokens, a.Utilization, b.KVTokens)
 	}
-	b := Estimate(p, on("0.25.1", "H100", "--speculative-config", `{"method":"eagle3","model":"a/b","num_speculative_tokens":3}`))
-	if b.Fits != nil || len(b.Unknowns) == 0 {
-		t.Errorf("with a draft model: fits %v, %q", b.Fits, b.Unknowns)
+	other := `{"method":"draft_model","model":"a/b","num_speculative_tokens":3}`
+	if b := Estimate(p, on("0.25.1", "RTX 4060 16GB", "--max-model-len", "8192", "--speculative-config", other)); b.Fits != nil || len(b.Unknowns) == 0 {
+		t.Errorf("with a draft that may not fit beside it: %q, %q", b.Reason, b.Unknowns)
+	}
+	if b := Estimate(p, on("0.25.1", "H100", "--speculative-config", other)); !fits(b) || len(b.Unknowns) == 0 {
+		t.Errorf("where a draft as large as the model fits too: %q, %q", b.Reason, b.Unknowns)
 	}
 	for _, name := range []string{"GB10", "NVIDIA GB10"} {
 		if rulesFor(version.PEP440{}).largeCard(GPU{Name: name, TotalBytes: 121 * GiB}) {
@@ -410,7 +415,7 @@ func TestVideoProfile(t *testing.T) {
 		v := u
 		v.Context = context
 		v.ApplyFlags(flags)
-		at, _, _ := encoderPeak(&p, v, v.rules(), context)
+		at := encoderPeak(&p, v, v.rules(), context, 256).at
 		return at / GiB
 	}
 	if short, long := peak(8192), peak(128000); long < 12 || short > 3 {
@@ -419,4 +424,91 @@ func TestVideoProfile(t *testing.T) {
 	if bounded := peak(128000, "--limit-mm-per-prompt", `{"image":2,"video":0}`); bounded > 3 {
 		t.Errorf("%.1f GiB with no video", bounded)
 	}
+}
+
+// TestDrafts: a known draft costs its own weights and cache, an EAGLE head about a layer and its vocabulary.
+func TestDrafts(t *testing.T) {
+	p := profile(t, "Qwen/Qwen3-32B")
+	alone := Estimate(p, on("0.25.1", "H200", "--max-model-len", "8192"))
+	small := profile(t, "Qwen/Qwen3-0.6B")
+	u := on("0.25.1", "H200", "--max-model-len", "8192", "--speculative-config", `{"model":"Qwen/Qwen3-0.6B","num_speculative_tokens":4}`)
+	u.Speculative.Model = &small
+	b, itself := Estimate(p, u), Estimate(small, on("0.25.1", "H200"))
+	if got, want := alone.KVBudgetBytes-b.KVBudgetBytes, itself.WeightsBytes; got != want {
+		t.Errorf("the cache shrinks by %d, the draft weighs %d", got, want)
+	}
+	if got, want := b.KVBytesPerToken, alone.KVBytesPerToken+itself.KVBytesPerToken; got != want {
+		t.Errorf("%d bytes a token, want %d", got, want)
+	}
+	head := Estimate(p, on("0.25.1", "H200", "--max-model-len", "8192", "--speculative-config", `{"method":"eagle3","model":"a/b"}`))
+	if cost := float64(alone.KVBudgetBytes-head.KVBudgetBytes) / GiB; cost < 0.5 || cost > 3 || !fits(head) {
+		t.Errorf("an EAGLE head costs %.2f GiB: %s", cost, head.Reason)
+	}
+}
+
+// TestTermsAddUp: the budget is the share less its parts to the byte, its bounds are theirs, and what a reader finds in the
+// formulas gives the number beside them.
+func TestTermsAddUp(t *testing.T) {
+	for i, m := range catalog.Models() {
+		p, err := model.FromRecord(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []string{"0.6.4", "0.8.5", "0.15.0", "0.32.0"} {
+			u := on(v, offered[i%len(offered)], "--max-model-len", "4096", "--speculative-config", `{"method":"eagle3","model":"a/b"}`)
+			u.TensorParallel = 1 + i%2
+			b := Estimate(p, u)
+			terms := map[string]Term{}
+			for _, x := range b.Terms {
+				terms[x.Name] = x
+			}
+			total, known := terms["cache budget"]
+			if !known {
+				continue
+			}
+			sum, up, down := terms["share of the card"].Bytes, 0.0, 0.0
+			for _, name := range []string{"weights", "activations", "resident", "graphs", "draft model"} {
+				x := terms[name]
+				sum -= x.Bytes
+				up, down = up+math.Pow(float64(x.Bytes-x.Low), 2), down+math.Pow(float64(x.High-x.Bytes), 2)
+			}
+			if d := sum - total.Bytes; d < -4 || d > 4 {
+				t.Errorf("%s, vLLM %s: the parts leave %d, the budget is %d", m.ID, v, sum, total.Bytes)
+			}
+			if math.Abs(math.Sqrt(up)-float64(total.High-total.Bytes)) > 8 || math.Abs(math.Sqrt(down)-float64(total.Bytes-total.Low)) > 8 {
+				t.Errorf("%s, vLLM %s: bounds %d to %d around %d", m.ID, v, total.Low, total.High, total.Bytes)
+			}
+			if got, ok := spoken(terms["weights"].Formula); ok && math.Abs(got-float64(terms["weights"].Bytes)/GiB) > 0.05+0.0002*got {
+				t.Errorf("%s, vLLM %s: %q gives %.2f GiB, the term says %.2f", m.ID, v, terms["weights"].Formula, got, float64(terms["weights"].Bytes)/GiB)
+			}
+			var tokens, each float64
+			if n, _ := fmt.Sscanf(terms["activations"].Formula, "forward pass: %f tokens x %f B", &tokens, &each); n == 2 && math.Abs(tokens*each-float64(terms["activations"].Bytes)) > tokens {
+				t.Errorf("%s: %q gives %.0f, the term says %d", m.ID, terms["activations"].Formula, tokens*each, terms["activations"].Bytes)
+			}
+		}
+	}
+}
+
+// spoken evaluates the formula of weights: "by shape A 1.00 + B 2.00 GiB, x 1.010 to the size of the files, + C 0.10".
+func spoken(formula string) (float64, bool) {
+	head, tail, _ := strings.Cut(formula, " GiB")
+	sum := 0.0
+	for _, w := range strings.Split(strings.TrimPrefix(strings.TrimPrefix(head, "by shape "), "by the files' headers "), " + ") {
+		f, err := strconv.ParseFloat(w[strings.LastIndexByte(w, ' ')+1:], 64)
+		if err != nil {
+			return 0, false
+		}
+		sum += f
+	}
+	for _, piece := range strings.Split(tail, ", ") {
+		var f float64
+		if n, _ := fmt.Sscanf(piece, "x %f to", &f); n == 1 {
+			sum *= f
+		}
+		if rest, ok := strings.CutPrefix(piece, "+ "); ok {
+			f, _ = strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+			sum += f
+		}
+	}
+	return sum, true
 }

@@ -14,31 +14,50 @@ type span struct{ at, low, high float64 }
 // activations is the peak of the profile run: one step of the largest batch, the encoder on its largest item, the
 // sampler on every sequence. They do not overlap, so the largest counts.
 func activations(p *model.Profile, u Use, r rules, context, tokens, seqs int) (span, string) {
-	forward := float64(tokens) * perToken(p, u)
-	sort, lean := 38.5, 14.0 // bytes an entry of the logits: sorting keeps values, indices and sums; else masks and draws
-	sampler := float64(seqs) * float64(p.Vocab)
-	entry := lean
-	if r.sortSampler && !(u.FromImage && r.ncclInside) {
-		entry = sort
+	each := perToken(p, u)
+	forward := span{at: float64(tokens) * each}
+	forward.low, forward.high = 0.5*forward.at, 1.7*forward.at+0.15*GiB
+	if r.firstEngine {
+		forward.high = 1.3*forward.at + 0.15*GiB
 	}
-	if p.EncoderOnly {
-		sampler = 0
+	sample, per := sampled(p, u, r, seqs)
+	encoder := encoderPeak(p, u, r, context, seqs)
+	peak := span{math.Max(math.Max(forward.at, sample.at), encoder.at), math.Max(math.Max(forward.low, sample.low), encoder.low), math.Max(math.Max(forward.high, sample.high), encoder.high)}
+	if !u.AllStated && u.MaxSeqs == 0 { // fewer sequences than the default, which nobody wrote down, need less
+		peak.low = math.Max(0.3*forward.at, encoder.low)
 	}
-	encoder, encLow, encHigh := encoderPeak(p, u, r, context)
-	peak := math.Max(math.Max(forward, sampler*entry), encoder)
-	low := math.Max(math.Max(forward*0.6, sampler*lean*0.9), encLow)
-	high := math.Max(math.Max(forward*2, sampler*entry*1.05), encHigh)
-	if !r.known {
-		high = math.Max(high, sampler*sort)
-	}
-	which := fmt.Sprintf("forward pass of %d tokens", tokens)
+	peak.low = math.Min(peak.low, peak.at)
 	switch {
-	case peak == encoder && encoder > 0:
-		which = "encoder on its largest item"
-	case peak == sampler*entry && sampler > 0:
-		which = fmt.Sprintf("sampler: %d rows x %d entries x %.1f B", seqs, p.Vocab, entry)
+	case peak.at == encoder.at && encoder.at > 0:
+		return peak, "encoder on its largest item"
+	case peak.at == sample.at && sample.at > 0:
+		return peak, fmt.Sprintf("sampler: %d rows x %d entries x %.1f B", seqs, p.Vocab, per)
 	}
-	return span{peak, math.Min(low, peak), high}, which
+	return peak, fmt.Sprintf("forward pass: %d tokens x %.0f B", tokens, each)
+}
+
+// sampled is what drawing a token for every sequence takes, and the bytes an entry of the logits: sorting keeps values,
+// indices and sums; else masks and draws.
+func sampled(p *model.Profile, u Use, r rules, seqs int) (s span, per float64) {
+	const sort, lean = 38.5, 14.0
+	if p.EncoderOnly || u.Pooling || pools(p) {
+		return span{}, lean
+	}
+	entries := float64(seqs) * float64(p.Vocab)
+	per = lean
+	if r.sortSampler && !(u.FromImage && r.ncclInside) {
+		per = sort
+	}
+	s = span{entries * per, entries * lean * 0.9, entries*per*1.05 + 0.15*GiB}
+	if !r.known {
+		s.high = math.Max(s.high, entries*sort)
+	}
+	return s, per
+}
+
+// pools reports a class that returns vectors or scores: nothing is sampled.
+func pools(p *model.Profile) bool {
+	return strings.HasSuffix(p.Architecture, "Model") || strings.HasSuffix(p.Architecture, "ForSequenceClassification") || strings.HasSuffix(p.Architecture, "ForRewardModel")
 }
 
 // perToken is what a token keeps alive in the widest block of the forward pass, 16 bit: hidden states, residual and the
@@ -67,28 +86,31 @@ func perToken(p *model.Profile, u Use) float64 {
 // encoderPeak is what profiling the image encoder takes, on few measurements: Qwen's towers see 16384 tokens an
 // image by default, others a few hundred. Qwen2-VL and Qwen2.5-VL are profiled with a video of as many such frames as the
 // context holds, at most 14 in pairs (get_num_frames_with_most_features): with a long context, many times an image.
-func encoderPeak(p *model.Profile, u Use, r rules, context int) (at, low, high float64) {
+func encoderPeak(p *model.Profile, u Use, r rules, context, seqs int) span {
 	if !p.Vision || u.TextOnly || u.SkipEncoder {
-		return 0, 0, 0
+		return span{}
 	}
 	switch {
+	case p.ModelType == "mllama": // an image of all its tiles for every sequence, 1280 wide and four times that inside
+		at := float64(seqs*p.CrossTokens) * (4*1280 + 2*4*1280/float64(max(1, u.TensorParallel))) * 2
+		return span{at, 0.3 * at, 1.5*at + GiB}
 	case strings.HasPrefix(p.ModelType, "qwen2_vl"), strings.HasPrefix(p.ModelType, "qwen2_5_vl"):
 		frames := 1.0
 		if !u.FewImages && !r.firstEngine {
 			frames = math.Min(math.Max(math.Floor(float64(context)/16384), 1), 7)
 		}
 		if u.FewImages {
-			return 1.2 * GiB, 0.3 * GiB, 4 * GiB
+			return span{1.2 * GiB, 0.3 * GiB, 4 * GiB}
 		}
-		return 2.2 * frames * GiB, 0.3 * frames * GiB, 2.6*frames*GiB + 1.4*GiB
+		return span{2.2 * frames * GiB, 0.3 * frames * GiB, 2.6*frames*GiB + 1.4*GiB}
 	case strings.HasPrefix(p.ModelType, "qwen") || p.ModelType == "dots_ocr":
-		at = 2.4 * GiB
+		at := 2.4 * GiB
 		if u.FewImages {
 			at = 1.2 * GiB
 		}
-		return at, 0.3 * GiB, 4 * GiB
+		return span{at, 0.3 * GiB, 4 * GiB}
 	default:
-		return 0.5 * GiB, 0.1 * GiB, 2 * GiB
+		return span{0.5 * GiB, 0.1 * GiB, 2 * GiB}
 	}
 }
 
@@ -115,10 +137,12 @@ func graphs(p *model.Profile, u Use, r rules, seqs int) (span, string) {
 		sizes += (largest - 256) / step
 	}
 	at := float64(sizes) * float64(p.Layers) * 0.28 * (1 << 20)
+	formula := fmt.Sprintf("%d sizes x %d layers x 0.28 MiB", sizes, p.Layers)
 	if u.TensorParallel > 1 {
 		at *= 2 // 1.4 to 3.0 times on four measured starts
+		formula += " x 2 for several ranks"
 	}
-	return span{at, at * 0.4, at*2 + 0.1*GiB}, fmt.Sprintf("%d sizes x %d layers x 0.28 MiB", sizes, p.Layers)
+	return span{at, at * 0.3, at*2.2 + 0.3*GiB}, formula
 }
 
 // resident is what stays inside the budget besides weights and cache: kernels and libraries loaded while
@@ -145,10 +169,21 @@ func resident(u Use, r rules) (span, string) {
 	}
 	if u.GPU.unified() {
 		what += ", host memory of the engine"
-		s.at, s.high = s.at+1.8*GiB, s.high+4*GiB
+		s.at, s.high = s.at+2.4*GiB, s.high+4.5*GiB
+		if !r.known {
+			s.high += 0.1 * float64(u.GPU.TotalBytes) // builds for such machines keep more, and differ
+		}
 	}
-	if r.countsOthers { // whatever else is on the card, the CUDA context first
+	switch {
+	case r.countsOthers && r.firstEngine: // whatever else is on the card, the CUDA context first
+		what += ", CUDA context"
 		s.at, s.low, s.high = s.at+0.5*GiB, s.low+0.3*GiB, s.high+GiB
+	case r.countsOthers: // and what the compiler loaded
+		what += ", CUDA context"
+		s.at, s.low, s.high = s.at+GiB, s.low+0.3*GiB, s.high+2*GiB
+	}
+	if share := u.Utilization; r.countsOthers && !u.AllStated && u.FreeBytes == 0 && share > 0 && share < 0.7 {
+		s.high += (0.9 - share) * float64(u.GPU.TotalBytes) // a small share is for a card that others use
 	}
 	switch {
 	case r.firstEngine && r.countsOthers:
@@ -158,7 +193,7 @@ func resident(u Use, r rules) (span, string) {
 	case r.firstEngine:
 		s.high += 0.5 * GiB
 	}
-	return s, what
+	return s, fmt.Sprintf("%s: about %.1f GiB", what, s.at/GiB)
 }
 
 // outside is what the share of the card that the engine leaves alone must hold: the CUDA context, collective

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"justright/model"
 	"justright/version"
 )
 
@@ -50,9 +51,10 @@ func (g GPU) switched() bool {
 // Speculative is speculative decoding.
 type Speculative struct {
 	On     bool
-	Method string // "mtp", "eagle3", "ngram", "draft_model"; empty when not said
-	Draft  string // model that drafts
-	Tokens int    // drafted per step; 0 not said
+	Method string         // "mtp", "eagle3", "ngram", "draft_model"; empty when not said
+	Draft  string         // model that drafts
+	Tokens int            // drafted per step; 0 not said
+	Model  *model.Profile // of the draft model, when it is known
 }
 
 // Use is how a model is to be served. Zero values mean the engine's default.
@@ -68,6 +70,7 @@ type Use struct {
 
 	Utilization   float64 // --gpu-memory-utilization
 	CacheBytes    int64   // --kv-cache-memory-bytes
+	Blocks        int     // --num-gpu-blocks-override
 	MaxSeqs       int     // --max-num-seqs
 	BatchedTokens int     // --max-num-batched-tokens
 	CacheDType    string  // --kv-cache-dtype
@@ -82,6 +85,7 @@ type Use struct {
 	NoHybrid      bool // --disable-hybrid-kv-cache-manager
 	NoPrefixCache bool // --no-enable-prefix-caching
 	PrefixCache   bool // --enable-prefix-caching, for models that do not have it by default
+	Pooling       bool // --runner pooling, --task embed and the like: nothing is sampled
 	TextOnly      bool // --language-model-only, or every modality limited to none
 	SkipEncoder   bool // --skip-mm-profiling
 	FewImages     bool // --limit-mm-per-prompt or --mm-processor-kwargs bound the items
@@ -160,7 +164,14 @@ func (u *Use) apply(name, value string) (problem string) {
 		return whole(&u.BatchedTokens)
 	case "block-size":
 		return whole(&u.BlockSize)
-	case "kv-cache-memory-bytes":
+	case "num-gpu-blocks-override":
+		return whole(&u.Blocks)
+	case "runner", "task", "convert":
+		switch value {
+		case "pooling", "embed", "embedding", "classify", "score", "reward":
+			u.Pooling = true
+		}
+	case "kv-cache-memory-bytes", "kv-cache-memory":
 		var n int
 		if bad := whole(&n); bad != "" {
 			return bad

@@ -3,6 +3,7 @@ package memory
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"justright/model"
@@ -46,7 +47,11 @@ func online(p *model.Profile, u Use, r rules) *model.Quant {
 	case "int8_per_channel_weight_only", "tpu_int8":
 		return &model.Quant{Method: u.Quantization, Format: "int8", Bits: 8}
 	case "experts_int8":
-		return &model.Quant{Method: "experts_int8", Groups: []model.QuantGroup{{Format: "int8", Bits: 8, Targets: []string{"experts"}}}}
+		targets := []string{"experts"}
+		if p.ModelType == "jamba" {
+			targets = append(targets, "mlp") // a dense block is a mixture of one
+		}
+		return &model.Quant{Method: "experts_int8", Groups: []model.QuantGroup{{Format: "int8", Bits: 8, Targets: targets}}}
 	case "bitsandbytes":
 		format := "bnb4"
 		if !r.flatAbsMax {
@@ -126,18 +131,18 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 	if p.Quant != nil && q.Bits == 0 && len(q.Groups) == 0 && p.WeightsBytes == 0 {
 		return weighed{why: "how " + name(q) + " stores the matrices is not known without the files"}
 	}
-	rank, whole := 0.0, 0.0
+	rank, whole, of := 0.0, 0.0, make(roleSums, 0, 12)
 	e := ends{apart: u.PipelineParallel > 1}
 	for _, part := range parts {
-		per, _ := 2.0, ""
+		per := elementSize(q, u)
 		if part.Quant {
-			per, _ = q.StoredBytes(part.Role, part.Layers, 2)
+			per, _ = q.StoredBytes(part.Role, part.Layers, per)
 		}
 		if part.Role == "router" && p.MoE != nil {
 			per = 2
 		}
-		if part.Role != "mla_copy" {
-			whole += part.Weights * per
+		if part.Role != "mla_copy" { // what the files hold, whatever is made of it while loading
+			whole += part.Weights * math.Min(per, 2)
 		}
 		if skipped(p, part.Role, u) || part.Role == "mla_copy" && !r.latentCache {
 			continue
@@ -146,13 +151,23 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 		if part.Role == "expert" {
 			b *= padding(p, q, u, r)
 		}
-		rank += e.put(part.Role, b)
+		if b = e.put(part.Role, b); b > 0 {
+			role := part.Role
+			if role == "mla_copy" {
+				role = "latent copies"
+			}
+			of.add(role, b)
+			rank += b
+		}
 	}
-	rank += e.larger()
+	if b := e.larger(); b > 0 {
+		of.add("table", b)
+		rank += b
+	}
 	spread := 0.01
-	formula := "sum of the shape's matrices"
+	formula := "by shape " + of.String()
 	if q != nil {
-		formula += ", linears as " + name(q)
+		formula += " with linears as " + name(q)
 		spread = 0.03
 		if q.Bits <= 4 && p.WeightsBytes == 0 {
 			spread = 0.06 // what such quantisers leave whole differs from file to file
@@ -167,20 +182,65 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 		}
 		if ratio < 1.25 && math.Abs(ratio-1) > 0.002 { // above, the repository holds more than one copy
 			rank *= ratio
-			formula += ", scaled to the size of the files"
+			formula += fmt.Sprintf(", x %.4f to the size of the files", ratio)
 			if ratio < 0.8 {
 				spread = math.Max(spread, 0.06) // stored smaller than config.json says
 			}
 		}
 	}
 	if predicts(p, u) {
-		rank += mtp / float64(max(1, u.TensorParallel))
+		of := mtp / float64(max(1, u.TensorParallel))
+		rank += of
 		spread += 0.02
+		formula += fmt.Sprintf(", + prediction layers %.2f", of/GiB)
 	}
 	if p.VisionTower != nil && !u.TextOnly && rank > 0 && p.WeightsBytes == 0 { // a tower's shape is known roughly
 		spread += math.Min(0.1, 0.3*2*float64(p.VisionTower.Parameters)/float64(max(1, u.TensorParallel))/rank)
 	}
 	return finishWeights(p, rank, spread, formula, u)
+}
+
+// elementSize is the size of one element that no quantiser packs: 16 bit, unless --dtype says single precision.
+func elementSize(q *model.Quant, u Use) float64 {
+	if q == nil && (u.DType == "float32" || u.DType == "float") {
+		return 4
+	}
+	return 2
+}
+
+// roleSums says what a sum of weights is made of, in the order in which roles came.
+type roleSums []struct {
+	role  string
+	bytes float64
+}
+
+func (s *roleSums) add(role string, bytes float64) {
+	for i := range *s {
+		if (*s)[i].role == role {
+			(*s)[i].bytes += bytes
+			return
+		}
+	}
+	*s = append(*s, struct {
+		role  string
+		bytes float64
+	}{role, bytes})
+}
+
+// String leaves out what is below 0.005 GiB.
+func (s roleSums) String() string {
+	b := make([]byte, 0, 96)
+	for _, r := range s {
+		if r.bytes < GiB/200 {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, " + "...)
+		}
+		b = append(append(b, r.role...), ' ')
+		b = strconv.AppendFloat(b, r.bytes/GiB, 'f', 2, 64)
+	}
+	return string(append(b, " GiB"...))
 }
 
 // mtpWeights is about what the prediction layers hold: a layer of the model each, and a projection of two hidden
@@ -248,6 +308,8 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 		s.rank += part.Weights * share(p, part, u)
 	}
 	q := online(p, u, r)
+	made := make(roleSums, 0, 12)
+	made.add("latent copies", copies)
 	rank := copies
 	e := ends{apart: u.PipelineParallel > 1}
 	for _, g := range p.Tensors {
@@ -255,7 +317,10 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 			continue
 		}
 		bytes := float64(g.Bytes)
-		if g.DType == "F32" && !strings.HasPrefix(u.DType, "float32") && u.DType != "float" && (p.Quant == nil || g.Elements > 1<<22) && g.Role != "router" {
+		if g.DType != "F32" && g.DType != "F64" && elementSize(p.Quant, u) == 4 {
+			bytes = 4 * float64(g.Elements)
+		}
+		if g.DType == "F32" && elementSize(p.Quant, u) == 2 && (p.Quant == nil || g.Elements > 1<<22) && g.Role != "router" {
 			bytes /= 2 // dtype auto loads single precision as half
 		}
 		if p.Quant == nil && q != nil && g.Role != "embedding" && g.Role != "norm" && g.Role != "lm_head" && g.Role != "vision" && g.Role != "router" {
@@ -271,10 +336,17 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 		if g.Role == "expert" {
 			of *= padding(p, q, u, r)
 		}
-		rank += e.put(g.Role, bytes*of*stages(p, g.Role, u))
+		bytes *= of * stages(p, g.Role, u)
+		if bytes = e.put(g.Role, bytes); bytes > 0 {
+			made.add(g.Role, bytes)
+			rank += bytes
+		}
 	}
-	rank += e.larger()
-	return finishWeights(p, rank, 0.01, "sum of the tensors in the files' headers", u)
+	if b := e.larger(); b > 0 {
+		made.add("table", b)
+		rank += b
+	}
+	return finishWeights(p, rank, 0.01, "by the files' headers "+made.String(), u)
 }
 
 func weighFiles(p *model.Profile, u Use) weighed {
@@ -296,22 +368,34 @@ func weighFiles(p *model.Profile, u Use) weighed {
 	return finishWeights(p, bytes/n, 0.05, "size of the files over the ranks", u)
 }
 
+// leftByLoading is what stays on the card beside tensors: 6 MiB in published starts of models of 0.1 to 0.5 GiB.
+const leftByLoading = 6 << 20
+
 // finishWeights adds what loading leaves beside the weights: rotary tables (one table for a model, float32 in old
 // releases) and the kernels' workspaces.
 func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use) weighed {
+	tp := max(1, u.TensorParallel) * max(1, u.PipelineParallel)
+	if tp > 1 {
+		formula += fmt.Sprintf(", one of %d ranks", tp)
+	}
+	unsure := rank * spread
 	rank -= float64(u.OffloadBytes)
+	if u.OffloadBytes > 0 {
+		formula += fmt.Sprintf(", less %.2f offloaded", float64(u.OffloadBytes)/GiB)
+	}
 	if rank < 0 {
 		rank = 0
 	}
 	rank += float64(p.RotaryBytes)
+	if p.RotaryBytes > GiB/200 {
+		formula += fmt.Sprintf(", + position tables %.2f", float64(p.RotaryBytes)/GiB)
+	}
 	if u.LoRAs > 0 {
 		rank += lora(p, u)
+		formula += fmt.Sprintf(", + adapter slots %.2f", lora(p, u)/GiB)
 	}
-	tp := max(1, u.TensorParallel) * max(1, u.PipelineParallel)
-	if tp > 1 {
-		formula += fmt.Sprintf(", share of %d ranks", tp)
-	}
-	return weighed{bytes: rank, low: rank * (1 - spread), high: rank*(1+spread) + 0.1*GiB, formula: formula}
+	rank += leftByLoading
+	return weighed{bytes: rank, low: math.Max(0, rank-unsure), high: rank + unsure + 0.1*GiB, formula: formula}
 }
 
 // lora is the size of the adapter slots: two low-rank matrices beside every linear of a layer.

@@ -124,6 +124,9 @@ func (r *reader) identity(p *Profile) {
 	if p.ModelType == "whisper" {
 		p.CrossTokens = max(1, r.dim(maxPositions, "max_source_positions"))
 	}
+	if p.EncoderDecoder {
+		p.EncoderLayers, p.EncoderIntermediate = r.dim(maxLayers, "encoder_layers"), r.dim(maxDimension, "encoder_ffn_dim")
+	}
 }
 
 // shape reads the sizes every transformer has, under the names the families use.
@@ -171,6 +174,8 @@ func (r *reader) shape(p *Profile) {
 		p.HeadDim = p.Hidden / p.Heads
 	}
 	p.MaxPosition = r.maxPosition()
+	p.LearnedPositions = r.learnedPositions(p)
+	p.LaurelRank = r.dim(maxDimension, "laurel_rank")
 	p.TieEmbeddings = r.tied(p)
 	p.AttentionBias = r.flag(r.text, "attention_bias") || r.flag(r.text, "qkv_bias") || strings.HasPrefix(p.text(), "qwen2")
 	switch r.str(r.text, "hidden_act", "mlp_hidden_act", "hidden_activation") {
@@ -192,8 +197,32 @@ func (r *reader) shape(p *Profile) {
 	}
 }
 
+// learnedPositions is the number of rows of the position tables of families that learn them; OPT's and RoBERTa's begin
+// with two rows that stand for no position.
+func (r *reader) learnedPositions(p *Profile) int {
+	switch p.text() {
+	case "opt", "bart", "mbart":
+		return p.MaxPosition + 2 + boolInt(p.EncoderDecoder)*(p.MaxPosition+2)
+	case "whisper":
+		return p.MaxPosition + p.CrossTokens
+	case "gpt2", "gpt_bigcode", "gpt_neo", "bert", "roberta", "xlm-roberta", "camembert":
+		return p.MaxPosition
+	}
+	return 0
+}
+
 // feedForwardWidth fills in widths that config.json leaves to the class.
 func (r *reader) feedForwardWidth(p *Profile) {
+	if l := listOf(r.text["intermediate_size"]); p.Intermediate == 0 && len(l) > 0 && len(l) <= maxLayers { // Gemma 3n: one a layer
+		for i, v := range l {
+			f, ok := number(v)
+			if !ok || f < 1 || f > maxDimension || i > 0 && int(f) != p.Intermediate {
+				p.Intermediate = 0
+				break
+			}
+			p.Intermediate = int(f)
+		}
+	}
 	switch p.text() {
 	case "gpt2", "gpt_bigcode", "gptj", "codegen", "gpt_neo", "gpt_neox_japanese", "bloom", "mpt", "falcon":
 		if p.Intermediate == 0 {

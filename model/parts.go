@@ -33,7 +33,7 @@ func (p *Profile) Parts() (parts []Part, complete bool) {
 	}
 	if n := float64(p.PerLayerInput); n > 0 { // a table of its own for each layer, and the gates that mix it in
 		c.add("embedding", float64(p.Vocab)*n*float64(p.Layers), SplitVocab, false, p.Layers)
-		c.add("router", 3*h*n*float64(p.Layers), Replicated, false, p.Layers)
+		c.add("router", (3-float64(boolInt(p.LaurelRank > 0)))*h*n*float64(p.Layers), Replicated, false, p.Layers)
 	}
 	c.attention()
 	c.state()
@@ -44,13 +44,38 @@ func (p *Profile) Parts() (parts []Part, complete bool) {
 	} else {
 		c.need(!p.Vision)
 	}
-	c.need(!p.EncoderDecoder) // the second stack has sizes of its own
+	c.add("norm", h*float64(p.LearnedPositions), Replicated, false, 1)
+	c.encoderStack()
+	if n := float64(p.LaurelRank) * float64(p.Layers); n > 0 { // Gemma 3n: the side path, four streams in and out, a projection for each layer's own table
+		c.add("router", 2*h*n+6*h*h+h*float64(p.PerLayerInput*p.Layers), Replicated, false, p.Layers)
+	}
 	switch p.text() {
-	case "gemma3n_text", "zamba", "zamba2", "recurrent_gemma", "rwkv", "kimi_linear", "kimi_k3", "jetmoe", "doge", "blt", "hrm_text", "moshi",
-		"mllama_text_model", "phi4_multimodal", "ernie4_5_vl_moe_text", "xlstm", "zaya", "inkling_text", "ctrl", "cpmant", "nanochat":
+	case "zamba", "zamba2", "recurrent_gemma", "rwkv", "kimi_k3", "jetmoe", "doge", "blt", "hrm_text", "moshi",
+		"phi4_multimodal", "ernie4_5_vl_moe_text", "xlstm", "zaya", "inkling_text", "ctrl", "cpmant", "nanochat":
 		c.need(false) // blocks that are not described by the sizes read here
 	}
 	return c.parts, !c.missing
+}
+
+// encoderStack counts the encoder of BART and Whisper, and the attention to it in each decoder layer. T5's sizes are
+// others.
+func (c *counter) encoderStack() {
+	p := c.p
+	if !p.EncoderDecoder {
+		return
+	}
+	h := float64(p.Hidden)
+	switch p.text() {
+	case "whisper", "bart", "mbart":
+		c.need(p.EncoderLayers > 0 && p.EncoderIntermediate > 0)
+	default:
+		c.need(false)
+	}
+	c.add("attention", float64(p.Layers)*4*h*h, Split, true, p.Layers)
+	c.add("encoder", float64(p.EncoderLayers)*(4*h*h+2*h*float64(p.EncoderIntermediate)), Split, true, p.EncoderLayers)
+	if p.text() == "whisper" {
+		c.add("encoder", 3*h*h+3*128*h, Replicated, false, 1) // two convolutions over 128 bands
+	}
 }
 
 type counter struct {
@@ -230,6 +255,9 @@ func (c *counter) state() {
 		w = 4*h*h + h*float64(m.ConvKernel)
 	case "lightning":
 		w = 5 * h * float64(m.Heads*m.HeadDim)
+	case "kda": // query, key, value, output; two gates of low rank; a decay for each head
+		d, wide := float64(m.HeadDim), float64(m.Heads*m.HeadDim)
+		w = 4*h*wide + 2*(h*d+d*wide) + h*float64(m.Heads) + 3*wide*float64(m.ConvKernel)
 	default:
 		c.need(false)
 	}

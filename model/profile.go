@@ -57,7 +57,12 @@ type Profile struct {
 
 	// Keys of a block index that some layers cache beside keys and values, whole on every rank (MiniMax M3).
 	IndexKeyDim, IndexKeyHeads, IndexKeyLayers int
-	CrossTokens                                int // encoder positions that each decoder layer caches (Whisper)
+	CrossTokens                                int // encoder positions that each decoder layer caches (Whisper, Mllama)
+
+	// The other stack of an encoder-decoder model; zero when its sizes are not known.
+	EncoderLayers, EncoderIntermediate int
+	LearnedPositions                   int // rows of position tables that are weights, encoder's included
+	LaurelRank                         int // low-rank side path of each block (Gemma 3n)
 
 	LayerKinds     []LayerKind // one per layer; empty when all layers are full attention
 	MLA            *MLA

@@ -58,6 +58,9 @@ func (r *reader) rotary(p *Profile) {
 			dim = int(float64(dim) * f)
 		}
 		rows := r.rotaryRows(o, positions)
+		if r.threefold(o, p) {
+			rows *= 4 // video counts in seconds: MRotaryEmbedding's table is four times as long
+		}
 		key := shorten(rotaryKey(o, rows, dim))
 		if !seen[key] {
 			seen[key] = true
@@ -90,6 +93,22 @@ func (r *reader) rotaryRows(o object, positions int) float64 {
 		return float64(positions) + original
 	}
 	return float64(positions)
+}
+
+// threefold reports positions of time, height and width (Qwen's multimodal models).
+func (r *reader) threefold(o object, p *Profile) bool {
+	if o["mrope_section"] != nil {
+		return true
+	}
+	if p.TextModelType == "" && !strings.Contains(p.Architecture, "ConditionalGeneration") {
+		return false
+	}
+	for _, t := range []string{"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "ernie4_5_vl"} {
+		if strings.HasPrefix(p.ModelType, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // share reads a fraction from a rope setting, else from the language model itself.

@@ -98,6 +98,12 @@ func (r *reader) tower(p *Profile) {
 	if t.Intermediate == 0 {
 		t.Intermediate = 4 * t.Hidden
 	}
+	if p.ModelType == "mllama" && v != nil { // global layers after the local ones; every cross layer sees all tiles
+		n := func(k string) int { return r.in(v, "vision_config."+k, 1<<14, k) }
+		t.Layers += n("num_global_layers")
+		side := n("image_size") / max(1, n("patch_size"))
+		p.CrossTokens = max(1, n("max_num_tiles")) * (side*side + 1)
+	}
 	if t.Parameters == 0 && t.Layers > 0 {
 		t.Parameters = countTower(p, t)
 	}
@@ -120,6 +126,9 @@ func countTower(p *Profile, t *Tower) int64 {
 	n := float64(t.Layers) * (4*h*h + matrices*h*i)
 	n += h*1536 + 4096*h // patch embedding and positions, about
 	merger := 0.0
+	if p.ModelType == "mllama" { // six layers' outputs join; positions for each kind of tiling
+		return int64(min(n+6*h*out+4*9*1601*h, 1e13))
+	}
 	if strings.HasPrefix(p.ModelType, "qwen") || strings.HasPrefix(p.ModelType, "kimi") || strings.HasPrefix(p.ModelType, "dots") {
 		merger = 4*h*4*h + 4*h*out
 	} else {

@@ -174,8 +174,8 @@ func TestCardsThatWouldDo(t *testing.T) {
 		flags []string
 		want  []string
 	}{
-		{nil, []string{"2 such cards may do with --max-model-len 8192", "4 such cards would do with --max-model-len 65536", "8 such cards would do at the model's 131072 tokens"}},
-		{[]string{"--max-model-len", "8192"}, []string{"4 such cards would do"}},
+		{nil, []string{"2 such cards would do with --max-model-len 8192", "4 such cards would do at the model's 131072 tokens"}},
+		{[]string{"--max-model-len", "8192"}, []string{"2 such cards would do"}},
 	} {
 		v := judger().Judge(Case{ModelName: "meta-llama/Llama-3.1-8B-Instruct", Pins: Pins{GPU: "T4", GPUs: 1, Flags: tt.flags}})
 		var got []string

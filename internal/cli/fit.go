@@ -163,6 +163,7 @@ func (o *fitOptions) use(flags []string) (memory.Use, error) {
 	if bad := u.ApplyFlags(flags); len(bad) > 0 {
 		return u, problem.New(problem.ExitUsage, "usage", "%s", strings.Join(bad, "; "))
 	}
+	fillDraft(&u)
 	if o.gpus < 0 || o.context < 0 || o.concurrency < 0 {
 		return u, problem.New(problem.ExitUsage, "usage", "--gpus, --context and --concurrency count things; they are not negative")
 	}

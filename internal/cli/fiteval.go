@@ -69,6 +69,7 @@ func (c *memoryCase) use() memory.Use {
 	}
 	flags := strings.FieldsFunc(deref(c.Flags), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	u.ApplyFlags(flags)
+	fillDraft(&u)
 	if said := deref(c.Flags); strings.Contains(said, "V0 engine") || strings.Contains(said, "VLLM_USE_V1=0") {
 		u.FirstEngine = true
 	}
@@ -134,8 +135,8 @@ func kinProfile(c *memoryCase) *model.Profile {
 		return nil
 	}
 	asKin(&p, strings.ToLower(deref(c.Quant)), named)
-	if q := named; p.Quant == nil && q != "" && deref(c.Quant) == "" {
-		c.Quant = &q
+	if q := named; p.Quant == nil && q != "" && (deref(c.Quant) == "" || deref(c.Quant) == "compressed-tensors") {
+		c.Quant = &q // the name says what the format holds
 	}
 	p.Unknowns = append(p.Unknowns, "model: no profile of "+deref(c.Model)+"; the shape of "+p.ID+" is taken, as its name says")
 	p.ID = deref(c.Model)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"justright/catalog"
+	"justright/memory"
 	"justright/model"
 )
 
@@ -20,7 +21,7 @@ var quantWords = map[string]string{
 // matrices are stored by that name: "owner/Qwen3-8B-FP8-dynamic", or "Qwen3-8B AWQ (local copy)". ok is false when the
 // words that remain name no model, or more than one shape.
 func kin(name string) (p model.Profile, quant string, ok bool) {
-	last := strings.ToLower(name[strings.LastIndexByte(name, '/')+1:])
+	last := strings.ToLower(withoutRemarks(name[strings.LastIndexByte(name, '/')+1:]))
 	last = strings.NewReplacer("(", " ", ")", " ", ",", " ", "_", "-", "4-bit", "4bit", "8-bit", "int8", "quantized.", "quantized-").Replace(last)
 	words := strings.FieldsFunc(last, func(r rune) bool { return r == ' ' || r == '-' })
 	for n := len(words); n > 0; n-- {
@@ -42,12 +43,27 @@ func kin(name string) (p model.Profile, quant string, ok bool) {
 	return model.Profile{}, "", false
 }
 
+// withoutRemarks drops what stands in brackets unless it says how the matrices are stored.
+func withoutRemarks(name string) string {
+	open := strings.IndexByte(name, '(')
+	if open < 0 || !strings.HasSuffix(name, ")") {
+		return name
+	}
+	kept := name[:open]
+	for _, w := range strings.FieldsFunc(strings.ToLower(name[open+1:len(name)-1]), func(r rune) bool { return r == ' ' || r == '-' || r == ',' }) {
+		if quantWords[w] != "" {
+			kept += " " + w
+		}
+	}
+	return kept
+}
+
 // kinOf lists unquantised models of the catalog with that name, spelled with or without what only tuning changes.
 func kinOf(name string) []catalog.ModelRecord {
 	var out []catalog.ModelRecord
 	for _, m := range catalog.Models() {
 		id := strings.ToLower(strings.ReplaceAll(m.ID[strings.LastIndexByte(m.ID, '/')+1:], "_", "-"))
-		for _, suffix := range []string{"", "-instruct", "-it", "-chat", "-base", "-bf16"} {
+		for _, suffix := range []string{"", "-instruct", "-it", "-chat", "-base", "-bf16", "-hf", "-chat-hf", "-instruct-hf"} {
 			plain := id == name+suffix || suffix != "" && id+suffix == name
 			if plain && !strings.Contains(string(m.Config), "quantization_config") {
 				out = append(out, m)
@@ -74,5 +90,17 @@ func asKin(p *model.Profile, stated, named string) {
 		p.Quant = &model.Quant{Method: stated} // what it holds is in the files alone
 	case "mxfp4":
 		p.Quant = &model.Quant{Method: "mxfp4", Format: "mxfp4", Bits: 4, GroupSize: 32}
+	}
+}
+
+// fillDraft gives a question the profile of the draft model that its flags name, when the catalog knows it.
+func fillDraft(u *memory.Use) {
+	if u.Speculative.Draft == "" {
+		return
+	}
+	if m := catalog.FindModels(u.Speculative.Draft); len(m) == 1 {
+		if p, err := model.FromRecord(m[0]); err == nil {
+			u.Speculative.Model = &p
+		}
 	}
 }
