@@ -429,6 +429,11 @@ func TestFailedBoots(t *testing.T) {
 		return launch.Attempt{PodID: "p", Cause: cause, Intended: when, Phase: launch.Removed}
 	}
 	good := func(s launch.State) bool { return s.ID == "good" }
+	died := func(after time.Duration) launch.State {
+		a := bad(gateway.CauseDead, at)
+		a.Created, a.Stopped = at, at.Add(after)
+		return launch.State{ID: "good", Model: "m", Attempts: []launch.Attempt{bad("oom", at), a}}
+	}
 	for _, c := range []struct {
 		name  string
 		tasks []launch.State
@@ -438,6 +443,8 @@ func TestFailedBoots(t *testing.T) {
 		{"none", nil, time.Time{}, 0},
 		{"two machines of one launch, one of the next", []launch.State{{Model: "m", Attempts: []launch.Attempt{bad("oom", at), bad("oom", at)}}, {Model: "m", Attempts: []launch.Attempt{bad("guard", at)}}}, time.Time{}, 3},
 		{"a proof between", []launch.State{{Model: "m", Attempts: []launch.Attempt{bad("oom", at)}}, {ID: "good", Model: "m"}, {Model: "m", Attempts: []launch.Attempt{bad("oom", at)}}}, time.Time{}, 1},
+		{"engines that died young, over an endpoint", []launch.State{{ID: "good", Model: "m"}, died(10 * time.Minute), died(20 * time.Minute)}, time.Time{}, 2},
+		{"an engine that died old", []launch.State{died(10 * time.Minute), died(3 * time.Hour)}, time.Time{}, 0},
 		{"another model", []launch.State{{Model: "n", Attempts: []launch.Attempt{bad("oom", at)}}}, time.Time{}, 0},
 		{"ended by people", []launch.State{{Model: "m", Attempts: []launch.Attempt{bad("down", at), bad("interrupted", at), bad("ended_elsewhere", at), bad("idle", at)}}}, time.Time{}, 0},
 		{"never rented", []launch.State{{Model: "m", Attempts: []launch.Attempt{{Cause: "no_capacity", Phase: launch.Refused}}}}, time.Time{}, 0},

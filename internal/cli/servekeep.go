@@ -52,9 +52,19 @@ func (s *server) driving(task string) bool {
 	return s.drives[task] != nil
 }
 
-// lookAround asks the engines, and removes what has been idle as long as it may.
+// lookAround asks the engines, and removes what has been idle as long as it may, or whose engine is dead: its machine would bill until
+// its own hold ends, and refuse every request.
 func (s *server) lookAround(ctx context.Context) {
 	s.gw.Look(ctx)
+	for _, r := range s.fleet.Dead() {
+		if err := s.journal.WantGone(ctx, r.Task, gateway.CauseDead); err != nil {
+			s.log.Error("a launch whose engine is dead cannot be removed", "launch", r.Launch, "err", s.clean(err.Error()))
+			continue
+		}
+		s.say("%s: its engine is dead; removing the machine", r.Launch)
+		nudge(s.doubt)
+		nudge(s.poke)
+	}
 	for _, r := range s.fleet.Idle() {
 		if !s.fleet.Leave(r.ID) { // a request came in
 			continue

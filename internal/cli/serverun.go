@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -295,6 +297,9 @@ func (s *server) replica(ctx context.Context, t store.Task) (gateway.Replica, bo
 	r := gateway.Replica{
 		ID: c.ID, Task: t.State.ID, Launch: t.State.Name, Model: t.State.Model, Served: k.served, Base: strings.TrimRight(c.BaseURL, "/"), Key: k.key,
 		Price: c.Hourly(), Idle: t.State.Idle, Since: c.Created,
+	}
+	if u, err := url.Parse(r.Base); err == nil && (strings.HasPrefix(t.State.Target, "ssh://") || strings.HasPrefix(t.State.Target, "kubernetes")) {
+		r.Tunnel = net.ParseIP(u.Hostname()).IsLoopback()
 	}
 	if m := s.model(t.State.Model); m != nil {
 		r.Fill = m.replicas.fill()

@@ -162,6 +162,8 @@ func (v *view) past(t store.Task, now time.Time) web.Launch {
 	switch {
 	case t.Wanted == launch.WantGone && t.WantedWhy == gateway.CauseIdle:
 		out.Outcome = "removed when idle"
+	case t.Wanted == launch.WantGone && t.WantedWhy == gateway.CauseDead:
+		out.Outcome = "removed when its engine was dead"
 	case t.Wanted == launch.WantGone:
 		out.Outcome = "taken down"
 	case st.End != nil && st.End.Outcome != "ready":

@@ -1,14 +1,32 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"justright/launch"
 	"justright/money"
 )
 
-// CauseIdle is why a launch is removed that nobody asks anything.
-const CauseIdle = "idle"
+// Why the gateway removes a launch: nobody asks it anything, or its engine died after it was ready.
+const (
+	CauseIdle = "idle"
+	CauseDead = "engine_gone"
+)
+
+// youth is how soon after its create a proven machine's engine must die for that to count as a failed boot: what kills it will, most
+// likely, kill the next.
+const youth = time.Hour
+
+// diedYoung is the last machine of a launch, when its engine died soon after it was proven; nil otherwise.
+func diedYoung(s launch.State) []launch.Attempt {
+	if n := len(s.Attempts); n > 0 {
+		if a := s.Attempts[n-1]; a.Cause == CauseDead && !a.Stopped.IsZero() && a.Stopped.Sub(a.Created) < youth {
+			return s.Attempts[n-1:]
+		}
+	}
+	return nil
+}
 
 // SpentOn is what a model has cost and costs, by the journal. committed is the most that today can come to without a further
 // launch: a machine that is not proven gone counts with what is left of its cap. A day is one of UTC.
@@ -64,7 +82,7 @@ func costBefore(a launch.Attempt, t, now time.Time) money.USD {
 }
 
 // FailedBoots counts the machines in a row, newest first, that were rented for a model and never became an endpoint, and tells the
-// newest one's cause. Machines from before since do not count: somebody has told the gateway to try again. ready says whether a
+// newest one's cause. One that was proven and whose engine died young is one of them. Machines from before since do not count: somebody has told the gateway to try again. ready says whether a
 // launch was ever proven, which ends the row.
 func FailedBoots(tasks []launch.State, model string, since time.Time, ready func(launch.State) bool) (n int, cause, detail string) {
 	for i := len(tasks) - 1; i >= 0; i-- {
@@ -72,11 +90,13 @@ func FailedBoots(tasks []launch.State, model string, since time.Time, ready func
 		if s.Model != model {
 			continue
 		}
+		failed := s.Attempts
 		if ready(s) {
-			return n, cause, detail
+			if failed = diedYoung(s); failed == nil {
+				return n, cause, detail
+			}
 		}
-		for k := len(s.Attempts) - 1; k >= 0; k-- {
-			a := s.Attempts[k]
+		for _, a := range slices.Backward(failed) {
 			if !bootFailed(a) || a.Intended.Before(since) {
 				continue
 			}

@@ -130,8 +130,9 @@ func upstreamRefusal(resp *http.Response) (*Refusal, []byte) {
 		r.Status, r.Type, r.Code, r.Message = http.StatusServiceUnavailable, "server_error", "replica_unreachable", "the model's machine is not there any more"
 		r.RetryAfter = 2 * time.Second
 	}
-	if resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusGatewayTimeout {
-		r.Code, r.Message = "replica_unreachable", fmt.Sprintf("the model's engine cannot be reached now (%d)", resp.StatusCode)
+	if s := resp.StatusCode; s == http.StatusBadGateway || s == http.StatusServiceUnavailable || s == http.StatusGatewayTimeout || s >= 520 && s <= 523 {
+		r.Status, r.Code, r.Message = http.StatusServiceUnavailable, "replica_unreachable", fmt.Sprintf("the model's engine cannot be reached now (%d)", s)
+		r.RetryAfter = max(r.RetryAfter, 2*time.Second)
 	}
 	return r, nil
 }

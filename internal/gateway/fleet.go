@@ -25,6 +25,8 @@ type Replica struct {
 	Context int           // longest request in tokens; 0: not known
 	Fill    int           // it takes so many requests at once before a younger one of its model gets any; 0: each gets as many as the others
 	Since   time.Time
+	// Tunnel: its address is an end of a tunnel on this machine, so that a refused connection may be the tunnel's and not the engine's.
+	Tunnel bool
 }
 
 // Model is one that may be woken.
@@ -42,6 +44,7 @@ type replica struct {
 	failures int       // in a row
 	ejected  time.Time // until then no request goes there while another can take it; zero: it is well
 	leaving  bool      // it is about to be removed: no new request
+	dead     time.Time // since when every look has found its engine dead; zero: none has, or one could not tell
 	active   time.Time // when its last request ended, or its engine was last seen to work
 	mark     string    // the engine's own counters as last read
 	read     time.Time // when they were
@@ -97,8 +100,7 @@ func (f *Fleet) Update(now []Replica) {
 	slices.SortFunc(f.replicas, func(a, b *replica) int {
 		return cmp.Or(strings.Compare(a.Model, b.Model), a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID))
 	})
-	close(f.changed)
-	f.changed = make(chan struct{})
+	f.announce()
 }
 
 // Changed is closed at the next change.
@@ -278,11 +280,18 @@ func boolCompare(a, b bool) int {
 	}
 }
 
-// has reports whether anything serves what is meant.
-func (f *Fleet) has(m meant) bool {
+// has reports whether anything serves what is meant. dying says that there are replicas, and that the last look found the engine of each
+// dead: they come back, or are about to be removed.
+func (f *Fleet) has(m meant) (has, dying bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.ContainsFunc(f.replicas, func(r *replica) bool { return r.answersTo(m) && !r.leaving })
+	for _, r := range f.replicas {
+		if r.answersTo(m) && !r.leaving {
+			has = has || r.dead.IsZero()
+			dying = true
+		}
+	}
+	return has, dying && !has
 }
 
 // done counts a request out.
@@ -295,7 +304,50 @@ func (f *Fleet) done(id string) {
 
 // well notes an answer.
 func (f *Fleet) well(id string) {
-	f.with(id, func(r *replica) { r.failures, r.ejected = 0, time.Time{} })
+	revived := false
+	f.with(id, func(r *replica) {
+		revived = !r.dead.IsZero()
+		r.failures, r.ejected, r.dead = 0, time.Time{}, time.Time{}
+	})
+	if revived {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.announce()
+	}
+}
+
+// announce tells whoever waits that the fleet has changed. The lock is held.
+func (f *Fleet) announce() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// seems notes what a look that was not answered well says: that the engine is dead, or nothing that is certain.
+func (f *Fleet) seems(id string, dead bool) {
+	f.with(id, func(r *replica) {
+		switch {
+		case !dead:
+			r.dead = time.Time{}
+		case r.dead.IsZero():
+			r.dead = f.now()
+		}
+	})
+}
+
+// deadAfter is how long every look must find an engine dead: five looks of the gateway, fifteen seconds apart.
+const deadAfter = time.Minute
+
+// Dead lists the replicas whose engine has been found dead by every look for a while: their machines run, and bill, for nothing.
+func (f *Fleet) Dead() []Replica {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Replica
+	for _, r := range f.replicas {
+		if !r.leaving && !r.dead.IsZero() && f.now().Sub(r.dead) >= deadAfter {
+			out = append(out, r.Replica)
+		}
+	}
+	return out
 }
 
 // ill notes a failure to answer, and reports whether the replica is ejected by it.

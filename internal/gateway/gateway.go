@@ -46,6 +46,7 @@ type Limits struct {
 	Beat     time.Duration // between two signs of life of a stream that waits; 10 s
 	Tries    int           // replicas that one request is sent to at most; 3
 	Waiting  int           // requests that wait for a model to wake, of all models together; 4096
+	Look     time.Duration // how long an engine may take to show its counters; 10 s
 	Unread   time.Duration // how long a client may leave an answer unread, before it counts as gone; 5 min
 }
 
@@ -67,6 +68,7 @@ func (l Limits) orDefault() Limits {
 	wait(&l.Hold, 90*time.Second)
 	wait(&l.HoldMost, 30*time.Minute)
 	wait(&l.Beat, 10*time.Second)
+	wait(&l.Look, 10*time.Second)
 	wait(&l.Unread, 5*time.Minute)
 	if l.Tries == 0 {
 		l.Tries = 3

@@ -3,11 +3,13 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,12 +28,9 @@ func (g *Gateway) LookAfter(ctx context.Context, every time.Duration) {
 	}
 }
 
-// lookFor bounds one look at one replica.
-const lookFor = 10 * time.Second
-
 // Look asks every replica once.
 func (g *Gateway) Look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	ctx, cancel := context.WithTimeout(ctx, g.l.Look)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
@@ -56,43 +55,56 @@ func (g *Gateway) lookAt(ctx context.Context, r Replica) {
 		req.Header.Set("Authorization", "Bearer "+r.Key.Reveal())
 	}
 	resp, err := g.o.Transport.RoundTrip(req)
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
-	}
 	if err != nil {
-		g.looked(r, false)
+		g.looked(r, false, refused(r, err))
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		// An engine that shows no counters is asked for its health, which needs no key; its idleness stays unknown.
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-		g.looked(r, g.healthy(ctx, r))
+		well, dead := g.healthy(ctx, r)
+		g.looked(r, well, dead)
 		return
 	}
 	if c, err := readCounters(resp.Body); err == nil {
 		g.fleet.counted(r.ID, c)
 	}
 	// Counters are answered by the server's front; a dead engine core is seen in its health alone.
-	g.looked(r, g.healthy(ctx, r))
+	well, dead := g.healthy(ctx, r)
+	g.looked(r, well, dead)
 }
 
-func (g *Gateway) healthy(ctx context.Context, r Replica) bool {
+// healthy asks an engine for its health. An engine that does not answer in time may be busy, and an address that cannot be reached may be
+// our own network's fault; that it is dead is what it says itself (503), or what a proxy that stands before its closed port does.
+func (g *Gateway) healthy(ctx context.Context, r Replica) (well, dead bool) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Base+"/health", nil)
 	if err != nil {
-		return false
+		return false, false
 	}
 	req.Header.Set("User-Agent", "justright")
 	resp, err := g.o.Transport.RoundTrip(req)
 	if err != nil {
-		return false
+		return false, refused(r, err)
 	}
 	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return true, false
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusNotFound, http.StatusInternalServerError:
+		return false, true
+	}
+	return false, false
 }
 
+// refused reports whether an error says that nothing listens where the engine did.
+func refused(r Replica, err error) bool { return !r.Tunnel && errors.Is(err, syscall.ECONNREFUSED) }
+
 // looked notes what a look said.
-func (g *Gateway) looked(r Replica, well bool) {
+func (g *Gateway) looked(r Replica, well, dead bool) {
+	if !well {
+		g.fleet.seems(r.ID, dead)
+	}
 	switch {
 	case well:
 		g.fleet.well(r.ID)

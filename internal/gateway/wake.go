@@ -149,22 +149,15 @@ func (g *Gateway) patience(h http.Header) (hold time.Duration, told bool) {
 // await returns when something serves what is meant. The writer it returns is the one to go on with: a stream that waited long
 // has begun already, with comments that say what is going on, so that no proxy on the way takes the silence for the end.
 func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.ResponseWriter, error) {
-	if g.fleet.has(j.meant) {
+	has, dying := g.fleet.has(j.meant)
+	if has {
 		return w, nil
 	}
-	if !j.meant.wakes || j.meant.launch != "" {
-		return w, unavailable("model_not_running", 5*time.Second, "nothing serves %s now, and it is not among the models that are woken", g.shown(j.meant.model))
+	if !dying && (!j.meant.wakes || j.meant.launch != "") {
+		return w, g.notRunning(j)
 	}
 	began := g.o.Now()
 	defer func() { j.woke = g.o.Now().Sub(began) }()
-	hold, told := g.patience(r.Header)
-	if told {
-		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(hold/time.Second)))
-	}
-	beats := j.kind.streams && j.asked.Stream && hold > 0
-	if beats && !told {
-		hold = g.l.HoldMost
-	}
 	if g.waiting.Add(1) > int64(g.l.Waiting) {
 		g.waiting.Add(-1)
 		return w, unavailable("overloaded", 5*time.Second, "%d requests wait for their models already", g.l.Waiting)
@@ -172,56 +165,105 @@ func (g *Gateway) await(w http.ResponseWriter, r *http.Request, j *job) (http.Re
 	defer g.waiting.Add(-1)
 	g.met.waiting(j, 1)
 	defer g.met.waiting(j, -1)
-	patience := time.NewTimer(hold)
-	defer patience.Stop()
-	beat := time.NewTicker(g.l.Beat)
-	defer beat.Stop()
-	var stream *held
-	out := func() http.ResponseWriter {
-		if stream != nil {
-			return stream
-		}
-		return w
-	}
+	h := g.newHold(w, r, j)
+	defer h.stop()
 	for again := 0; ; {
 		changed := g.fleet.Changed()
-		if g.fleet.has(j.meant) {
-			return out(), nil
-		}
-		wk, no := g.wakes.join(j.meant.model)
-		if no != nil {
-			return out(), no
+		has, dying := g.fleet.has(j.meant)
+		var wk *wake
+		switch {
+		case has:
+			return h.out(), nil
+		case dying: // until it is well again, or not there any more
+			wk = &wake{}
+		case !j.meant.wakes || j.meant.launch != "":
+			return h.out(), g.notRunning(j)
+		default:
+			var no *Refusal
+			if wk, no = g.wakes.join(j.meant.model); no != nil {
+				return h.out(), no
+			}
 		}
 		select {
-		case <-wk.done:
+		case <-wk.done: // never, where none is under way
 			if wk.err != nil {
-				return out(), wk.err
+				return h.out(), wk.err
 			}
 			// It is ready, and gone again already: taken down, or idle, in this very moment.
-			if again++; again > 2 && !g.fleet.has(j.meant) {
-				return out(), unavailable("model_waking", 5*time.Second, "%s came up and went away", g.shown(j.meant.model))
+			if has, _ := g.fleet.has(j.meant); !has {
+				if again++; again > 2 {
+					return h.out(), unavailable("model_waking", 5*time.Second, "%s came up and went away", g.shown(j.meant.model))
+				}
 			}
 		case <-changed:
-		case <-beat.C:
-			if !beats {
-				continue
-			}
-			if stream == nil {
-				stream = hold200(w)
-			}
-			stream.comment(g.progress(j.meant.model, wk))
-		case <-patience.C:
-			return out(), g.still(j.meant.model, wk)
+		case <-h.beat.C:
+			h.tell(g.progress(j.meant.model, wk))
+		case <-h.patience.C:
+			return h.out(), g.still(j.meant.model, wk)
 		case <-r.Context().Done():
-			return out(), r.Context().Err()
+			return h.out(), r.Context().Err()
 		case <-g.closing:
-			return out(), unavailable("draining", 5*time.Second, "the gateway is about to stop; ask again")
+			return h.out(), unavailable("draining", 5*time.Second, "the gateway is about to stop; ask again")
 		}
 	}
 }
 
+func (g *Gateway) notRunning(j *job) *Refusal {
+	return unavailable("model_not_running", 5*time.Second, "nothing serves %s now, and it is not among the models that are woken", g.shown(j.meant.model))
+}
+
+// hold is a request that waits.
+type hold struct {
+	w        http.ResponseWriter
+	stream   *held // begun, because it waited long; nil: not yet
+	beats    bool  // it is a stream, which is told that it waits
+	patience *time.Timer
+	beat     *time.Ticker
+}
+
+// newHold begins the wait of a request.
+func (g *Gateway) newHold(w http.ResponseWriter, r *http.Request, j *job) *hold {
+	long, told := g.patience(r.Header)
+	if told {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(long/time.Second)))
+	}
+	h := &hold{w: w, beats: j.kind.streams && j.asked.Stream && long > 0, beat: time.NewTicker(g.l.Beat)}
+	if h.beats && !told {
+		long = g.l.HoldMost
+	}
+	h.patience = time.NewTimer(long)
+	return h
+}
+
+func (h *hold) stop() {
+	h.patience.Stop()
+	h.beat.Stop()
+}
+
+// out is the writer to go on with.
+func (h *hold) out() http.ResponseWriter {
+	if h.stream != nil {
+		return h.stream
+	}
+	return h.w
+}
+
+// tell lets a stream know what it waits for.
+func (h *hold) tell(s string) {
+	if !h.beats {
+		return
+	}
+	if h.stream == nil {
+		h.stream = hold200(h.w)
+	}
+	h.stream.comment(s)
+}
+
 // progress is what a waiting stream is told.
 func (g *Gateway) progress(model string, w *wake) string {
+	if w.done == nil {
+		return "the engine of " + g.shown(model) + " does not answer; it comes back, or its machine is replaced"
+	}
 	o := g.o.Waker.Outlook(model)
 	s := fmt.Sprintf("waking %s, %ds so far", g.shown(model), int(g.o.Now().Sub(w.began).Seconds()))
 	if o.Expect > 0 {
@@ -241,6 +283,9 @@ const (
 
 // still is what a request is told whose patience ends while the model wakes.
 func (g *Gateway) still(model string, w *wake) *Refusal {
+	if w.done == nil {
+		return unavailable("replica_unreachable", retrySoonest, "%s", g.progress(model, w))
+	}
 	o := g.o.Waker.Outlook(model)
 	left := o.Expect - g.o.Now().Sub(w.began)
 	return unavailable("model_waking", min(max(left, retrySoonest), retryLatest), "%s", g.progress(model, w))
