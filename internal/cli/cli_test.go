@@ -28,6 +28,7 @@ func runMain(t *testing.T, env map[string]string, args ...string) (code int, std
 }
 
 func TestUsageErrorsExit2(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{
 		{"plam"}, {"plan"}, {"plan", "a", "b"}, {"plan", "--no-such-flag"}, {"show"}, {"extend"}, {"export"}, {"why-not", "x"},
 		{"exit-codes", "x"}, {"fit"}, {"matrix"}, {"bundle"}, {"logs"},

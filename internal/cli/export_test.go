@@ -11,6 +11,7 @@ import (
 )
 
 func TestExport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, f := range export.Formats() {
 		status, stdout, stderr := runCLI(t, dir, nil, "export", "openai/gpt-oss-20b", "--as", f[0], "--gpu", "RTX A5000")

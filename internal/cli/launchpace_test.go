@@ -15,6 +15,7 @@ import (
 // TestPredictionsComeFromLaunches: the second launch on a target expects what the first one needed, more narrowly than the
 // facts alone tell, and says so; the stream of each carries the expected end, the dollars and the cap.
 func TestPredictionsComeFromLaunches(t *testing.T) {
+	t.Parallel()
 	base := worldsBase(t)
 	synctest.Test(t, func(t *testing.T) {
 		in2026()

@@ -7,6 +7,7 @@ import (
 
 // What a newcomer states and cannot be is told apart from what works, with the exit status and the words for it.
 func TestStatedWrong(t *testing.T) {
+	t.Parallel()
 	const m = "openai/gpt-oss-20b"
 	tests := []struct {
 		line   string

@@ -34,6 +34,7 @@ func (offline) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestPlanDocument(t *testing.T) {
+	t.Parallel()
 	out, errs, status := resolverLine(t, t.TempDir(), nil, "plan", "openai/gpt-oss-20b", "--host-cuda", "12.4", "--json")
 	if status != 0 {
 		t.Fatalf("exit %d: %s", status, errs)
@@ -84,6 +85,7 @@ func TestPlanDocument(t *testing.T) {
 }
 
 func TestResolverCommands(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		line string
 		want problem.Exit
@@ -126,6 +128,7 @@ func TestResolverCommands(t *testing.T) {
 }
 
 func TestMatrixPageStandsAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if _, errs, status := resolverLine(t, dir, nil, "matrix", "openai/gpt-oss-20b", "--html", "m.html"); status != 0 {
 		t.Fatalf("exit %d: %s", status, errs)
@@ -190,6 +193,7 @@ func TestCheckEvalWithoutLabels(t *testing.T) {
 
 // Offline a lock is refused with what it lacks; with an index it holds the hashes.
 func TestLock(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	config := `{"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":4,"intermediate_size":128,"vocab_size":256,"max_position_embeddings":128,"torch_dtype":"bfloat16"}`
 	if err := os.Mkdir(filepath.Join(dir, "m"), 0o700); err != nil {

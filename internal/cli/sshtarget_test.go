@@ -28,6 +28,7 @@ func sshSays(t *testing.T, words string) string {
 
 // Each way in which a machine cannot be had has its status and its next command, and leaves nothing in the journal.
 func TestSSHRefusals(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		words, on string
 		exit      int
@@ -63,6 +64,7 @@ func TestSSHRefusals(t *testing.T) {
 
 // On paper, for a card that is named, a machine need not be asked; the plan says that it was not.
 func TestPlanForAMachineOutOfReach(t *testing.T) {
+	t.Parallel()
 	env := map[string]string{"JUSTRIGHT_STATE_DIR": t.TempDir(), "JUSTRIGHT_SSH": sshSays(t, "ssh: connect to host gpu port 22: No route to host"), "HOME": t.TempDir()}
 	code, stdout, stderr := runMain(t, env, "plan", "openai/gpt-oss-20b", "--on", "ssh://me@gpu", "--gpu", "L4", "--json")
 	var doc struct {
@@ -93,6 +95,7 @@ func TestExposeIsForSSH(t *testing.T) {
 // The road as far as it goes without an engine: up makes the launch over there, reads its log, names what stops it, keeps the log, and
 // leaves nothing on the host. Its address is exposed, so that no tunnel is begun from a test.
 func TestUpOverSSH(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("python3 is not here, and a start needs one")
 	}

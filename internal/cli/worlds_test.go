@@ -365,6 +365,7 @@ func in2026() {
 
 // TestWorlds: in each world the real road ends in a proven endpoint, or stops where no plan can, in the fewest paid attempts.
 func TestWorlds(t *testing.T) {
+	t.Parallel()
 	base := worldsBase(t)
 	table := *worldsTable || *updateWorld
 	all := worlds.All()
@@ -448,6 +449,7 @@ look at the hosts. Where the trap is in one data centre, the provider's draw dec
 // TestStory is what this project began with, on hosts as they were: two images that fail in the words that somebody read
 // then, paid for by who does not look; refused on paper by who does, and the third booted and proven at once.
 func TestStory(t *testing.T) {
+	t.Parallel()
 	base := worldsBase(t)
 	synctest.Test(t, func(t *testing.T) {
 		in2026()
