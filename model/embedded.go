@@ -28,6 +28,9 @@ func FromRecord(m catalog.ModelRecord) (Profile, error) {
 	if len(m.Filled) > 0 {
 		fact("filled", strings.Join(m.Filled, ", ")+" of its config.json, which the source above leaves out", "config.json of "+m.ID+" as restated in public code; not read from the repository")
 	}
+	if f, gated := catalog.Gated(m.ID); gated {
+		p.Gated, p.Sources = true, append(p.Sources, f)
+	}
 	if m.CheckpointBytes > 0 {
 		fact("checkpoint", fmt.Sprintf("its weight files hold %d bytes", m.CheckpointBytes), m.CheckpointSource)
 	}

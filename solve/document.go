@@ -3,6 +3,7 @@ package solve
 import (
 	"encoding/json"
 
+	"justright/catalog"
 	"justright/version"
 )
 
@@ -70,6 +71,17 @@ func (s Stack) MarshalJSON() ([]byte, error) {
 		Image   *string `json:"image"`
 		Context *int    `json:"context"`
 	}{plain(s), orNull(s.Image), context})
+}
+
+// OpenBecause says why an open plan is open, and which of its paths answer without the key; "" for one that is not.
+func (s *Stack) OpenBecause() string {
+	switch {
+	case !s.Open:
+		return ""
+	case s.Engine.Name == catalog.SGLang:
+		return "SGLang takes no middleware of ours: its own key guards every path but /health… (/health_generate computes) and /metrics"
+	}
+	return "the image starts its engine itself, without our middleware: vLLM's own key guards /v1, /v2, /inference and /cohere, not /invocations, /tokenize and others"
 }
 
 func orNull(s string) *string {

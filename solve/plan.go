@@ -230,6 +230,7 @@ func (s *search) setMachine(st *Stack, p place, c engineChoice) {
 		seen, _ := s.imageLesson(st.Image)
 		raise(seen)
 	}
+	st.Open = !st.Guarded || c.engine == catalog.SGLang
 	st.Host.MinCUDA = floor
 	if d, ok := catalog.MinDriver(cuda); ok {
 		st.Host.MinDriver = d

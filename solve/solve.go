@@ -95,6 +95,7 @@ type Stack struct {
 	Image        string            `json:"image"`
 	ImageDigest  string            `json:"image_digest,omitempty"`
 	Guarded      bool              `json:"guarded"`
+	Open         bool              `json:"open"` // some paths answer without the key, for our middleware cannot be installed (DESIGN 5.1)
 	GPU          GPU               `json:"gpu"`
 	Host         Host              `json:"host"`
 	Context      int               `json:"context"`

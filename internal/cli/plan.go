@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"justright/catalog"
+	"justright/model"
 	"justright/money"
 	"justright/problem"
 	"justright/solve"
@@ -95,6 +97,7 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 			return err
 		}
 	}
+	w.noteGate(r, res.Plans)
 	if asJSON {
 		err = w.printPlanDocument(r, planAnswer(r, res), o.starts)
 	} else {
@@ -162,6 +165,22 @@ func (o *planOptions) readPlace() error {
 }
 
 var dataCenter = regexp.MustCompile(`^[A-Z]{2,4}-[A-Z]{2,3}-[0-9]{1,2}$`)
+
+// wantsToken reports whether a machine of the target could not fetch the model, for it is gated and no hub token is set. In a
+// rehearsal a stand-in gives the files, unless it was a hub that said so.
+func (w *World) wantsToken(m model.Profile, target string) bool {
+	return m.Gated && w.hubToken() == "" && (target != onRehearsal || m.Revision != "")
+}
+
+// noteGate says in each plan that the model's files want a token, where none is set.
+func (w *World) noteGate(r solve.Request, plans []solve.Stack) {
+	if !w.wantsToken(r.Model, r.Target) {
+		return
+	}
+	for i := range plans {
+		plans[i].Unknowns = append(plans[i].Unknowns, fmt.Sprintf("access: %s is gated, and no hub token is set; up stops before it rents (export HF_TOKEN=…)", r.Model.ID))
+	}
+}
 
 // notePlace says in each plan that where it is offered was not asked, when a place was asked for.
 func (o *planOptions) notePlace(r solve.Request, plans []solve.Stack) {

@@ -46,6 +46,7 @@ func printPlans(w *World, r solve.Request, res solve.Result, all bool) {
 	if rest := len(res.Refused) - len(refused); rest > 0 {
 		w.labelled(out, "", fmt.Sprintf("%d more: justright plan %s --all", rest, r.Model.ID))
 	}
+	printOpen(w, res.Plans)
 	printUnknowns(w, res.Plans, all)
 }
 
@@ -66,10 +67,25 @@ func printUnknowns(w *World, plans []solve.Stack, all bool) {
 	if !all && len(plans) > 3 {
 		plans = plans[:3]
 	}
+	printOfPlans(w, "unknown", plans, func(p solve.Stack) []string { return p.Unknowns })
+}
+
+// printOpen writes why plans are open, each reason once.
+func printOpen(w *World, plans []solve.Stack) {
+	printOfPlans(w, "open", plans, func(p solve.Stack) []string {
+		if why := p.OpenBecause(); why != "" {
+			return []string{why}
+		}
+		return nil
+	})
+}
+
+// printOfPlans writes what is said of plans under a label, each thing once with the plans it is said of.
+func printOfPlans(w *World, label string, plans []solve.Stack, says func(solve.Stack) []string) {
 	var order []string
 	of := map[string][]string{}
 	for _, p := range plans {
-		for _, u := range p.Unknowns {
+		for _, u := range says(p) {
 			if of[u] == nil {
 				order = append(order, u)
 			}
@@ -81,7 +97,7 @@ func printUnknowns(w *World, plans []solve.Stack, all bool) {
 		if len(of[u]) > 1 {
 			word = "plans "
 		}
-		w.labelled(w.Stdout, "unknown", word+strings.Join(of[u], ", ")+": "+u)
+		w.labelled(w.Stdout, label, word+strings.Join(of[u], ", ")+": "+u)
 	}
 }
 
@@ -131,7 +147,7 @@ func (w *World) printPlanTable(plans []solve.Stack) {
 		return
 	}
 	full := planRows(plans)
-	unguarded := false
+	unguarded, open := false, false
 	for i, r := range rows {
 		if i == 0 {
 			rows[0] = []string{"", "GPU", "CUDA", "engine", "how", "context", "$/h", "min", "$"}
@@ -145,6 +161,9 @@ func (w *World) printPlanTable(plans []solve.Stack) {
 		r[3] = strings.NewReplacer("vllm ", "", "(", "", ")", "").Replace(r[3])
 		if how, cut := strings.CutSuffix(r[4], ", no guard"); cut {
 			r[4], unguarded = how+" !", true
+		}
+		if how, mark, cut := strings.Cut(r[4], ", open"); cut {
+			r[4], open = how+" *"+strings.TrimSpace(mark), true
 		}
 		r[7] = strings.TrimSuffix(r[7], " min")
 		r[8] = strings.TrimPrefix(r[8], "$")
@@ -164,6 +183,9 @@ func (w *World) printPlanTable(plans []solve.Stack) {
 	legend := "CUDA is the least that the host's driver offers, min and $ what it takes until it is ready"
 	if unguarded {
 		legend += ", ! has no guard"
+	}
+	if open {
+		legend += ", * is open: some paths ask for no key"
 	}
 	fmt.Fprintf(w.Stdout, "  %s\n\n", w.wrapped(2, 2, legend))
 }
@@ -187,6 +209,9 @@ func planRows(plans []solve.Stack) [][]string {
 			engine += " (cu" + strings.ReplaceAll(p.Engine.WheelCUDA, ".", "") + ")"
 		}
 		how := p.Install
+		if p.Open {
+			how += ", open"
+		}
 		if !p.Guarded {
 			how += ", no guard"
 		}

@@ -206,7 +206,7 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	if r.wish.Model, err = w.lookupModel(ctx, ref, f.online); err != nil {
 		return r, err
 	}
-	if r.wish.Model.Gated && w.hubToken() == "" {
+	if w.wantsToken(r.wish.Model, r.on) {
 		return r, problem.New(problem.ExitCredentials, "gated_model", "%s is gated, and no hub token is set", r.wish.Model.ID).
 			Because("its licence must be accepted on the hub, and the machine needs a token to fetch it; nothing was rented").
 			Try("accept the licence on the model's page, make a token and set it", "export HF_TOKEN=...")

@@ -262,6 +262,9 @@ func (w *World) showPlans(plans []solve.Stack, p *planner, res solve.Result, mod
 			length = fmt.Sprint(plan.Context)
 		}
 		how := prop.Summary
+		if plan.Open {
+			how += ", open"
+		}
 		if !plan.Guarded && p.t.rents() {
 			how += ", no guard"
 		}
