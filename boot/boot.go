@@ -98,6 +98,7 @@ type Spec struct {
 	Secrets   []SecretRef       `json:"secrets"`
 	Root      string            `json:"root,omitempty"` // where caches live; empty: the home's cache
 	Port      int               `json:"port"`
+	Nodes     int               `json:"nodes,omitempty"` // that the engine runs over; up to 1: one. See OverNodes
 	Hold      time.Duration     `json:"hold"`
 }
 

@@ -83,6 +83,8 @@ func writeHead(b *strings.Builder, s Spec) {
 	set("JR_INSTALL", s.Install)
 	set("JR_ROOT", s.Root)
 	set("JR_PORT", strconv.Itoa(s.Port))
+	set("JR_NODES", strconv.Itoa(max(1, s.Nodes)))
+	set("JR_NAMED", map[bool]string{true: "vllm-cpu"}[s.Nodes > 1 && strings.HasPrefix(s.Engine, "vllm-cpu")])
 	set("JR_HOLD", strconv.Itoa(int(s.Hold.Seconds())))
 	set("JR_DONE", ".justright-complete")
 	set("JR_UV", UVVersion)
@@ -159,6 +161,9 @@ func writeEngine(b *strings.Builder, s Spec) {
 		} else {
 			b.WriteString(" " + Quote(w.Text))
 		}
+	}
+	if s.Nodes > 1 {
+		b.WriteString("\n[ \"$JR_RANK\" = 0 ] || set -- \"$@\" --headless")
 	}
 	b.WriteString("\n[ \"$JR_DOOR\" = 0 ] || set -- \"$@\" --middleware justright_door.Door\n")
 	b.WriteString("exec \"$JR_PY3\" -c \"$JR_POD\" engine \"$@\"\n}\n")

@@ -26,7 +26,9 @@ type Spec struct {
 	DiskGB     int
 
 	GPU         string // the provider's id; empty for a CPU machine
-	GPUCount    int
+	GPUCount    int    // of each machine that it is made of
+	Copies      int    // whole engines behind one address; up to 1: one. Where the target makes several
+	Nodes       int    // machines that one engine runs over; up to 1: one. Not both
 	MinCUDA     version.CUDA
 	Cloud       string
 	DataCenters []string

@@ -32,6 +32,17 @@ fetch_weights() {
   exit 1
 }
 
+# await_leader waits until the name of the node that serves is known: the last pod of a group may be minutes behind the first.
+await_leader() {
+  until "$JR_PY3" -c 'import socket, sys; socket.getaddrinfo(sys.argv[1], None)' "$JR_LEADER" 2>/dev/null; do nap 1; done
+}
+
+# name_engine gives the CPU build the name that the engine's command line asks for: its package is called otherwise.
+name_engine() {
+  mkdir -p "$JR_RUN/door" && printf '%s\n' 'import importlib.metadata as m' '_version = m.version' '' '' 'def version(name):' \
+    "    return _version(\"$JR_NAMED\") + \"+cpu\" if name == \"vllm\" else _version(name)" '' '' 'm.version = version' >"$JR_RUN/door/sitecustomize.py"
+}
+
 # start_engine starts it through our python: a session of its own, so that one signal reaches all its processes;
 # without our secrets; first in line when the kernel must kill somebody.
 start_engine() {
@@ -40,7 +51,8 @@ start_engine() {
     mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_MIDDLEWARE" >"$JR_RUN/door/justright_door.py" && JR_DOOR=1
   fi
   [ -z "$JR_STARTER" ] || { mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_STARTER" >"$JR_RUN/door/justright_start.py"; }
-  [ $JR_DOOR = 0 ] || export PYTHONPATH="$JR_RUN/door${PYTHONPATH:+:$PYTHONPATH}"
+  [ -z "$JR_NAMED" ] || name_engine
+  [ "$JR_DOOR$JR_NAMED" = 0 ] || export PYTHONPATH="$JR_RUN/door${PYTHONPATH:+:$PYTHONPATH}"
   if [ "$JR_INSTALL" = wheels ]; then
     export PATH="$JR_ENV/bin:$PATH" VIRTUAL_ENV="$JR_ENV"
   fi
@@ -53,8 +65,8 @@ start_engine() {
 # await_ready polls until health and model list answer; 1 when the engine died before.
 await_ready() {
   while alive "$JR_ENGINE_PID"; do
-    if request GET "http://127.0.0.1:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ] &&
-      request GET "http://127.0.0.1:$JR_PORT/v1/models" "${VLLM_API_KEY:-}" 5 && [ "$STATUS" = 200 ]; then
+    if request GET "http://$JR_AT:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ] &&
+      request GET "http://$JR_AT:$JR_PORT/v1/models" "${VLLM_API_KEY:-}" 5 && [ "$STATUS" = 200 ]; then
       case $ANSWER in
       *'"id"'*)
         phase engine ok

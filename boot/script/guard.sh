@@ -126,7 +126,7 @@ passed() {
 
 # busy sets MARK from the engine's own counters and returns 0 when it is answering or has answered since the last look.
 busy() {
-  request GET "http://127.0.0.1:$JR_PORT/metrics" "${VLLM_API_KEY:-}" 5 || return 1
+  request GET "http://$JR_AT:$JR_PORT/metrics" "${VLLM_API_KEY:-}" 5 || return 1
   [ "$STATUS" = 200 ] || return 1
   MARK= RUNNING=0
   OLD_IFS=$IFS
@@ -172,7 +172,7 @@ guard_loop() {
     fi
     if [ $SERVED = 0 ]; then
       ACTIVE=$NOW
-      if request GET "http://127.0.0.1:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ]; then
+      if request GET "http://$JR_AT:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ]; then
         SERVED=1
       elif passed "${JUSTRIGHT_BOOT_BY:-}"; then
         end_machine boot_deadline

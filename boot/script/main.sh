@@ -45,6 +45,13 @@ main() {
   unset PYTHONDONTWRITEBYTECODE PYTHONHOME
   JR_MAIN=$$
   JR_PORT=${JUSTRIGHT_PORT:-$JR_PORT}
+  # Of one engine over several nodes the first serves; the others ask it how things stand.
+  JR_RANK=0 JR_LEADER=127.0.0.1 JR_AT=127.0.0.1
+  if [ "$JR_NODES" -gt 1 ]; then
+    JR_RANK=${JOB_COMPLETION_INDEX:-${LWS_WORKER_INDEX:-0}}
+    JR_LEADER=${JUSTRIGHT_LEADER:-${LWS_LEADER_ADDRESS:-127.0.0.1}}
+    [ "$JR_RANK" = 0 ] || JR_AT=$JR_LEADER
+  fi
   JR_ROOT=${JUSTRIGHT_ROOT:-$JR_ROOT}
   JR_ROOT=${JR_ROOT:-${HOME:-/root}/.cache/justright}
   JR_RUN=${JUSTRIGHT_RUN:-${TMPDIR:-/tmp}/justright.${JUSTRIGHT_ATTEMPT:-$$}}
@@ -91,6 +98,7 @@ main() {
     fi
   done
 
+  [ "$JR_NODES" = 1 ] || await_leader
   start_engine
   await_ready
   while :; do

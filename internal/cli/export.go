@@ -136,6 +136,15 @@ func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions)
 	if err != nil {
 		return export.Plan{}, err
 	}
+	cluster, err := o.cluster.read(o.as)
+	if err != nil {
+		return export.Plan{}, err
+	}
+	if cluster.Nodes > 1 {
+		if spec, err = boot.OverNodes(spec, stack.GPU.Count, cluster.Nodes); err != nil {
+			return export.Plan{}, err
+		}
+	}
 	s, err := boot.Render(spec)
 	if err != nil {
 		return export.Plan{}, err
@@ -145,12 +154,11 @@ func (w *World) exportPlan(r solve.Request, stack solve.Stack, o *exportOptions)
 		name = exportName(boot.ServedName(r.Model))
 	}
 	p := export.Plan{Name: name, Model: r.Model.ID, Stack: stack, Script: s, Port: spec.Port, DiskGB: diskGB(stack),
-		Command: "justright " + boot.JoinArgs(w.Args)}
+		Command: "justright " + boot.JoinArgs(w.Args), Cluster: cluster}
 	if known {
 		p.GPU = gpu
 	}
-	p.Cluster, err = o.cluster.read(o.as, spec, stack.GPU.Count)
-	return p, err
+	return p, nil
 }
 
 // exportName makes a DNS label of a model's name.

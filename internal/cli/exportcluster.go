@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"justright/boot"
 	"justright/internal/export"
 	"justright/problem"
 )
@@ -29,8 +28,8 @@ func (o clusterOptions) given() bool {
 	return o != clusterOptions{}
 }
 
-// read turns the flags into what is exported, with the start scripts of an engine over several nodes.
-func (o clusterOptions) read(as string, spec boot.Spec, cards int) (export.Cluster, error) {
+// read turns the flags into what is exported.
+func (o clusterOptions) read(as string) (export.Cluster, error) {
 	c := export.Cluster{Replicas: o.replicas, Nodes: o.nodes, Prometheus: o.prometheus}
 	usage := func(format string, args ...any) (export.Cluster, error) {
 		return c, problem.New(problem.ExitUsage, "usage", format, args...)
@@ -62,11 +61,6 @@ func (o clusterOptions) read(as string, spec boot.Spec, cards int) (export.Clust
 				Try("keep one", "--autoscale 1-"+hi).Try("a gateway that holds requests and wakes the model", "justright serve")
 		}
 		c.Replicas, c.MaxCopies = least, most
-	}
-	if o.nodes > 1 {
-		var err error
-		c.Leader, c.Worker, err = export.OverNodes(spec, max(1, cards), o.nodes)
-		return c, err
 	}
 	return c, nil
 }

@@ -153,7 +153,7 @@ func (p *planner) clusterOffers(all []catalog.Offer) []catalog.Offer {
 		}
 		out = append(out, o)
 	}
-	return out
+	return p.wish.Spread.offers(p.t, out)
 }
 
 // planCluster asks a cluster for what it has, for a plan. Without one the catalog's cards are planned for.
@@ -170,9 +170,13 @@ func (o *planOptions) planCluster(ctx context.Context, w *World, r *solve.Reques
 	if err != nil {
 		return nil, providerProblem(err, "offers of "+t.word)
 	}
-	p := planner{t: t, wish: wish{Pins: r.Pins, DataCenters: o.dataCenters}}
+	p := planner{t: t, wish: wish{Pins: r.Pins, DataCenters: o.dataCenters, Spread: o.spread}}
+	r.MaxPrice = o.spread.limit(r.MaxPrice)
 	offers := p.wanted(p.clusterOffers(all))
 	if len(offers) == 0 {
+		if err := o.spread.noRoom(w, t, all); err != nil {
+			return nil, err
+		}
 		return nil, t.nothingFree(ctx)
 	}
 	return offers, t.tellHost(ctx, r)
@@ -253,7 +257,20 @@ func (w *World) checkExpose(way string) error {
 
 // clusterFlags reads what up is told about reaching a machine of one's own or of a cluster, and about a cluster's price.
 func (w *World) clusterFlags(f upFlags, r *upRequest) error {
-	r.wish.Expose = f.expose
+	r.wish.Expose, r.wish.Spread = f.expose, f.spread
+	if f.spread != (spread{}) {
+		facts, err := w.facts()
+		if err != nil {
+			return err
+		}
+		pins, err := f.pins.read(facts)
+		if err != nil {
+			return err
+		}
+		if err := f.spread.check(w, r.on, pins); err != nil {
+			return err
+		}
+	}
 	if f.hourPrice != "" {
 		v, err := money.Parse(f.hourPrice)
 		switch {

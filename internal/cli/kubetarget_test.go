@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -169,20 +170,20 @@ func (p played) Start(c *kubesim.Container) func() {
 	return func() {}
 }
 
-// TestUpOnACluster walks the whole road in a cluster of one node with a card: planned by its labels, made, proven at the service's
-// address, listed and taken down; nothing is left.
-func TestUpOnACluster(t *testing.T) {
-	if raced {
-		t.Skip("a minute under the race detector; the adapter's own tests run there")
+// playedCluster is a cluster of nodes with so many cards each, whose containers are played and whose services are a stand-in engine. call
+// runs a command there, as in a pod of it.
+func playedCluster(t *testing.T, cards ...string) (w World, cluster *kubesim.Cluster, play played, call func(args ...string) (int, string)) {
+	t.Helper()
+	var nodes []corev1.Node
+	for i, n := range cards {
+		nodes = append(nodes, kubesim.Node(fmt.Sprintf("gpu-%d", i+1), map[string]string{"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "500G", "nvidia.com/gpu": n},
+			map[string]string{"nvidia.com/gpu.product": "NVIDIA-L4", "nvidia.com/gpu.memory": "23034", "nvidia.com/cuda.driver-version.full": "570.86.10", "nvidia.com/cuda.runtime-version.full": "12.8"}))
 	}
-	var key atomic.Value
-	var last atomic.Pointer[kubesim.Container]
-	node := kubesim.Node("gpu-1", map[string]string{"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "500G", "nvidia.com/gpu": "2"},
-		map[string]string{"nvidia.com/gpu.product": "NVIDIA-L4", "nvidia.com/gpu.memory": "23034", "nvidia.com/cuda.driver-version.full": "570.86.10", "nvidia.com/cuda.runtime-version.full": "12.8"})
-	cluster := kubesim.New(kubesim.Options{Nodes: []corev1.Node{node}, Runner: played{&key, &last}})
+	play = played{&atomic.Value{}, &atomic.Pointer[kubesim.Container]{}}
+	cluster = kubesim.New(kubesim.Options{Nodes: nodes, Runner: play})
 	t.Cleanup(cluster.Close)
 	engine := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		k, _ := key.Load().(string)
+		k, _ := play.key.Load().(string)
 		vllmsim.New(vllmsim.Options{Model: "openai/gpt-oss-20b", Key: k, KeyEverywhere: true, ToolParser: "openai", AutoTools: true}).ServeHTTP(rw, r)
 	})
 	w, out := clusterWorld(t, "http://cluster.test")
@@ -197,11 +198,21 @@ func TestUpOnACluster(t *testing.T) {
 	quick := launch.DefaultTiming()
 	quick.Poll, quick.ConfirmAfter, quick.ConfirmGap, quick.Backoff = 100*time.Millisecond, 0, 10*time.Millisecond, 50*time.Millisecond
 	w.timing = &quick
-	call := func(args ...string) (int, string) {
+	return w, cluster, play, func(args ...string) (int, string) {
 		out.Reset()
 		w.Args = args
 		return int(Main(t.Context(), w)), out.String()
 	}
+}
+
+// TestUpOnACluster walks the whole road in a cluster of one node with a card: planned by its labels, made, proven at the service's
+// address, listed and taken down; nothing is left.
+func TestUpOnACluster(t *testing.T) {
+	if raced {
+		t.Skip("a minute under the race detector; the adapter's own tests run there")
+	}
+	w, cluster, play, call := playedCluster(t, "2")
+	key, last := play.key, play.last
 	status, said := call("up", "openai/gpt-oss-20b", "--on", "kubernetes", "--expose", "service", "--price-per-hour", "0.80", "--yes", "--json")
 	if status != 0 {
 		t.Fatalf("up: %d\n%s", status, said)

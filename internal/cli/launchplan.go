@@ -40,6 +40,7 @@ type wish struct {
 	VolumeID       string        `json:"volume_id,omitempty"`
 	Expose         string        `json:"expose,omitempty"`     // host[:port] of a machine that ssh reaches, or the way into a cluster
 	HourPrice      *money.USD    `json:"hour_price,omitempty"` // of a card of a cluster, as its user says
+	Spread         spread        `json:"spread,omitzero"`      // more than one pod of a cluster
 	Locked         *solve.Stack  `json:"locked,omitempty"`     // a lock file's plan: the only one
 	LockText       string        `json:"lock_text,omitempty"`
 }
@@ -96,6 +97,9 @@ func (p *planner) offersNow(ctx context.Context) ([]catalog.Offer, error) {
 		if err := p.nothingWanted(all); err != nil {
 			return nil, err
 		}
+		if err := p.wish.Spread.noRoom(p.w, p.t, all); err != nil {
+			return nil, err
+		}
 		if p.t.kube != nil {
 			return nil, p.t.nothingFree(ctx)
 		}
@@ -134,6 +138,7 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	if p.wish.Locked != nil {
 		plans := lockedPlans(*p.wish.Locked, offers)
 		foresee(plans, p.runs(ctx), p.paceOf)
+		p.wish.Spread.counted(plans)
 		return solve.Result{Plans: plans}, nil
 	}
 	known, err := p.lessons(ctx)
@@ -143,7 +148,7 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	ask := p.w.solve
 	r := solve.Request{
 		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
-		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.MaxPrice, AllowUnguarded: p.wish.AllowUnguarded, All: true,
+		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.Spread.limit(p.wish.MaxPrice), AllowUnguarded: p.wish.AllowUnguarded, All: true,
 	}
 	if err := p.t.tellHost(ctx, &r); err != nil {
 		return solve.Result{}, providerProblem(err, p.t.word)
@@ -153,6 +158,7 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	}
 	res, err := ask(r)
 	foresee(res.Plans, p.runs(ctx), p.paceOf)
+	p.wish.Spread.counted(res.Plans)
 	return res, err
 }
 
@@ -264,7 +270,7 @@ func moreTime(d time.Duration, s launch.State) time.Duration {
 const containerDiskMonth = money.Dollar / 10
 
 func (p *planner) proposal(plan solve.Stack) runner.Proposal {
-	prop := runner.Proposal{Stack: plan, Summary: planSummary(plan, p.t.hostName()), Boot: bootLimit(plan)}
+	prop := runner.Proposal{Stack: plan, Summary: planSummary(plan, p.t.hostName()) + p.wish.Spread.words(), Boot: bootLimit(plan)}
 	if plan.PricePerHour != nil && p.t.rents() {
 		prop.Price = *plan.PricePerHour
 	}
@@ -346,6 +352,9 @@ func (p *planner) Spec(ctx context.Context, s launch.State, a launch.Attempt) (l
 	if err != nil {
 		return launch.Spec{}, err
 	}
+	if bs, err = p.wish.Spread.script(bs, plan.GPU.Count); err != nil {
+		return launch.Spec{}, err
+	}
 	script, err := boot.Render(bs)
 	if err != nil {
 		return launch.Spec{}, err
@@ -367,6 +376,7 @@ func (p *planner) Spec(ctx context.Context, s launch.State, a launch.Attempt) (l
 			spec.DataCenters = plan.Offer.DataCenters
 		}
 	}
+	p.wish.Spread.fill(&spec)
 	if p.wish.VolumeID != "" {
 		spec.VolumePath = volumePath
 	}

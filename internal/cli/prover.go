@@ -29,16 +29,28 @@ type prover struct {
 	name    string // served
 	key     string
 	asked   bool // the user asks for a tool parser
+	t       target
+	spread  spread
 }
 
 func (p *planner) prover(journal store.Store) prover {
-	return prover{p.w, journal, p.wish.Model, servedName(p.wish), p.key, solve.ParseFlags(p.wish.Pins.Flags).Has("tool-call-parser")}
+	return prover{p.w, journal, p.wish.Model, servedName(p.wish), p.key, solve.ParseFlags(p.wish.Pins.Flags).Has("tool-call-parser"), p.t, p.wish.Spread}
 }
 
 // Prove asks the endpoint through the address its user will use.
 func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell func(report.Event)) (runner.Proof, error) {
 	if base == "" {
 		return runner.Proof{}, errors.New("the machine has no address yet")
+	}
+	missing, copies, err := copiesReady(ctx, p.t, p.spread, a.PodID)
+	if err != nil {
+		return runner.Proof{}, err
+	}
+	if missing != "" {
+		return runner.Proof{}, errors.New(missing)
+	}
+	if copies != "" {
+		tell(report.Event{Check: &report.Check{Name: "copies", Passed: true, Detail: copies, Applies: true}})
 	}
 	x := promised(p.model, p.name, a)
 	if log, err := engineSaid(ctx, p.journal, a.ID); err == nil { // without it a check does not apply, which fails nothing

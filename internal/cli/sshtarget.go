@@ -120,6 +120,9 @@ func (t target) hostName() string {
 	if t.ssh != nil {
 		return strings.TrimPrefix(t.word, ssh.Scheme)
 	}
+	if t.kube != nil {
+		return "a node"
+	}
 	return "this machine"
 }
 

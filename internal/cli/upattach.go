@@ -120,6 +120,8 @@ func (w *World) differences(s launch.State, x wish, r upRequest) []string {
 	given("allow-unguarded", r.wish.AllowUnguarded, x.AllowUnguarded)
 	given("anyway", r.wish.Anyway, x.Anyway)
 	given("expose", r.wish.Expose, x.Expose)
+	given("replicas", r.wish.Spread.Copies, x.Spread.Copies)
+	given("nodes", r.wish.Spread.Nodes, x.Spread.Nodes)
 	given("cloud", r.wish.Cloud, x.Cloud)
 	given("volume", r.wish.VolumeID, x.VolumeID)
 	given("data-center", strings.Join(r.wish.DataCenters, ","), strings.Join(x.DataCenters, ","))

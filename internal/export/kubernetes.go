@@ -11,7 +11,6 @@ import (
 
 	"justright/boot"
 	"justright/internal/kubeobject"
-	"justright/problem"
 )
 
 // Cluster is what an export for Kubernetes is asked for beside the plan. The zero value is one pod.
@@ -19,49 +18,7 @@ type Cluster struct {
 	Replicas   int    // copies, or groups of nodes; 0: one
 	MaxCopies  int    // above Replicas: scaled between the two
 	Prometheus string // address of the Prometheus that has the engine's metrics, for scaling
-	Nodes      int    // machines that one engine runs over; up to 1: one
-	Leader     boot.Script
-	Worker     boot.Script
-}
-
-// masterPort is where the ranks of one engine meet.
-const masterPort = "29560"
-
-// OverNodes makes the start scripts of one engine over several nodes, of one for a plan's cards together: tensor parallel within a node,
-// pipeline parallel over them, by the engine's own executor. A rank knows its node by what the group tells each pod.
-func OverNodes(s boot.Spec, cards, nodes int) (leader, worker boot.Script, err error) {
-	refuse := func(why string, args ...any) error {
-		return problem.New(problem.ExitUsage, "not_exportable", "this plan cannot be spread over %d nodes", nodes).Because(why, args...)
-	}
-	switch {
-	case len(s.Argv) < 2 || s.Argv[0].Text != "vllm" || s.Argv[1].Text != "serve":
-		return leader, worker, refuse("only vLLM's own executor over nodes is known here, and this one starts %s", s.Engine)
-	case cards%nodes != 0:
-		return leader, worker, refuse("%d cards do not divide by %d", cards, nodes)
-	}
-	var argv []boot.Word
-	for i := 0; i < len(s.Argv); i++ {
-		name, _, joined := strings.Cut(s.Argv[i].Text, "=")
-		if name == "--tensor-parallel-size" || name == "--pipeline-parallel-size" || name == "-tp" || name == "-pp" {
-			if !joined {
-				i++
-			}
-			continue
-		}
-		argv = append(argv, s.Argv[i])
-	}
-	argv = append(argv, []boot.Word{
-		{Text: "--tensor-parallel-size"}, {Text: fmt.Sprint(cards / nodes)}, {Text: "--pipeline-parallel-size"}, {Text: fmt.Sprint(nodes)},
-		{Text: "--nnodes"}, {Text: fmt.Sprint(nodes)}, {Text: "--master-addr"}, {Var: "LWS_LEADER_ADDRESS"}, {Text: "--master-port"}, {Text: masterPort},
-		{Text: "--node-rank"}, {Var: "LWS_WORKER_INDEX"},
-	}...)
-	s.Argv, s.Preflight.GPUs = argv, cards/nodes
-	if leader, err = boot.Render(s); err != nil {
-		return leader, worker, err
-	}
-	s.Argv = append(append([]boot.Word{}, argv...), boot.Word{Text: "--headless"}) // serves nobody
-	worker, err = boot.Render(s)
-	return leader, worker, err
+	Nodes      int    // machines that one engine runs over, by the plan's script (boot.OverNodes); up to 1: one
 }
 
 // machine is the plan in Kubernetes' words.
@@ -84,15 +41,13 @@ func (p Plan) machine() kubeobject.Machine {
 func kubernetes(p Plan) (string, []string) {
 	m, c := p.machine(), p.Cluster
 	probes := kubeobject.Probes{StartSeconds: int(p.startWait().Seconds())}
-	scripts := map[string]string{"start.sh": p.Script.Text}
 	var work any = m.Deployment(max(1, c.Replicas), probes)
 	service := m.Service(corev1.ServiceTypeClusterIP, nil)
 	if c.Nodes > 1 {
-		scripts = map[string]string{"leader.sh": c.Leader.Text, "worker.sh": c.Worker.Text}
-		work, service = m.LeaderWorkerSet(max(1, c.Replicas), c.Nodes, probes, "leader.sh", "worker.sh"), m.LeaderService()
+		work, service = m.LeaderWorkerSet(max(1, c.Replicas), c.Nodes, probes), m.LeaderService()
 	}
 	objects := []any{
-		corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: m.Meta(m.ScriptName()), Data: scripts},
+		corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: m.Meta(m.ScriptName()), Data: map[string]string{"start.sh": p.Script.Text}},
 		work, service,
 	}
 	if c.MaxCopies > 0 {
@@ -142,7 +97,7 @@ func (p Plan) clusterNotes() []string {
 	}
 	if p.Cluster.Nodes > 1 {
 		notes = append(notes, "it needs the LeaderWorkerSet controller: https://lws.sigs.k8s.io",
-			fmt.Sprintf("the ranks meet at port %s of the leader, without a key: keep other pods away from it by a NetworkPolicy", masterPort))
+			fmt.Sprintf("the ranks meet at port %s of the leader, without a key: keep other pods away from it by a NetworkPolicy", boot.MasterPort()))
 	}
 	return notes
 }

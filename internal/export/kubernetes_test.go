@@ -77,23 +77,19 @@ func TestOverNodes(t *testing.T) {
 		s.GPU.Count = 4
 		s.Argv = append(s.Argv, "--tensor-parallel-size", "4")
 	})
-	leader, worker, err := OverNodes(p.Script.Spec(), 4, 2)
+	spec, err := boot.OverNodes(p.Script.Spec(), 4, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Cluster = Cluster{Nodes: 2, Leader: leader, Worker: worker}
+	if p.Script, err = boot.Render(spec); err != nil {
+		t.Fatal(err)
+	}
+	p.Cluster = Cluster{Nodes: 2}
 	d, err := Write("kubernetes", p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := objects(t, d.Text)
-	const rank = `--tensor-parallel-size 2 --pipeline-parallel-size 2 --nnodes 2 --master-addr "$LWS_LEADER_ADDRESS" --master-port 29560 --node-rank "$LWS_WORKER_INDEX"`
-	for file, headless := range map[string]bool{"leader.sh": false, "worker.sh": true} {
-		text, _ := at(all["ConfigMap"], "data", file).(string)
-		if !strings.Contains(text, rank) || strings.Contains(text, rank+" --headless\n") != headless || strings.Contains(text, "--tensor-parallel-size 4") {
-			t.Errorf("%s does not start its rank", file)
-		}
-	}
 	lws := at(all["LeaderWorkerSet"], "spec", "leaderWorkerTemplate")
 	for _, c := range []struct {
 		got, want any
@@ -102,16 +98,14 @@ func TestOverNodes(t *testing.T) {
 		{at(lws, "leaderTemplate", "spec", "containers", 0, "resources", "limits", "nvidia.com/gpu"), "2"},
 		{at(lws, "leaderTemplate", "spec", "containers", 0, "readinessProbe", "httpGet", "path"), "/health"},
 		{at(lws, "workerTemplate", "spec", "containers", 0, "readinessProbe"), nil}, // a rank without a server answers nobody
-		{at(lws, "workerTemplate", "spec", "containers", 0, "command", 1), "/justright/worker.sh"},
+		{at(lws, "workerTemplate", "spec", "containers", 0, "command", 1), "/justright/start.sh"},
 		{at(all["Service"], "spec", "selector", "justright/role"), at(lws, "leaderTemplate", "metadata", "labels", "justright/role")},
 	} {
 		if c.got != c.want {
 			t.Errorf("%v, want %v", c.got, c.want)
 		}
 	}
-	for why, c := range map[string]struct{ cards, nodes int }{"do not divide": {3, 2}} {
-		if _, _, err := OverNodes(p.Script.Spec(), c.cards, c.nodes); err == nil || !strings.Contains(err.Error(), why) {
-			t.Errorf("%d cards over %d nodes: %v", c.cards, c.nodes, err)
-		}
+	if text, _ := at(all["ConfigMap"], "data", "start.sh").(string); !strings.Contains(text, `--node-rank "$JR_RANK"`) {
+		t.Error("the script starts no rank")
 	}
 }

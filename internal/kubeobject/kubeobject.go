@@ -60,7 +60,9 @@ type Machine struct {
 	Port        int
 	Env         map[string]string // no secret
 	SecretEnv   map[string]string // variable → key in the secret named SecretName(); nil: all keys of it
-	GPUs        int
+	GPUs        int               // of each pod
+	Copies      int               // pods that each are a whole engine, behind one service; up to 1: one
+	Ranks       int               // pods that are one engine, on as many nodes; up to 1: one. Not both
 	DiskGB      int
 	Nodes       map[string]string // labels that the node must have
 	Zones       []string
@@ -204,6 +206,9 @@ func (m Machine) Job(l Limits) batchv1.Job {
 				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}}}},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: m.Meta("").Labels}, Spec: pod},
 	}
+	if m.Pods() > 1 {
+		m.spread(&j)
+	}
 	if l.Seconds > 0 {
 		j.Spec.ActiveDeadlineSeconds = &l.Seconds
 	}
@@ -226,7 +231,7 @@ func (m Machine) Deployment(replicas int, p Probes) appsv1.Deployment {
 	pod := m.Pod()
 	Probe(&pod.Containers[0], m.Port, p)
 	d.Spec = appsv1.DeploymentSpec{
-		Replicas: &n, ProgressDeadlineSeconds: &deadline, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{nameLabel: m.Name}},
+		Replicas: &n, ProgressDeadlineSeconds: &deadline, Selector: selectorOf(map[string]string{nameLabel: m.Name}),
 		// A new one beside the old would wait for cards that the old one holds.
 		Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: m.Meta("").Labels}, Spec: pod},
@@ -242,7 +247,7 @@ func (m Machine) Deployment(replicas int, p Probes) appsv1.Deployment {
 
 // Probe puts the three probes on a container. Health is asked without a key.
 func Probe(c *corev1.Container, port int, p Probes) {
-	ask := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/health", Port: intstr.FromInt32(int32(port))}}                            //nolint:gosec // a port
+	ask := healthOf(port)
 	c.StartupProbe = &corev1.Probe{ProbeHandler: ask, PeriodSeconds: 10, TimeoutSeconds: 5, FailureThreshold: int32(max(1, p.StartSeconds/10))} //nolint:gosec // small
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: ask, PeriodSeconds: 5, TimeoutSeconds: 5}
 	c.LivenessProbe = &corev1.Probe{ProbeHandler: ask, PeriodSeconds: 20, TimeoutSeconds: 10, FailureThreshold: 6}
@@ -267,4 +272,8 @@ func (m Machine) Secret(data map[string]string) corev1.Secret {
 		s.Data[k] = []byte(v)
 	}
 	return s
+}
+
+func selectorOf(labels map[string]string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: labels}
 }

@@ -54,12 +54,10 @@ func (m Machine) ServiceMonitor(secretKey string) map[string]any {
 const leaderLabel = "justright/role"
 
 // LeaderWorkerSet is one engine over several nodes, or several of them (https://lws.sigs.k8s.io): a group of pods that is started
-// again as a whole, since ranks that outlive one of them hang. leader and worker are their start scripts' names in the ConfigMap.
-func (m Machine) LeaderWorkerSet(groups, nodes int, p Probes, leader, worker string) map[string]any {
-	template := func(script, role string, probe bool) map[string]any {
-		one := m
-		one.Command = []string{"/bin/sh", "/justright/" + script}
-		pod := one.Pod()
+// again as a whole, since ranks that outlive one of them hang. All start the same script.
+func (m Machine) LeaderWorkerSet(groups, nodes int, p Probes) map[string]any {
+	template := func(role string, probe bool) map[string]any {
+		pod := m.Pod()
 		if probe {
 			Probe(&pod.Containers[0], m.Port, p)
 		}
@@ -73,7 +71,7 @@ func (m Machine) LeaderWorkerSet(groups, nodes int, p Probes, leader, worker str
 			"replicas": groups,
 			"leaderWorkerTemplate": map[string]any{
 				"size": nodes, "restartPolicy": "RecreateGroupOnPodRestart",
-				"leaderTemplate": template(leader, "leader", true), "workerTemplate": template(worker, "worker", false),
+				"leaderTemplate": template("leader", true), "workerTemplate": template("worker", false),
 			},
 		},
 	}

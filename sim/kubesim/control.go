@@ -82,6 +82,10 @@ func (c *Cluster) job(o map[string]any) {
 		end(batchv1.JobFailed, "DeadlineExceeded")
 		return
 	}
+	if j.Spec.CompletionMode != nil && *j.Spec.CompletionMode == batchv1.IndexedCompletion {
+		c.indexed(j, mine, end, func(index string) { c.podOf(o, j, index) })
+		return
+	}
 	for _, p := range mine {
 		disrupted := slices.ContainsFunc(p.Status.Conditions, func(x corev1.PodCondition) bool { return x.Type == corev1.DisruptionTarget })
 		switch {
@@ -95,9 +99,21 @@ func (c *Cluster) job(o map[string]any) {
 			return
 		}
 	}
+	c.podOf(o, j, "")
+}
+
+// podOf makes a job's pod, with its number where it has one. The lock is held.
+func (c *Cluster) podOf(o map[string]any, j batchv1.Job, index string) {
 	pod := corev1.Pod{ObjectMeta: *j.Spec.Template.ObjectMeta.DeepCopy(), Spec: j.Spec.Template.Spec}
 	c.next++
 	pod.Name, pod.Namespace = fmt.Sprintf("%s-%05x", j.Name, c.next), j.Namespace
+	if index != "" {
+		pod.Name = fmt.Sprintf("%s-%s-%05x", j.Name, index, c.next)
+		pod.Labels[batchv1.JobCompletionIndexAnnotation] = index
+		pod.Spec.Hostname = j.Name + "-" + index
+		pod.Spec.Containers = slices.Clone(pod.Spec.Containers)
+		pod.Spec.Containers[0].Env = append(slices.Clone(pod.Spec.Containers[0].Env), corev1.EnvVar{Name: "JOB_COMPLETION_INDEX", Value: index})
+	}
 	yes := true
 	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: j.Name, UID: j.UID, Controller: &yes, BlockOwnerDeletion: &yes}}
 	pod.Status.Phase = corev1.PodPending

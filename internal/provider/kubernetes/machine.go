@@ -24,10 +24,10 @@ func (p *Provider) instance(ctx context.Context, job batchv1.Job, pods []corev1.
 	}
 	if c := containerOf(job.Spec.Template.Spec); c != nil && in.GPU != "" {
 		if q, ok := c.Resources.Limits[kubeobject.GPU]; ok {
-			in.GPUCount = int(q.Value())
+			in.GPUCount = int(q.Value()) * podsOf(job)
 		}
 	}
-	pod := current(pods)
+	pod := speaker(pods)
 	if pod != nil {
 		if st := statusOfContainer(*pod); st != nil {
 			switch {
@@ -52,13 +52,35 @@ func (p *Provider) instance(ctx context.Context, job batchv1.Job, pods []corev1.
 	return in
 }
 
-// current is the pod that stands for a machine: one that has not ended before one that has, the newest first.
-func current(pods []corev1.Pod) *corev1.Pod {
+// podsOf is how many pods a job has at once.
+func podsOf(job batchv1.Job) int {
+	if job.Spec.Parallelism == nil {
+		return 1
+	}
+	return max(1, int(*job.Spec.Parallelism))
+}
+
+// rankOf is a pod's number in a job of several; 0 in a job of one.
+func rankOf(pod corev1.Pod) int {
+	n, err := strconv.Atoi(pod.Labels[kubeobject.RankLabel])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// speaker is the pod that stands for a machine: one that has not ended before one that has, the first of several copies or nodes, and
+// the newest of that number.
+func speaker(pods []corev1.Pod) *corev1.Pod {
 	var best *corev1.Pod
 	for i := range pods {
-		if over := ended(pods[i]); best == nil || !over || ended(*best) {
-			best = &pods[i]
+		p := &pods[i]
+		switch {
+		case best == nil, ended(*best) && !ended(*p):
+		case ended(*p) && !ended(*best), rankOf(*p) > rankOf(*best):
+			continue
 		}
+		best = p
 	}
 	return best
 }
@@ -152,7 +174,33 @@ func (p *Provider) forward(ctx context.Context, job batchv1.Job) {
 	p.cfg.Forward(ctx, job.Name, n)
 }
 
-// PodOf is the running pod of a machine and its port; "" while there is none. gone says that there will be none any more.
+// turn is the pod that the next connection goes to: the one that runs, and of several copies those that are ready, one after the other,
+// as the service does.
+func (p *Provider) turn(pods []corev1.Pod) *corev1.Pod {
+	var able []*corev1.Pod
+	for i := range pods {
+		if pods[i].Status.Phase == corev1.PodRunning && pods[i].DeletionTimestamp == nil && ready(pods[i]) {
+			able = append(able, &pods[i])
+		}
+	}
+	if one := speaker(pods); len(able) == 0 || one != nil && one.Spec.Subdomain != "" { // of one engine over nodes, the first serves
+		if one == nil || one.Status.Phase != corev1.PodRunning {
+			return nil
+		}
+		return one
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turns++
+	return able[p.turns%len(able)]
+}
+
+// ready reports whether a pod takes requests, as far as its probe tells.
+func ready(pod corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
+}
+
+// PodOf is a running pod of a machine, in turn where it has several, and its port; "" while there is none. gone says that there will be none any more.
 func (p *Provider) PodOf(ctx context.Context, id string) (pod string, port int, gone bool, err error) {
 	in, err := p.Get(ctx, id)
 	if err != nil || in.Status == launch.Gone || in.Status == launch.Stopped {
@@ -162,8 +210,8 @@ func (p *Provider) PodOf(ctx context.Context, id string) (pod string, port int, 
 	if err != nil {
 		return "", 0, false, err
 	}
-	c := current(pods)
-	if c == nil || ended(*c) || c.Status.Phase != corev1.PodRunning {
+	c := p.turn(pods)
+	if c == nil {
 		return "", 0, false, nil
 	}
 	if e := containerOf(c.Spec); e != nil && len(e.Ports) > 0 {

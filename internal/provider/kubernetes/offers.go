@@ -81,7 +81,7 @@ func (p *Provider) Offers(ctx context.Context) ([]catalog.Offer, error) {
 		out = append(out, p.offer(groups[key]))
 	}
 	p.mu.Lock()
-	p.cards = cards
+	p.cards, p.rooms = cards, roomsOf(nodes)
 	p.mu.Unlock()
 	if !cards || p.cfg.CPU {
 		if o, ok := p.cpuOffer(nodes); ok {
@@ -89,6 +89,21 @@ func (p *Provider) Offers(ctx context.Context) ([]catalog.Offer, error) {
 		}
 	}
 	return out, nil
+}
+
+// roomsOf lists what each node that is offered has free, by the selector of its offer.
+func roomsOf(nodes []node) map[string][]int {
+	out := map[string][]int{}
+	for _, n := range nodes {
+		switch {
+		case n.dropped != "":
+		case n.cards > 0 && n.product != "":
+			out[n.select1] = append(out[n.select1], n.free)
+		case n.cards == 0:
+			out[""] = append(out[""], int(max(0, min(n.cpu/500, n.ram/(4<<30), n.pods))))
+		}
+	}
+	return out
 }
 
 // Unoffered says, for people, which nodes are not offered and why.

@@ -40,8 +40,10 @@ type Provider struct {
 	c   *client
 
 	mu    sync.Mutex
-	cards bool     // some node has one; of the last Offers
-	host  [2]int64 // least memory of the nodes that were offered for the CPU build, in all and free; of the last Offers
+	cards bool             // some node has one; of the last Offers
+	turns int              // connections handed on
+	rooms map[string][]int // free cards, or places for a pod without one, of each node, by the selector of its offer; of the last Offers
+	host  [2]int64         // least memory of the nodes that were offered for the CPU build, in all and free; of the last Offers
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -80,14 +82,22 @@ func (p *Provider) Create(ctx context.Context, s launch.Spec) (launch.Instance, 
 		return launch.Instance{}, err
 	}
 	mine := map[string]string{kubeobject.AttemptLabel: s.AttemptID}
+	if m.Ranks > 1 {
+		mine[kubeobject.RankLabel] = "0" // who serves
+	}
 	service := m.Service(map[Expose]corev1.ServiceType{NodePort: corev1.ServiceTypeNodePort, LoadBalancer: corev1.ServiceTypeLoadBalancer}[expose], mine)
 	if service.Spec.Type == "" {
 		service.Spec.Type = corev1.ServiceTypeClusterIP
 	}
-	for _, o := range []struct {
+	type beside struct {
 		resource string
 		object   any
-	}{{"secrets", m.Secret(secret)}, {"services", service}} {
+	}
+	all := []beside{{"secrets", m.Secret(secret)}, {"services", service}}
+	if m.Ranks > 1 {
+		all = append(all, beside{"services", m.RanksService(map[string]string{kubeobject.AttemptLabel: s.AttemptID})})
+	}
+	for _, o := range all {
 		if err := p.besides(ctx, call{op: "create", method: http.MethodPost, path: p.path(coreV1, o.resource), in: o.object, once: true}); err != nil {
 			p.sweepAfter(ctx, m.Name)
 			return launch.Instance{}, err
@@ -149,7 +159,10 @@ func (p *Provider) own(ctx context.Context, job batchv1.Job, m kubeobject.Machin
 	}
 	patch := map[string]any{"metadata": map[string]any{"ownerReferences": []metav1.OwnerReference{{
 		APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID}}}}
-	for resource, name := range map[string]string{"secrets": m.SecretName(), "services": m.Name} {
+	for name, resource := range map[string]string{m.SecretName(): "secrets", m.Name: "services", m.RanksName(): "services"} {
+		if name == m.RanksName() && m.Ranks <= 1 {
+			continue
+		}
 		_ = p.c.do(ctx, call{op: "create", method: http.MethodPatch, path: p.path(coreV1, resource, name), in: patch, // Delete removes them too
 			kind: "application/merge-patch+json"}, nil)
 	}
@@ -171,6 +184,7 @@ func (p *Provider) rehearse(ctx context.Context, job batchv1.Job) error {
 func (p *Provider) machine(ctx context.Context, s launch.Spec, expose Expose) (kubeobject.Machine, map[string]string, error) {
 	m := kubeobject.Machine{
 		Name: kubeobject.Name(s.Name, s.AttemptID), Image: s.Image, Command: s.Start.Entrypoint, Args: s.Start.Cmd, GPUs: s.GPUCount, DiskGB: s.DiskGB,
+		Copies: s.Copies, Ranks: s.Nodes,
 		Zones: s.DataCenters, PullSecret: s.RegistryID, Claim: s.VolumeID, ClaimPath: s.VolumePath, Runtime: p.cfg.Runtime,
 		Env: map[string]string{}, Annotations: map[string]string{exposeNote: string(expose)},
 	}
@@ -217,6 +231,9 @@ func (p *Provider) machine(ctx context.Context, s launch.Spec, expose Expose) (k
 	m.Env["JUSTRIGHT_ATTEMPT"], m.Env["JUSTRIGHT_OWNER"], m.Env["JUSTRIGHT_GUARD"] = s.AttemptID, s.OwnerID, "job"
 	if m.Env["JUSTRIGHT_HOLD"] == "" {
 		m.Env["JUSTRIGHT_HOLD"] = "5" // an ended pod's log stays readable: nothing is held for it
+	}
+	if m.Ranks > 1 {
+		m.Env[kubeobject.LeaderEnv] = m.LeaderAddress()
 	}
 	if m.Claim == "" {
 		m.Env["JUSTRIGHT_ROOT"] = kubeobject.CacheRoot
@@ -352,7 +369,8 @@ func (p *Provider) Delete(ctx context.Context, id string) error {
 
 // removeBeside removes secret and service of a machine by their names.
 func (p *Provider) removeBeside(ctx context.Context, id string) error {
-	for _, o := range [][2]string{{"services", id}, {"secrets", kubeobject.Machine{Name: id}.SecretName()}} {
+	m := kubeobject.Machine{Name: id}
+	for _, o := range [][2]string{{"services", id}, {"services", m.RanksName()}, {"secrets", m.SecretName()}} {
 		err := p.c.do(ctx, call{op: "delete", method: http.MethodDelete, path: p.path(coreV1, o[0], o[1])}, nil)
 		if err != nil && !denied(err, o[1]) {
 			return unproven(err)
