@@ -46,7 +46,7 @@ func create(t *testing.T, p *local.Provider, script string, env map[string]strin
 
 func lines(t *testing.T, p *local.Provider, id, after string) (text, marks []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := p.Logs(ctx, id, after, func(l launch.LogLine) error {
 		text, marks = append(text, l.Text), append(marks, l.ID)
@@ -105,15 +105,12 @@ func TestDeleteEndsWhatIgnoresIt(t *testing.T) {
 	p := newProvider(t, func(c *local.Config) { c.Grace = 300 * time.Millisecond })
 	in := create(t, p, "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ >worker; exec sleep 60' & echo $$ >first; while :; do sleep 1; done", nil)
 	text := ""
-	for range 100 {
-		raw, _ := os.ReadFile(filepath.Join(local.DirOf(p, in.ID), "worker"))
-		if text = strings.TrimSpace(string(raw)); text != "" {
-			break
+	for end := time.Now().Add(time.Minute); text == ""; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no worker")
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if text == "" {
-		t.Fatal("no worker")
+		raw, _ := os.ReadFile(filepath.Join(local.DirOf(p, in.ID), "worker"))
+		text = strings.TrimSpace(string(raw))
 	}
 	if err := p.Delete(t.Context(), in.ID); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ type Subject struct {
 	// sets its name and ids.
 	Spec  launch.Spec
 	Lines []string
-	// Wait is the longest a change of state may take; 0: 10 s.
+	// Wait is the longest a change of state may take; 0: a minute, which only a failure takes, however slow the machine.
 	Wait time.Duration
 	// Machines that fit at the same time; 0: 4.
 	Machines int
@@ -49,7 +49,7 @@ func Run(t *testing.T, factory func(t *testing.T) Subject) {
 		t.Run(strings.ReplaceAll(part.name, " ", "-"), func(t *testing.T) {
 			s := factory(t)
 			if s.Wait == 0 {
-				s.Wait = 10 * time.Second
+				s.Wait = time.Minute
 			}
 			if s.Machines == 0 {
 				s.Machines = 4

@@ -33,7 +33,7 @@ func TestRealConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return providertest.Subject{Provider: p, Wait: 20 * time.Second,
+		return providertest.Subject{Provider: p,
 			Spec:  spec("trap 'exit 0' TERM; echo one; echo 'two  words'; echo three; while :; do sleep 0.05; done", nil),
 			Lines: []string{"one", "two  words", "three"}}
 	})

@@ -190,6 +190,16 @@ func (b *box) provider(change func(*ssh.Config)) *ssh.Provider {
 	return p
 }
 
+// eventually asks until ok, or fails: what is waited for comes in a moment, however slow the machine.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
 // spec runs a shell script, by quoting-proof argv as the start script does.
 func spec(script string, env map[string]string) launch.Spec {
 	return launch.Spec{Name: "n", AttemptID: "a1", OwnerID: "o1", Env: env, Start: solve.Start{Entrypoint: []string{"/bin/sh", "-c"}, Cmd: []string{script}}}
@@ -206,7 +216,7 @@ func create(t *testing.T, p *ssh.Provider, s launch.Spec) launch.Instance {
 
 func lines(t *testing.T, p *ssh.Provider, id, after string) (text, marks []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := p.Logs(ctx, id, after, func(l launch.LogLine) error {
 		text, marks = append(text, l.Text), append(marks, l.ID)
