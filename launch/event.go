@@ -25,11 +25,12 @@ func (a At) when() time.Time { return time.Time(a) }
 // The events. Attempt is the attempt id they belong to.
 type (
 	// Resume says that a process took the task up, for the first time or again: nothing is in flight. Gone says that
-	// the journal wants it gone, and why.
+	// the journal wants it gone, and why. Skew is how far the provider's clock is ahead of this machine's.
 	Resume struct {
 		At
 		Gone bool
 		Why  string
+		Skew time.Duration
 	}
 	// Tick says that time has passed.
 	Tick struct{ At }

@@ -62,6 +62,7 @@ func (m *saga) take(e Event) {
 		if e.Gone {
 			m.wantGone(e.Why)
 		}
+		m.s.Skew = e.Skew
 		m.resume()
 	case Planned:
 		m.planned(e)

@@ -104,6 +104,9 @@ type State struct {
 	Lessons  []catalog.Lesson `json:"lessons,omitempty"`
 	Retries  int              `json:"retries"` // creates that provably never arrived, in a row
 
+	// Skew is how far the provider's clock, which all times here are of, was ahead of this machine's when the task was last taken up.
+	Skew time.Duration `json:"skew,omitempty"`
+
 	Started   time.Time `json:"started"`
 	PlanAfter time.Time `json:"plan_after,omitzero"`
 	DetachAt  time.Time `json:"detach_at,omitzero"`
@@ -251,6 +254,9 @@ func (a Attempt) SecondsAt(now time.Time) float64 {
 	}
 	return end.Sub(a.Created).Seconds()
 }
+
+// Clock is the time of this task's provider when this machine's clock shows local.
+func (s State) Clock(local time.Time) time.Time { return local.Add(s.Skew) }
 
 // Spent is what the task has cost by now, failed attempts included.
 func (s State) Spent(now time.Time) money.USD {

@@ -255,9 +255,16 @@ func (w *World) takeDown(ctx context.Context, journal *store.Journal, t store.Ta
 		return s, problem.New(pr.Exit, pr.Code, "interrupted before the provider agreed that %s is gone", s.Name).
 			Because("%s", stillThere(s)).Try("keep asking", "justright down "+s.Name)
 	default:
-		return s, pr
+		return s, notGone(s, pr)
 	}
 	return s, nil
+}
+
+// notGone says of a removal what the run says of its launch.
+func notGone(s launch.State, pr *problem.Problem) *problem.Problem {
+	gone := problem.New(pr.Exit, pr.Code, "%s is not proven gone", s.Name).Because("%s", pr.Cause)
+	gone.Hints = pr.Hints
+	return gone
 }
 
 // runDown drives a task to its end, and takes it from whoever drives it. Where another down does the same to this one, it waits
@@ -317,9 +324,10 @@ func (d downSink) Emit(e report.Event) error {
 }
 
 // receiptOf sums up what launches cost.
-func receiptOf(states []launch.State, now time.Time) receiptDocument {
+func receiptOf(states []launch.State, local time.Time) receiptDocument {
 	doc := receiptDocument{Schema: "justright/receipt/1", Attempts: []receiptAttempt{}}
 	for _, s := range states {
+		now := s.Clock(local)
 		for _, a := range s.Attempts {
 			r := receiptAttempt{
 				ID: a.PodID, Seconds: a.SecondsAt(now), Cost: a.CostAt(now), Cause: optional(a.Cause), Launch: s.Name, Attempt: a.ID, State: string(a.Phase),

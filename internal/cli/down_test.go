@@ -135,3 +135,27 @@ func TestOneThatStaysKeepsNoOther(t *testing.T) {
 	p.sim.ClearFaults()
 	d.ends(t, 0)
 }
+
+// What another account's key cannot tell is neither settled nor gone, and the answer is about the removal that was asked for.
+func TestAnotherAccountSettlesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, func(o *runpodsim.Options) {
+		o.Keys = []runpodsim.Key{{Token: "rpa_PLANTED0KEY0OF0THE0ACCOUNT", Account: "ours"}, {Token: "rpa_PLANTED0KEY0OF0OTHERS000000", Account: "others"}}
+	})
+	p.answers(0, "up", tryModel, "--yes")
+	ours := p.env["RUNPOD_API_KEY"]
+	p.env["RUNPOD_API_KEY"] = "rpa_PLANTED0KEY0OF0OTHERS000000"
+	for _, args := range [][]string{{"down", "--all", "--json"}, {"gc", "--json"}} {
+		if out := p.answers(problem.ExitCredentials, args...); !strings.Contains(out, "gpt-oss-20b is not proven gone") {
+			t.Errorf("%v with another account's key:\n%s", args, out)
+		}
+	}
+	if out := p.answers(problem.ExitCredentials, "gc"); strings.Contains(out, "settled") {
+		t.Errorf("gc with another account's key:\n%s", out)
+	}
+	if p.sim.Ledger().Billing != 1 {
+		t.Error("another account's key ended it")
+	}
+	p.env["RUNPOD_API_KEY"] = ours
+	p.answers(0, "down", "--all")
+}

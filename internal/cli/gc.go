@@ -14,6 +14,7 @@ import (
 	"justright/internal/store"
 	"justright/launch"
 	"justright/money"
+	"justright/problem"
 )
 
 // gcDocument is justright/gc/1.
@@ -151,9 +152,10 @@ func (w *World) gcTask(ctx context.Context, journal *store.Journal, t store.Task
 				found[i].Text += "; the program that drives it will see to it"
 			}
 		} else {
-			err = w.settleTask(ctx, journal, t)
+			var after launch.State
+			after, err = w.settleTask(ctx, journal, t)
 			for i := range found {
-				if found[i].Did = "settled"; err != nil {
+				if found[i].Did = "settled"; err != nil || stillGoing(after, found[i].ID) {
 					found[i].Did = "nothing"
 				}
 			}
@@ -182,28 +184,38 @@ func guardReported(ctx context.Context, o orphan) bool {
 
 // settleTask lets the saga look at a launch for a moment: it finds what turned up, proves what vanished, and deletes what
 // is twice. It never starts a plan.
-func (w *World) settleTask(ctx context.Context, journal *store.Journal, t store.Task) error {
+func (w *World) settleTask(ctx context.Context, journal *store.Journal, t store.Task) (launch.State, error) {
 	tg, err := w.targetOf(ctx, t.State)
 	if err != nil {
-		return err
+		return t.State, err
 	}
 	x, err := readWish(ctx, journal, t.State.ID)
 	if err != nil {
-		return err
+		return t.State, err
 	}
 	key, err := w.readTaskKey(t.State.ID)
 	if err != nil {
-		return err
+		return t.State, err
 	}
 	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, x, key), nil, runner.ServerClock(ctx, tg.provider, w.Now))
 	cfg.Planner = noPlans{}
 	run, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	_, err = runner.Run(run, cfg, t.State.ID, false)
+	s, err := runner.Run(run, cfg, t.State.ID, false)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil // it lives on, and is known again
+		return s, nil // it lives on, and is known again
 	}
-	return err
+	if err == nil && s.End != nil && s.End.Exit == problem.ExitCredentials {
+		return s, notGone(s, runner.Problem(s)) // this key cannot tell
+	}
+	return s, err
+}
+
+// stillGoing reports whether the removal of a machine is asked for and not proven.
+func stillGoing(s launch.State, id string) bool {
+	return slices.ContainsFunc(s.Attempts, func(a launch.Attempt) bool {
+		return a.PodID == id && (a.Phase == launch.Deleting || a.Phase == launch.Saving)
+	})
 }
 
 // gcBills replaces the estimates of what is over by the provider's own figures.

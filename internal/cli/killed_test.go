@@ -85,10 +85,14 @@ func killedWorld(at string) World {
 }
 
 // simulated serves a RunPod whose engines are ready after a moment, on a socket of its own.
-func simulated(t *testing.T) (*runpodsim.Server, string) {
+func simulated(t *testing.T, set ...func(*runpodsim.Options)) (*runpodsim.Server, string) {
 	t.Helper()
 	play := runpodsim.Play{Preflight: time.Millisecond, Env: 50 * time.Millisecond, Weights: 50 * time.Millisecond, Engine: 200 * time.Millisecond, Tick: time.Second}
-	s := runpodsim.New(runpodsim.Options{Runner: play.Model(), DelayScale: runpodsim.NoDelay, RateLimit: &runpodsim.Unlimited, Seed: 5})
+	o := runpodsim.Options{Runner: play.Model(), DelayScale: runpodsim.NoDelay, RateLimit: &runpodsim.Unlimited, Seed: 5}
+	for _, f := range set {
+		f(&o)
+	}
+	s := runpodsim.New(o)
 	srv := httptest.NewServer(s)
 	s.SetBaseURL(srv.URL)
 	t.Cleanup(func() { s.Close(); srv.CloseClientConnections(); srv.Close() })

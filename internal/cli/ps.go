@@ -39,6 +39,7 @@ type psLaunch struct {
 	Driven       bool       `json:"driven"`  // a process looks after it now
 	Seconds      float64    `json:"seconds"`
 	Note         string     `json:"note,omitempty"`
+	now          time.Time  // by the clock of its provider
 }
 
 // optional is a text that is null in JSON when there is none.
@@ -123,8 +124,8 @@ func orphanCost(in launch.Instance, w *World) money.USD {
 
 // psLine is one launch, corrected by what the provider shows.
 func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, seen *sightings) psLaunch {
-	s, now := t.State, w.Now()
-	line := psLaunch{Name: s.Name, Target: s.Target, State: s.Word(), Model: optional(s.Model), Spent: s.Spent(now), Budget: s.Budget}
+	s, now := t.State, t.State.Clock(w.Now())
+	line := psLaunch{now: now, Name: s.Name, Target: s.Target, State: s.Word(), Model: optional(s.Model), Spent: s.Spent(now), Budget: s.Budget}
 	if h, _, err := journal.Leaseholder(ctx, s.ID); err == nil && !w.dead(h) {
 		line.Driven = true
 	}
@@ -193,12 +194,12 @@ func (w *World) printPs(doc psDocument) {
 			if l.Guarded {
 				guard = "armed"
 			}
-			now, ends := w.Now(), "-"
+			ends := "-"
 			if l.EndsBy != nil {
-				ends = ago(*l.EndsBy, now)
+				ends = ago(*l.EndsBy, l.now)
 			}
 			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.State, l.Target, l.ID, guard, price, l.Spent.Cents(),
-				ago(now, now.Add(-secondsOf(l.Seconds))), ends, l.Model)
+				ago(l.now, l.now.Add(-secondsOf(l.Seconds))), ends, l.Model)
 		}
 		_ = tw.Flush()
 	}

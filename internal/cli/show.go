@@ -131,7 +131,7 @@ func (w *World) show(ctx context.Context, name string, env, effects, asJSON bool
 }
 
 func (w *World) showOf(ctx context.Context, journal store.Store, t store.Task) (showDocument, error) {
-	s, now := t.State, w.Now()
+	s, now := t.State, t.State.Clock(w.Now())
 	x, err := readWish(ctx, journal, s.ID)
 	if err != nil {
 		return showDocument{}, err

@@ -22,9 +22,9 @@ type place struct {
 	dir string
 }
 
-func newPlace(t *testing.T) place {
+func newPlace(t *testing.T, set ...func(*runpodsim.Options)) place {
 	t.Helper()
-	sim, url := simulated(t)
+	sim, url := simulated(t, set...)
 	dir := t.TempDir()
 	return place{t, sim, map[string]string{
 		"RUNPOD_API_KEY": "rpa_PLANTED0KEY0OF0THE0ACCOUNT", "RUNPOD_API_BASE_URL": url, "JUSTRIGHT_STATE_DIR": filepath.Join(dir, "state"), "HOME": dir,

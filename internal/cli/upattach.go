@@ -226,5 +226,5 @@ func (w *World) attached(ctx context.Context, journal store.Store, task string, 
 	if t.State.End == nil {
 		return w.takenOver(ctx, journal, task, sink)
 	}
-	return w.finishUp(ctx, journal, t.State, p, sink, w.Now())
+	return w.finishUp(ctx, journal, t.State, p, sink, t.State.Clock(w.Now()))
 }

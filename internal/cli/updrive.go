@@ -93,7 +93,7 @@ func (w *World) runConfig(journal store.Store, t target, p *planner, sink report
 	facts, _ := w.facts() // where they cannot be read, no plan was made
 	return runner.Config{
 		Journal: journal, Provider: t.provider, Address: t.address, Account: t.account, Planner: p,
-		Watcher: watcher{p.wish.Model, !t.rents(), facts, p}, Prover: p.prover(journal), Sink: sink, Now: clock, NewID: newSecret,
+		Watcher: watcher{p.wish.Model, !t.rents(), facts, p}, Prover: p.prover(journal), Sink: sink, Now: clock, Skew: clock().Sub(w.Now()).Round(time.Second), NewID: newSecret,
 		Holder: w.holder(), Dead: w.dead, Self: w.Env("RUNPOD_POD_ID"), Trap: w.trap, Clean: w.cleanLine(),
 	}
 }
@@ -166,7 +166,7 @@ func (w *World) failUp(s launch.State, pr *problem.Problem, sink sinks) error {
 	if s.End != nil {
 		outcome = s.End.Outcome
 	}
-	_ = sink.Emit(report.Event{At: w.Now(), End: &report.End{Outcome: outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(w.Now()), Learned: learnedWords(s)}})
+	_ = sink.Emit(report.Event{At: w.Now(), End: &report.End{Outcome: outcome, Name: s.Name, Model: s.Model, Spent: s.Spent(s.Clock(w.Now())), Learned: learnedWords(s)}})
 	if sink.text == nil {
 		return exitStatus(pr.Exit)
 	}

@@ -70,7 +70,7 @@ func Run(ctx context.Context, cfg Config, task string, steal bool) (launch.State
 		cfg: cfg, ctx: run, lease: lease, state: t.State, version: t.Version,
 		events: make(chan done, 64), follows: map[string]*follower{}, seen: map[string]bool{},
 	}
-	d.apply(launch.Resume{At: d.now(), Gone: t.Wanted == launch.WantGone, Why: t.WantedWhy})
+	d.apply(launch.Resume{At: d.now(), Gone: t.Wanted == launch.WantGone, Why: t.WantedWhy, Skew: cfg.Skew})
 	d.loop()
 	if !errors.Is(d.err, errKilled) {
 		d.write()

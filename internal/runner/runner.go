@@ -109,6 +109,7 @@ type Config struct {
 	Sink    report.Sink
 
 	Now    func() time.Time                     // the provider's time as well as we know it
+	Skew   time.Duration                        // how far it is ahead of this machine's
 	NewID  func() string                        // 128 bit, hex
 	Signal <-chan bool                          // true: hang-up or termination; false: Ctrl-C
 	Holder store.Holder                         // this process
