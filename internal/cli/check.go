@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/shlex"
 	"github.com/spf13/cobra"
 
 	"justright/catalog"
@@ -38,7 +37,9 @@ not given stays free: the answer is whether any completion works. A card without
 
 After -- stand the engine's own flags, or a whole line as one would run it: docker run … vllm/vllm-openai:v0.6.3.post1
 --model …, vllm serve …, python3 -m vllm.entrypoints.openai.api_server …, pip install vllm==… && …, python3 -m
-sglang.launch_server …; the answer names the part of the line that is at fault.
+sglang.launch_server …; the answer names the part of the line that is at fault. Launchers before it (uv run, conda run, srun,
+sudo), kubectl run and runpodctl are read, and in quotes a text as it was copied, with its prompt and its continued lines, or a
+compose file or manifest: check -- "$(cat compose.yaml)".
 
 --eval FILE judges every line of a file of incidents; with labels it prints the score and the confusions.
 
@@ -100,7 +101,7 @@ func runCheck(ctx context.Context, w *World, o *checkOptions, args []string, das
 	if len(args) == 1 {
 		ref = args[0]
 	}
-	if ref, err = readLine(&c, ref, after); err != nil {
+	if ref, err = readLine(s, &c, ref, after); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(c.Pins.Engine, catalog.SGLang) {
@@ -120,16 +121,19 @@ func runCheck(ctx context.Context, w *World, o *checkOptions, args []string, das
 
 // readLine takes what stands after --: engine flags, or a whole pasted line. It returns the model, which the line may
 // name.
-func readLine(c *solve.Case, ref string, words []string) (string, error) {
+func readLine(facts *catalog.Snapshot, c *solve.Case, ref string, words []string) (string, error) {
 	if len(words) == 0 {
 		return ref, nil
 	}
-	if len(words) == 1 && strings.ContainsAny(words[0], " \t\n") {
-		split, err := shlex.Split(strings.ReplaceAll(words[0], "\\\n", " "))
-		if err != nil {
-			return ref, problem.New(problem.ExitUsage, "usage", "the pasted line cannot be split into words").Wrap(err)
-		}
-		words = split
+	pasted, err := readPasted(words)
+	if err != nil {
+		return ref, err
+	}
+	if words = pasted.words; len(words) == 0 {
+		return ref, problem.New(problem.ExitUsage, "usage", "nothing stands after --").Try("for example", "justright check -- vllm serve openai/gpt-oss-20b")
+	}
+	if g, ok := facts.FindGPU(pasted.gpu); ok && c.GPU == "" {
+		c.GPU = g.ID
 	}
 	p, ok, err := solve.ParsePasted(words)
 	if err != nil {
@@ -138,7 +142,7 @@ func readLine(c *solve.Case, ref string, words []string) (string, error) {
 	if !ok {
 		if !strings.HasPrefix(words[0], "-") {
 			return ref, problem.New(problem.ExitUsage, "usage", "%q after -- is neither an engine flag nor a line that starts an engine", words[0]).
-				Try("lines that are read begin with docker run, vllm serve, python -m vllm.entrypoints.openai.api_server, pip install vllm or python -m sglang.launch_server", "")
+				Try("lines that are read begin with docker run, vllm serve, python -m vllm.entrypoints.openai.api_server, pip install vllm, python -m sglang.launch_server, kubectl run or runpodctl, also behind uv run, conda run and the like", "")
 		}
 		c.Flags = words
 		return ref, nil
