@@ -107,19 +107,23 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Err }
 
-// MarshalJSON renders the justright/problem/1 document.
+// MarshalJSON renders the justright/problem/1 document. A cause that the summary does not leave open is null.
 func (p *Problem) MarshalJSON() ([]byte, error) {
 	hints := p.Hints
 	if hints == nil {
 		hints = []Hint{}
 	}
+	var cause *string
+	if p.Cause != "" {
+		cause = &p.Cause
+	}
 	return json.Marshal(struct {
-		Schema  string `json:"schema"`
-		Code    Code   `json:"code"`
-		Summary string `json:"summary"`
-		Cause   string `json:"cause"`
-		Hints   []Hint `json:"hints"`
-	}{"justright/problem/1", p.Code, p.Summary, p.Cause, hints})
+		Schema  string  `json:"schema"`
+		Code    Code    `json:"code"`
+		Summary string  `json:"summary"`
+		Cause   *string `json:"cause"`
+		Hints   []Hint  `json:"hints"`
+	}{"justright/problem/1", p.Code, p.Summary, cause, hints})
 }
 
 // From returns the Problem inside err, or wraps err as a bug of ours.

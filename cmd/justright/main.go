@@ -21,10 +21,6 @@ func main() {
 	if err != nil {
 		dir = "."
 	}
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil {
-		width = 0
-	}
 	os.Exit(cli.Main(context.Background(), cli.World{
 		Args:      os.Args[1:],
 		Stdin:     os.Stdin,
@@ -37,8 +33,18 @@ func main() {
 		StdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Width:     width,
+		Width:     width(os.Stdout),
+		ErrWidth:  width(os.Stderr),
 	}))
+}
+
+// width is that of the terminal behind f; 0 when there is none.
+func width(f *os.File) int {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 // collectLate spares a short command the garbage collector, which takes a third of its time while the heap is small: the

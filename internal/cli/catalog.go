@@ -122,7 +122,7 @@ func (w *World) showCatalog(s *catalog.Snapshot, words []string, limit int) erro
 		return nil
 	}
 	for _, f := range doc.Facts {
-		fmt.Fprintf(w.Stdout, "%s\n  %s\n  %s, %s, %s\n", f.ID, f.Statement, f.Standing, f.Date, f.Source)
+		fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("%s\n  %s\n  %s, %s, %s\n", f.ID, f.Statement, f.Standing, f.Date, f.Source)))
 	}
 	if more := doc.Matched - len(doc.Facts); more > 0 {
 		fmt.Fprintf(w.Stderr, "%d more; narrow the words or raise --limit\n", more)

@@ -8,16 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"justright/catalog"
 	"justright/internal/runner"
 	"justright/internal/store"
+	"justright/internal/ui/text"
 	"justright/launch"
 	"justright/problem"
 )
@@ -36,7 +41,8 @@ type World struct {
 	StdinTTY  bool
 	StdoutTTY bool
 	StderrTTY bool
-	Width     int // of the terminal; 0 when there is none
+	Width     int // of the terminal behind Stdout; 0 when there is none
+	ErrWidth  int // of the one behind Stderr
 
 	// For tests of this package: how patient the saga is, and where a run is killed. nil: as shipped.
 	timing *launch.Timing
@@ -61,7 +67,7 @@ func Main(ctx context.Context, w World) int {
 	root.SetIn(w.Stdin)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
-	err := root.ExecuteContext(ctx)
+	ran, err := execute(ctx, root)
 	if answer.err != nil { // also where nobody looked: an answer that is cut short is none
 		w.Args = nil // there is no stdout to say it on
 		err = problem.New(problem.ExitCapacity, "output", "the answer cannot be written").Wrap(answer.err)
@@ -84,11 +90,27 @@ func Main(ctx context.Context, w World) int {
 			p = problem.From(err)
 		}
 	}
+	if p.Exit == problem.ExitUsage && len(p.Hints) == 0 {
+		p.Hints = []problem.Hint{{Text: "see", Command: ran.CommandPath() + " --help"}}
+	}
 	if w.printProblem(p); wantsJSON(w.Args) && answer.err != nil {
 		w.Args = nil
 		w.printProblem(p) // a person sees it on stderr at least
 	}
 	return int(p.Exit)
+}
+
+// execute runs the command that the arguments name and returns it. A bug that panics ends as a problem like every other, so
+// that a program which reads documents gets one; where it happened goes with it.
+func execute(ctx context.Context, root *cobra.Command) (ran *cobra.Command, err error) {
+	ran = root
+	defer func() {
+		if r := recover(); r != nil {
+			err = problem.New(problem.ExitBug, "internal", "a bug of justright: %v", r).Because("%s", debug.Stack()).
+				Try("say what was asked and this whole text where justright comes from", "")
+		}
+	}()
+	return root.ExecuteContextC(ctx)
 }
 
 // outlet is an output that remembers why it failed.
@@ -110,42 +132,58 @@ type exitStatus problem.Exit
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// printProblem writes p for a person on stderr, or as the one JSON document on stdout.
+// printProblem writes p for a person on stderr, or as the one JSON document on stdout: on one line, since where a command
+// prints events a reader takes it line by line.
 func (w *World) printProblem(p *problem.Problem) {
 	if wantsJSON(w.Args) {
-		_ = w.printJSON(p)
+		e := json.NewEncoder(w.Stdout)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(p)
 		return
 	}
-	fmt.Fprintf(w.Stderr, "error: %s\n", p.Summary)
+	width := w.ErrWidth
+	if width == 0 {
+		width = math.MaxInt
+	}
+	fmt.Fprintln(w.Stderr, text.Hang("error: "+p.Summary, width))
 	if p.Cause != "" {
-		fmt.Fprintf(w.Stderr, "\n  %s\n", strings.ReplaceAll(p.Cause, "\n", "\n  "))
+		fmt.Fprintln(w.Stderr)
+	}
+	for line := range strings.Lines(p.Cause) {
+		fmt.Fprintln(w.Stderr, text.Hang("  "+strings.TrimRight(line, "\n"), width))
 	}
 	if len(p.Hints) > 0 {
 		fmt.Fprintln(w.Stderr)
 	}
 	for _, h := range p.Hints {
+		line := "hint: " + h.Text
 		switch {
 		case h.Command == "":
-			fmt.Fprintf(w.Stderr, "hint: %s\n", h.Text)
+			line = text.Hang(line, width)
 		case h.Text == "":
-			fmt.Fprintf(w.Stderr, "hint: %s\n", h.Command)
-		default:
-			fmt.Fprintf(w.Stderr, "hint: %s: %s\n", h.Text, h.Command)
+			line += h.Command
+		case utf8.RuneCountInString(line+": "+h.Command) <= width:
+			line += ": " + h.Command
+		default: // the command stays one line, to be pasted
+			line = text.Hang(line+":", width) + "\n  " + h.Command
 		}
+		fmt.Fprintln(w.Stderr, line)
 	}
 }
 
 // wantsJSON looks for --json among the raw arguments, since a usage error may come before flags are parsed.
-func wantsJSON(args []string) bool {
+func wantsJSON(args []string) (asked bool) {
 	for _, a := range args {
 		if a == "--" {
-			return false
+			break
 		}
-		if a == "--json" || a == "--json=true" {
-			return true
+		if a == "--json" {
+			asked = true
+		} else if v, ok := strings.CutPrefix(a, "--json="); ok {
+			asked, _ = strconv.ParseBool(v)
 		}
 	}
-	return false
+	return asked
 }
 
 // printJSON writes one document and a newline.
@@ -249,7 +287,7 @@ requests, and never leaves a machine billing for nothing.`,
 				return w.printJSON(doc)
 			}
 			for _, e := range doc.Codes {
-				fmt.Fprintf(w.Stdout, "%4d  %s\n", e.Status, e.Meaning)
+				fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("%4d  %s\n", e.Status, e.Meaning)))
 			}
 			return nil
 		},

@@ -122,13 +122,13 @@ func (w *World) doctor(ctx context.Context, target string, asJSON bool) error {
 func (w *World) printDoctor(doc doctorDocument) {
 	for _, f := range doc.Checks {
 		word := map[string]string{"ok": "ok", "note": "note", "failed": "FAILED", "skipped": "-"}[f.Status]
-		line := fmt.Sprintf("%-6s %-14s %s", word, f.Name, f.Detail)
+		line := fmt.Sprintf("%-6s %-14s  %s", word, f.Name, f.Detail)
 		if f.Fix != nil {
 			line += ": " + strings.TrimSpace(f.Fix.Text)
 			if f.Fix.Command != "" {
 				line += ": " + f.Fix.Command
 			}
 		}
-		fmt.Fprintln(w.Stdout, line)
+		fmt.Fprint(w.Stdout, w.fitted(line+"\n"))
 	}
 }

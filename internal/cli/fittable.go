@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"justright/internal/ui/text"
 	"justright/memory"
 	"justright/model"
 )
@@ -63,12 +64,12 @@ func printKnown(w io.Writer, d fitDocument) {
 // printAccount prints the terms in the order in which they are subtracted; bounds stand where they are wide.
 func (world *World) printAccount(d fitDocument) {
 	w := world.Stdout
-	sign := map[string]string{"share of the card": " ", "weights": "-", "activations": "-", "graphs": "-", "resident": "-", "cache budget": "="}
+	sign := map[string]string{"share of the card": " ", "weights": "-", "activations": "-", "graphs": "-", "resident": "-", "draft model": "-", "cache budget": "="}
 	byName := map[string]memory.Term{}
 	for _, t := range d.Terms {
 		byName[t.Name] = t
 	}
-	for _, name := range []string{"share of the card", "weights", "activations", "graphs", "resident", "cache budget", "cache needed", "outside", "graphs, outside the budget"} {
+	for _, name := range []string{"share of the card", "weights", "activations", "graphs", "resident", "draft model", "cache budget", "cache needed", "outside", "graphs, outside the budget"} {
 		t, ok := byName[name]
 		if !ok {
 			continue
@@ -83,7 +84,7 @@ func (world *World) printAccount(d fitDocument) {
 		}
 		line := fmt.Sprintf("%s %-27s %10s  %-14s", mark, name, gib(t.Bytes), bounds)
 		if world.Width > 0 && len(line)+1+len([]rune(t.Formula)) > world.Width { // below it, where there is no room
-			fmt.Fprintf(w, "%s\n    %s\n", strings.TrimRight(line, " "), world.wrapped(4, 4, t.Formula))
+			fmt.Fprintf(w, "%s\n    %s\n", text.Hang(strings.TrimRight(line, " "), world.Width), world.wrapped(4, 4, t.Formula))
 			continue
 		}
 		fmt.Fprintln(w, strings.TrimRight(line+" "+t.Formula, " "))

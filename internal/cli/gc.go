@@ -276,7 +276,7 @@ func (w *World) printGC(d gcDocument, whole bool) {
 		fmt.Fprintln(w.Stdout, "journal and provider agree; nothing is left over")
 	}
 	for _, f := range d.Findings {
-		fmt.Fprintf(w.Stdout, "%-11s %-20s %-10s %s\n", f.Kind, f.ID, f.Did, f.Text)
+		fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("%-11s %-20s %-10s  %s\n", f.Kind, f.ID, f.Did, f.Text)))
 	}
 	if d.Foreign > 0 {
 		fmt.Fprintf(w.Stdout, "%d machines on the same account carry another mark or none; they were not touched\n", d.Foreign)

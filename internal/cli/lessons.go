@@ -80,10 +80,10 @@ func (w *World) lessons(ctx context.Context, asJSON bool) error {
 		return w.printJSON(map[string]any{"schema": "justright/lessons/1", "lessons": ls})
 	}
 	if len(ls) == 0 {
-		fmt.Fprintln(w.Stdout, "nothing was learned yet, or all of it has expired")
+		fmt.Fprint(w.Stdout, w.fitted("nothing was learned yet, or all of it has expired\n"))
 	}
 	for _, l := range ls {
-		fmt.Fprintf(w.Stdout, "%s  %s  (%s, until %s, from %s)\n", l.ID, l.Words(), l.Cause, day(l.Expires), l.Source)
+		fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("%s  %s  (%s, until %s, from %s)\n", l.ID, l.Words(), l.Cause, day(l.Expires), l.Source)))
 		for _, e := range l.Evidence {
 			fmt.Fprintf(w.Stdout, "    | %s\n", cleanLine(e))
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 
@@ -165,16 +166,39 @@ func printMatrix(w *World, d matrixDocument, all bool) {
 		for i, r := range rows {
 			rows[i] = append([]string{strings.TrimPrefix(r[0], "vllm ")}, r[2:]...)
 		}
-		spaced(out, rows, 1)
+		w.printBands(out, rows)
 	} else {
 		printColumns(out, rows)
 	}
 	if hidden > 0 {
-		fmt.Fprintf(out, "  %d releases that work nowhere are left out: --all\n", hidden)
+		fmt.Fprint(out, w.fitted(fmt.Sprintf("  %d releases that work nowhere are left out: --all\n", hidden)))
 	}
 	fmt.Fprintf(out, "\n  %s\n", w.wrapped(2, 2, "w wheels of the CUDA build named, +i the official image as well, i the image alone"))
 	for _, c := range codes {
 		fmt.Fprintf(out, "  %s %s\n", byCode[c], w.wrapped(4, 4, c+": "+exampleOf(d.Rows, c)))
+	}
+}
+
+// printBands writes a matrix whose first column names the rows, in as many parts side by side as the terminal has room for, one
+// below the other.
+func (w *World) printBands(out io.Writer, rows [][]string) {
+	for first := 1; first < len(rows[0]); {
+		last := len(rows[0])
+		band := func() [][]string {
+			var part [][]string
+			for _, r := range rows {
+				part = append(part, append([]string{r[0]}, r[first:last]...))
+			}
+			return part
+		}
+		for last > first+1 && tableWidth(band(), 1) > w.Width {
+			last--
+		}
+		if first > 1 {
+			fmt.Fprintln(out)
+		}
+		spaced(out, band(), 1)
+		first = last
 	}
 }
 

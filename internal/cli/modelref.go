@@ -29,7 +29,34 @@ func (w *World) lookupModel(ctx context.Context, ref string, online bool) (model
 				Try("an address begins with http:// or https://; without one the hub is huggingface.co", "unset HF_ENDPOINT")
 		}
 	}
-	return w.resolver(online).Resolve(ctx, ref)
+	return w.resolver(online).Resolve(ctx, hubID(ref, w.Env("HF_ENDPOINT")))
+}
+
+// hubID takes the id out of the address of a model's page, as a browser shows it: https://huggingface.co/OWNER/NAME, with
+// /tree/REVISION behind it where one is looked at. What is no such address stays as it is.
+func hubID(ref, endpoint string) string {
+	_, at, ok := strings.Cut(ref, "://")
+	if !ok {
+		at = ref
+	}
+	host, path, _ := strings.Cut(at, "/")
+	switch u, err := url.Parse(endpoint); {
+	case host == "huggingface.co" || host == "www.huggingface.co" || host == "hf.co":
+	case ok && err == nil && u.Host != "" && host == u.Host:
+	default:
+		return ref
+	}
+	path, _, _ = strings.Cut(path, "?")
+	words := strings.Split(strings.Trim(path, "/"), "/")
+	switch {
+	case len(words) == 2:
+		return words[0] + "/" + words[1]
+	case len(words) > 3 && (words[2] == "tree" || words[2] == "blob" || words[2] == "resolve") && words[3] != "main":
+		return words[0] + "/" + words[1] + "@" + words[3]
+	case len(words) > 3:
+		return words[0] + "/" + words[1]
+	}
+	return ref
 }
 
 // hubToken is HF_TOKEN, else the token file at HF_TOKEN_PATH, $HF_HOME/token or ~/.cache/huggingface/token, in the

@@ -114,6 +114,38 @@ func TestPlanFitsTheTerminal(t *testing.T) {
 	}
 }
 
+// Answers and errors fit as well; what is to be pasted stays whole.
+func TestAnswersFitTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 50, 66, 80} {
+		for _, args := range []string{"matrix openai/gpt-oss-20b", "fit openai/gpt-oss-20b --gpu L4", "exit-codes", "diagnose --causes", "catalog show mxfp4", "lessons", "version", "doctor", "plan no/such", "plan openai/gpt-oss-20b --gpu banana"} {
+			w := World{Args: strings.Fields(args), Dir: t.TempDir(), Width: width, ErrWidth: width, StdoutTTY: true, StderrTTY: true, Transport: offline{}}
+			_, out, errs := runIn(w, map[string]string{"HOME": t.TempDir()})
+			for line := range strings.Lines(out + errs) {
+				if line = strings.TrimRight(line, "\n"); len([]rune(line)) > width && len(strings.Fields(line)) > 1 && !strings.Contains(line, "://") && !strings.HasPrefix(strings.TrimSpace(line), "justright ") {
+					t.Errorf("%s is wider than %d: %q", args, width, line)
+				}
+			}
+			if out+errs == "" {
+				t.Errorf("%s says nothing", args)
+			}
+		}
+	}
+}
+
+// A launch stands in one line where there is room, in two where there is less, and in one for each cell in the narrowest.
+func TestLaunchTable(t *testing.T) {
+	rows := [][]string{{"NAME", "STATE", "ON", "MACHINE", "GUARD", "$/H", "SPENT", "AGE", "ENDS IN", "MODEL"},
+		{"gpt-oss-20b", "ready", "rehearsal", "hmeun2ev3pbfjq", "armed", "0.26", "0.04", "10m", "7h35m", "openai/gpt-oss-20b"}}
+	for width, lines := range map[int]int{0: 2, 120: 2, 80: 3, 50: 10} {
+		w := World{Width: width, StdoutTTY: true}
+		got := w.launchTable(rows)
+		if strings.Count(got, "\n") != lines || !w.fits(got) || !strings.Contains(got, "hmeun2ev3pbfjq") || !strings.Contains(got, "openai/gpt-oss-20b") {
+			t.Errorf("at %d:\n%s", width, got)
+		}
+	}
+}
+
 // What is not known is null in every document, never an empty string.
 func TestUnknownIsNull(t *testing.T) {
 	for _, args := range []string{"plan openai/gpt-oss-20b", "plan openai/gpt-oss-20b --host-cuda 11.0 --gpu T4", "matrix openai/gpt-oss-20b --gpu L4", "check openai/gpt-oss-20b --gpu T4 --engine vllm==0.19.1",

@@ -25,6 +25,7 @@ type planOptions struct {
 	unguarded            bool
 	cloud                string
 	dataCenters          []string
+	spread               spread
 	unasked              string // why a machine that ssh reaches was not asked; empty: it was, or is none
 }
 
@@ -67,6 +68,7 @@ or index out of reach.`,
 	f.BoolVar(&o.unguarded, "allow-unguarded", false, "rank plans without a guard as the others")
 	f.StringVar(&o.cloud, "cloud", "", "SECURE or COMMUNITY")
 	f.StringSliceVar(&o.dataCenters, "data-center", nil, "only these data centers")
+	o.spread.add(f)
 	return c
 }
 
@@ -90,6 +92,7 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 		return err
 	}
 	w.foreseen(ctx, r.Target, r.Model.ID, res.Plans)
+	o.spread.counted(res.Plans)
 	o.notePlace(r, res.Plans)
 	if o.lock != "" && len(res.Plans) > 0 {
 		w.fillStart(r, res.Plans[:1])
@@ -131,6 +134,9 @@ func (o *planOptions) request(ctx context.Context, w *World, ref string, flags [
 		return solve.Request{}, err
 	}
 	pins.Flags = flags
+	if err := o.spread.check(w, o.on, pins); err != nil {
+		return solve.Request{}, err
+	}
 	if o.context < 0 || o.concurrency < 0 {
 		return solve.Request{}, problem.New(problem.ExitUsage, "usage", "--context and --concurrency count things; they are not negative")
 	}

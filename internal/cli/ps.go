@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -184,8 +183,7 @@ func (w *World) printPs(doc psDocument) {
 	case len(doc.Launches) == 0:
 		fmt.Fprintln(w.Stdout, "nothing runs")
 	default:
-		tw := tabwriter.NewWriter(w.Stdout, 2, 4, 2, ' ', 0)
-		fmt.Fprintln(tw, "NAME\tSTATE\tON\tMACHINE\tGUARD\t$/H\tSPENT\tAGE\tENDS IN\tMODEL")
+		rows := [][]string{{"NAME", "STATE", "ON", "MACHINE", "GUARD", "$/H", "SPENT", "AGE", "ENDS IN", "MODEL"}}
 		for _, l := range doc.Launches {
 			price, guard := "?", "no"
 			if l.PricePerHour != nil {
@@ -198,10 +196,10 @@ func (w *World) printPs(doc psDocument) {
 			if l.EndsBy != nil {
 				ends = ago(*l.EndsBy, l.now)
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.State, l.Target, l.ID, guard, price, l.Spent.Cents(),
-				ago(l.now, l.now.Add(-secondsOf(l.Seconds))), ends, l.Model)
+			rows = append(rows, []string{l.Name, l.State, l.Target, string(l.ID), guard, price, l.Spent.Cents(),
+				ago(l.now, l.now.Add(-secondsOf(l.Seconds))), ends, string(l.Model)})
 		}
-		_ = tw.Flush()
+		fmt.Fprint(w.Stdout, w.launchTable(rows))
 	}
 	for _, l := range doc.Launches {
 		if l.Note != "" {
@@ -211,6 +209,39 @@ func (w *World) printPs(doc psDocument) {
 	for _, n := range doc.Notes {
 		fmt.Fprintf(w.Stderr, "note: %s\n", n)
 	}
+}
+
+// launchTable aligns rows, the first of which names the columns. Where they are too wide for the terminal, machine and model
+// stand below each row, and where that is too wide, every cell has a line of its own.
+func (w *World) launchTable(rows [][]string) string {
+	const machine, model = 3, 9
+	text := columns(rows)
+	if w.fits(text) {
+		return text
+	}
+	var short [][]string
+	for _, r := range rows {
+		short = append(short, slices.Concat(r[:machine], r[machine+1:model]))
+	}
+	var b strings.Builder
+	if text = columns(short); w.fits(text) {
+		for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+			b.WriteString(line + "\n")
+			if i > 0 {
+				b.WriteString(w.fitted("  " + strings.TrimSpace(rows[i][machine]+"  "+rows[i][model]) + "\n"))
+			}
+		}
+		return b.String()
+	}
+	for _, r := range rows[1:] {
+		b.WriteString(r[0] + "\n")
+		for i, cell := range r[1:] {
+			if cell != "" {
+				b.WriteString(w.fitted(fmt.Sprintf("  %-8s  %s\n", strings.ToLower(rows[0][i+1]), cell)))
+			}
+		}
+	}
+	return b.String()
 }
 
 // sightings are one look at every door the journal's machines were made through: one list for each, however many

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -215,7 +216,7 @@ func (w *World) showEnv(ctx context.Context, journal store.Store, t store.Task, 
 
 func (w *World) printShow(d showDocument) {
 	line := func(k, format string, args ...any) {
-		fmt.Fprintf(w.Stdout, "%-10s "+format+"\n", append([]any{k}, args...)...)
+		fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("%-10s  "+format+"\n", append([]any{k}, args...)...)))
 	}
 	line("name", "%s", d.Name)
 	line("state", "%s on %s, since %s", d.State, d.Target, d.Started.Format(time.RFC3339))
@@ -225,12 +226,16 @@ func (w *World) printShow(d showDocument) {
 		line("served as", "%s", d.Served)
 		line("key", "in %s", d.KeyFile)
 	}
-	line("spent", "$%s of $%s (an estimate until the provider bills)", d.Spent.Cents(), d.Budget.Cents())
+	if d.Target == onLocal || isSSH(d.Target) {
+		line("spent", "nothing: the machine is your own")
+	} else {
+		line("spent", "$%s of $%s (an estimate until the provider bills)", d.Spent.Cents(), d.Budget.Cents())
+	}
 	if d.EndsBy != nil {
 		line("ends by", "%s", d.EndsBy.Format(time.RFC3339))
 	}
 	for i, a := range d.Attempts {
-		line(fmt.Sprintf("attempt %d", i+1), "%s: %s, %s, guard %s, $%s/h, %.0f s, $%s %s", a.Phase, a.Machine, a.Plan, a.Guard, a.Price.Cents(), a.Seconds, a.Cost.Cents(), a.Cause)
+		line(fmt.Sprintf("attempt %d", i+1), "%s: %s, %s, guard %s, $%s/h, %.0f s, $%s %s", a.Phase, cmp.Or(string(a.Machine), "no machine known"), a.Plan, a.Guard, a.Price.Cents(), a.Seconds, a.Cost.Cents(), a.Cause)
 		if a.Detail != "" {
 			line("", "%s", a.Detail)
 		}

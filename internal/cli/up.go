@@ -31,6 +31,7 @@ type upFlags struct {
 	pins                    pinFlags
 	on, name, cloud, volume string
 	expose, hourPrice       string
+	spread                  spread
 	budget, maxPrice        string
 	ttl, idle               time.Duration
 	dataCenters             []string
@@ -109,6 +110,7 @@ balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed
 		},
 	}
 	f.add(c.Flags())
+	f.spread.add(c.Flags())
 	return c
 }
 
@@ -176,6 +178,9 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	}
 	if f.ttl < 0 || f.idle < 0 {
 		return r, problem.New(problem.ExitUsage, "usage", "--ttl and --idle are lengths of time like 3h or 45m")
+	}
+	if f.given["attempts"] && f.attempts < 1 {
+		return r, problem.New(problem.ExitUsage, "usage", "--attempts %d: at least one machine must be tried", f.attempts)
 	}
 	if f.given["name"] && !launchNameForm.MatchString(f.name) {
 		return r, problem.New(problem.ExitUsage, "usage", "--name %q is no name of a launch", f.name).
@@ -249,14 +254,31 @@ func (w *World) launchNew(ctx context.Context, journal *store.Journal, t target,
 	}
 	sink := w.newSinks(r.asJSON, r.verbose)
 	defer sink.close()
-	task, first, err := w.startTask(ctx, journal, t, p, r, sink, clock)
+	seen := &opening{Sink: sink}
+	task, first, err := w.startTask(ctx, journal, t, p, r, seen, clock)
+	var pr *problem.Problem
 	switch {
+	case r.asJSON && seen.begin != nil && errors.As(err, &pr): // a stream that has begun ends as one
+		return w.failUp(launch.State{Name: seen.begin.Name, Model: seen.begin.Model}, pr, sink)
 	case err != nil:
 		return err
 	case first != nil: // another process was there first
 		return w.attach(ctx, journal, *first, r, &sink)
 	}
 	return w.accompany(ctx, journal, t, p, task, sink, clock)
+}
+
+// opening remembers whether a stream has begun.
+type opening struct {
+	report.Sink
+	begin *report.Begin
+}
+
+func (o *opening) Emit(e report.Event) error {
+	if e.Begin != nil {
+		o.begin = e.Begin
+	}
+	return o.Sink.Emit(e)
 }
 
 // startTask shows the plans, asks unless that was agreed beforehand, and records the task. first is the launch that another

@@ -70,7 +70,7 @@ func (w *World) newSinks(asJSON, verbose bool) sinks {
 		return sinks{Sink: jsonl.New(w.Stdout)}
 	}
 	t := text.New(w.Stderr, text.Options{
-		TTY: w.StderrTTY, Color: w.StderrTTY && w.Env("NO_COLOR") == "" && w.Env("TERM") != "dumb", Width: w.Width, Verbose: verbose, Now: w.Now,
+		TTY: w.StderrTTY && w.Env("TERM") != "dumb", Color: w.StderrTTY && w.Env("NO_COLOR") == "" && w.Env("TERM") != "dumb", Width: w.ErrWidth, Verbose: verbose, Now: w.Now,
 	})
 	return sinks{Sink: t, text: t}
 }

@@ -16,14 +16,15 @@ import (
 // launchNameForm is what a launch may be called: the name stands in the machine's name, in file names and in commands.
 var launchNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$`)
 
-// running finds the launch that a second up of the same model means.
+// running finds the launch that a second up of the same model means. A rehearsal is meant only by --on rehearsal: nobody gets
+// a pretended endpoint unasked.
 func (w *World) running(ctx context.Context, journal store.Store, r upRequest) (*store.Task, error) {
 	all, err := journal.Tasks(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range liveTasks(all) {
-		if t.Wanted == launch.WantGone || r.on != "" && t.State.Target != r.on {
+		if t.Wanted == launch.WantGone || r.on != "" && t.State.Target != r.on || r.on == "" && r.name == "" && t.State.Target == onRehearsal {
 			continue
 		}
 		if r.name != "" && t.State.Name == r.name || r.name == "" && t.State.Model == r.wish.Model.ID {

@@ -174,7 +174,7 @@ func (w *World) finishProof(d verifyDocument, asJSON, checksToo bool) error {
 }
 
 func (w *World) printCheck(c probe.Check) {
-	fmt.Fprintf(w.Stdout, "  %-6s %-18s %s\n", checkWord(c), c.Name, c.Detail)
+	fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("  %-6s %-18s  %s\n", checkWord(c), c.Name, c.Detail)))
 }
 
 // checkWord is the state of a check in a word, so that nothing hangs on colour.

@@ -28,7 +28,7 @@ func newVersionCommand(w *World) *cobra.Command {
 			if asJSON, _ := c.Flags().GetBool("json"); asJSON {
 				return w.printJSON(d)
 			}
-			fmt.Fprintln(w.Stdout, d)
+			fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintln(d)))
 			return nil
 		},
 	}

@@ -50,7 +50,7 @@ func runWhyNot(ctx context.Context, w *World, flags *pinFlags, ref, thing string
 	c := solve.Case{Pins: pins}
 	if !solve.PutThing(s, &c, thing) {
 		return problem.New(problem.ExitUsage, "unknown_thing", "%q is no GPU, image, engine version, CUDA version, driver or Python that the catalog knows", thing).
-			Try("these are understood, for example", `justright why-not `+boot.Quote(ref)+` "RTX 4090"`).Try("", "justright why-not "+boot.Quote(ref)+" vllm==0.9.0").
+			Try("these are understood, for example", `justright why-not `+boot.Quote(ref)+` "RTX 4090"`).Try("or", "justright why-not "+boot.Quote(ref)+" vllm==0.9.0").
 			Try("other parts of a stack are judged by", "justright check "+boot.Quote(ref)+" --driver 550.54 --python 3.12 --torch 2.9.1")
 	}
 	if err := w.completeCase(ctx, &c, ref, online); err != nil {

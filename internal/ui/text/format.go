@@ -69,6 +69,8 @@ func Interval(s [2]int) string {
 		return fmt.Sprintf("%d–%d s", s[0], s[1])
 	case s[1]-s[0] < 90:
 		return clock(time.Duration(s[0])*time.Second) + "–" + clock(time.Duration(s[1])*time.Second)
+	case s[0] < 60:
+		return fmt.Sprintf("%d s–%d min", s[0], (s[1]+59)/60)
 	}
 	return fmt.Sprintf("%d–%d min", s[0]/60, (s[1]+59)/60)
 }

@@ -19,7 +19,7 @@ import (
 type Options struct {
 	TTY     bool             // the writer is a terminal: redraw status lines in place
 	Color   bool             // colour is welcome (a terminal, and NO_COLOR is unset)
-	Width   int              // columns; 0 means 80
+	Width   int              // columns that lines are broken at; 0 means that no terminal shows them: rows are made for 80
 	Verbose bool             // the machine's own log lines too
 	Now     func() time.Time // the clock for redrawing; nil stops the clock between events
 }
@@ -33,11 +33,12 @@ const (
 
 // Sink is a report.Sink for people. Safe for concurrent use; Close ends the redrawing.
 type Sink struct {
-	o    Options
-	mu   sync.Mutex
-	w    io.Writer
-	err  error
-	drew int // status lines on the screen
+	o      Options
+	narrow bool // lines are broken at the width
+	mu     sync.Mutex
+	w      io.Writer
+	err    error
+	drew   int // status lines on the screen
 
 	began   time.Time
 	attempt time.Time
@@ -63,10 +64,11 @@ type step struct {
 
 // New starts a sink on w.
 func New(w io.Writer, o Options) *Sink {
+	s := &Sink{narrow: o.TTY || o.Width > 0, w: w, stop: make(chan struct{})}
 	if o.Width <= 0 {
 		o.Width = 80
 	}
-	s := &Sink{o: o, w: w, stop: make(chan struct{})}
+	s.o = o
 	if o.Now != nil {
 		s.done.Add(1)
 		go s.redraw()
@@ -167,13 +169,13 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		s.ready = e.Expect.Ready
 	case e.Log != nil:
 		if s.o.Verbose {
-			s.line("  %s", s.dim(Clean(e.Log.Source+" | "+e.Log.Line)))
+			s.whole("  %s", s.dim(Clean(e.Log.Source+" | "+e.Log.Line)))
 		}
 	case e.Finding != nil:
 		s.running, s.ready = nil, time.Time{}
 		s.line("%s %s", s.cross(), s.bold(Clean(e.Finding.Cause)+"  ("+Clean(e.Finding.Stage)+")"))
 		for _, l := range e.Finding.Evidence {
-			s.line("    | %s", Clean(l))
+			s.whole("    | %s", Clean(l))
 		}
 		if e.Finding.Remedy != "" {
 			s.line("    remedy  %s", Clean(e.Finding.Remedy))
@@ -196,7 +198,7 @@ func (s *Sink) show(e report.Event, at time.Time) {
 		case !e.Check.Applies:
 			m = "-"
 		}
-		s.line("%s %-10s %-24s %s", m, "proof", Clean(e.Check.Name), Clean(e.Check.Detail))
+		s.line("%s %-10s %-24s  %s", m, "proof", Clean(e.Check.Name), Clean(e.Check.Detail))
 	case e.Note != nil:
 		t := Clean(e.Note.Text)
 		if e.Note.Level == "warning" {
@@ -259,13 +261,13 @@ func (s *Sink) end(e *report.End, at time.Time) {
 		s.line("%s", s.green("✓ ready")+fmt.Sprintf("      in %s%s%s", clock(at.Sub(s.began)), took, spent))
 		s.learned(e)
 		s.line("")
-		s.line("  base URL   %s", e.BaseURL)
+		s.whole("  base URL   %s", e.BaseURL)
 		s.line("  model      %s", e.Model)
 		s.line("  key        in %s", e.KeyFile)
 		s.line("")
-		s.line("  curl %s/chat/completions -H \"Authorization: Bearer $(cat %s)\" \\", e.BaseURL, e.KeyFile)
-		s.line("    -H 'Content-Type: application/json' \\")
-		s.line("    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"What is the capital of France?\"}]}'", e.Model)
+		s.whole("  curl %s/chat/completions -H \"Authorization: Bearer $(cat %s)\" \\", e.BaseURL, e.KeyFile)
+		s.whole("    -H 'Content-Type: application/json' \\")
+		s.whole("    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"What is the capital of France?\"}]}'", e.Model)
 		s.line("")
 		s.line("  stop it    justright down %s", e.Name)
 	default:
@@ -286,17 +288,24 @@ func (s *Sink) step(mark, name, detail string, d time.Duration) {
 	s.line("%s", s.row(mark, name, detail, d))
 }
 
+// leastDetail is the room that the words of a row need beside what it costs.
+const leastDetail = 16
+
 func (s *Sink) row(mark, name, detail string, d time.Duration) string {
-	right := fmt.Sprintf("%6s   $%s", clock(d), s.spent.Cents())
-	if s.free {
-		right = fmt.Sprintf("%6s", clock(d))
-	} else if s.cap > 0 {
-		right += " of $" + s.cap.Cents()
-	}
 	name = fmt.Sprintf("%-10s", Clean(name))
+	right := fmt.Sprintf("%6s", clock(d))
 	// The last column stays free: some terminals wrap when it is written.
-	room := max(10, s.o.Width-1-len("m ")-utf8.RuneCountInString(name)-len(" ")-len("   ")-len(right))
-	return fmt.Sprintf("%s %s %s   %s", mark, name, fit(Clean(detail), room), right)
+	room := s.o.Width - 1 - len("m ") - utf8.RuneCountInString(name) - len(" ") - len("   ")
+	if !s.free {
+		spent := "   $" + s.spent.Cents()
+		if limit := " of $" + s.cap.Cents(); s.cap > 0 && room-len(right+spent+limit) >= leastDetail {
+			spent += limit
+		}
+		if room-len(right+spent) >= leastDetail/2 { // where there is no room for both, what happens is worth more than its price
+			right += spent
+		}
+	}
+	return fmt.Sprintf("%s %s %s   %s", mark, name, fit(Clean(detail), max(leastDetail/2, room-len(right))), right)
 }
 
 // heart says what runs, in one line, where it cannot be redrawn and nothing has been said for a while.
@@ -401,7 +410,17 @@ func (s *Sink) drop(name string) {
 	}
 }
 
+// line prints one line; on a terminal that is too narrow for it, as several.
 func (s *Sink) line(format string, args ...any) {
+	t := fmt.Sprintf(format, args...)
+	if s.narrow {
+		t = Hang(t, s.o.Width)
+	}
+	s.whole("%s", t)
+}
+
+// whole prints a line as it is, to be pasted or since a program wrote it: a terminal's own wrapping copies as one line.
+func (s *Sink) whole(format string, args ...any) {
 	s.write(fmt.Sprintf(format, args...) + "\n")
 	if !s.now.IsZero() {
 		s.spoke, s.beats = s.now, 0

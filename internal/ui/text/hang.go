@@ -1,0 +1,58 @@
+package text
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// least is the room that hung words need: with less, they hang below an earlier column.
+const least = 32
+
+// Hang breaks a line that is wider than width columns at its blanks, each further line hung below the last column of the
+// first that leaves room; columns are two blanks or more apart. A word that is wider alone stays whole.
+func Hang(line string, width int) string {
+	if columnsOf(line) <= width {
+		return line
+	}
+	lead := len(line) - len(strings.TrimLeft(line, " "))
+	hang, at := lead+2, lead // where further lines begin, and the byte where words that may be moved do
+	for i := lead + 2; i < len(line); i++ {
+		if line[i] == ' ' || line[i-1] != ' ' || line[i-2] != ' ' {
+			continue
+		}
+		if col := columnsOf(line[:i]); col <= width-least {
+			hang, at = col, i
+		}
+	}
+	var b strings.Builder
+	b.WriteString(line[:at])
+	col := columnsOf(line[:at])
+	for i, word := range strings.Fields(line[at:]) {
+		n := columnsOf(word)
+		switch {
+		case i == 0:
+		case col+1+n > width:
+			b.WriteString("\n" + strings.Repeat(" ", hang))
+			col = hang
+		default:
+			b.WriteByte(' ')
+			col++
+		}
+		b.WriteString(word)
+		col += n
+	}
+	return b.String()
+}
+
+// columnsOf counts what a terminal shows of t; the escapes of paint take no room.
+func columnsOf(t string) int {
+	n := 0
+	for {
+		before, after, found := strings.Cut(t, "\x1b[")
+		n += utf8.RuneCountInString(before)
+		if !found {
+			return n
+		}
+		_, t, _ = strings.Cut(after, "m")
+	}
+}
