@@ -212,7 +212,16 @@ func TestEjection(t *testing.T) {
 // A replica is idle when neither the gateway nor its engine's counters show work for as long as it may stay; then no request goes
 // there any more.
 func TestIdle(t *testing.T) {
-	srv := engine(t, vllmsim.Options{FirstToken: 300 * time.Millisecond})
+	works := vllmsim.New(vllmsim.Options{Model: model, Key: engineNo, KeyEverywhere: true})
+	hold := make(chan struct{})
+	var holds atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && holds.Load() {
+			<-hold
+		}
+		works.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
 	p := newPlace(t, gateway.Options{})
 	now := time.Now()
 	var mu sync.Mutex
@@ -254,6 +263,7 @@ func TestIdle(t *testing.T) {
 	pass(11 * time.Minute)
 	p.gw.Look(t.Context())
 	var wg sync.WaitGroup
+	holds.Store(true)
 	wg.Go(func() { p.chat(ask(model)) })
 	for p.fleet.Status()[0].InFlight == 0 {
 		time.Sleep(time.Millisecond)
@@ -261,6 +271,7 @@ func TestIdle(t *testing.T) {
 	if p.fleet.Leave(st.ID) {
 		t.Error("a replica was taken out while it answers")
 	}
+	close(hold)
 	wg.Wait()
 	p.gw.Look(t.Context())
 	pass(9 * time.Minute)
