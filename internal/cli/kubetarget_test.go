@@ -237,10 +237,10 @@ func TestUpOnACluster(t *testing.T) {
 	}
 	last.Load().Log("justright guard status=ending reason=idle")
 	last.Load().Exit(0, "")
-	time.Sleep(50 * time.Millisecond) // until the controller has counted
-	if _, ps := call("ps"); !strings.Contains(ps, "it has ended") {
-		t.Errorf("ps of what has ended: %s", ps)
-	}
+	eventually(t, "the controller has counted, and ps says that it has ended", func() bool {
+		_, ps := call("ps")
+		return strings.Contains(ps, "it has ended")
+	})
 	if status, said := call("gc"); status != 0 || !strings.Contains(said, "settled") {
 		t.Errorf("gc of what has ended: %d %s", status, said)
 	}

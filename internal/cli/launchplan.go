@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,7 @@ type planner struct {
 	past   []pace.Run // nil: not read yet
 	offers []catalog.Offer
 	asked  time.Time
+	last   *answered // nil: nothing was solved yet
 }
 
 var _ runner.Planner = (*planner)(nil)
@@ -145,7 +147,6 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	if err != nil {
 		return solve.Result{}, err
 	}
-	ask := p.w.solve
 	r := solve.Request{
 		Model: p.wish.Model, Target: p.t.word, Offers: offers, Lessons: append(known, taught...), Pins: p.wish.Pins, Context: p.wish.Context,
 		Concurrency: p.wish.Concurrency, MaxPrice: p.wish.Spread.limit(p.wish.MaxPrice), AllowUnguarded: p.wish.AllowUnguarded, All: true,
@@ -153,13 +154,41 @@ func (p *planner) result(ctx context.Context, taught []catalog.Lesson) (solve.Re
 	if err := p.t.tellHost(ctx, &r); err != nil {
 		return solve.Result{}, providerProblem(err, p.t.word)
 	}
-	if p.wish.Anyway {
-		ask = p.anyway
-	}
-	res, err := ask(r)
+	res, err := p.solved(r)
 	foresee(res.Plans, p.runs(ctx), p.paceOf)
 	p.wish.Spread.counted(res.Plans)
 	return res, err
+}
+
+// solved asks the resolver, unless it was just asked the same: the plan that the question shows and the first that is taken are
+// one answer. Of this machine it is asked each time, since what memory is free stands in no request.
+func (p *planner) solved(r solve.Request) (solve.Result, error) {
+	p.mu.Lock()
+	last := p.last
+	p.mu.Unlock()
+	if last == nil || p.t.word == onLocal || !reflect.DeepEqual(last.request, r) {
+		ask := p.w.solve
+		if p.wish.Anyway {
+			ask = p.anyway
+		}
+		res, err := ask(r)
+		if err != nil {
+			return res, err
+		}
+		last = &answered{r, res}
+		p.mu.Lock()
+		p.last = last
+		p.mu.Unlock()
+	}
+	res := last.result
+	res.Plans = slices.Clone(res.Plans) // each caller foresees in its own
+	return res, nil
+}
+
+// answered is a request and what the resolver said to it.
+type answered struct {
+	request solve.Request
+	result  solve.Result
 }
 
 // lockedPlans is the one plan of a lock, at today's price.

@@ -18,6 +18,7 @@ const foobarConfig = `{"architectures":["FooBarForCausalLM"],"model_type":"fooba
 
 // What a person pins is honoured, refused or noted; words that mean nothing are wrong usage.
 func TestPinsAreHeard(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(foobarConfig), 0o644); err != nil {
 		t.Fatal(err)
@@ -76,6 +77,7 @@ func TestPinsAreHeard(t *testing.T) {
 
 // Every plan that a pin of the card leaves is on such a card.
 func TestPinnedCards(t *testing.T) {
+	t.Parallel()
 	out, errs, status := resolverLine(t, t.TempDir(), nil, "plan", "openai/gpt-oss-20b", "--vram", "24GiB", "--capability", "8.9", "--all", "--json")
 	var d struct {
 		Plans []struct {
@@ -227,6 +229,7 @@ func judgerFacts(t *testing.T) *catalog.Snapshot {
 
 // The weights of a model whose files were not read are those of its shape, and the plan says so.
 func TestWeightsOfTheShape(t *testing.T) {
+	t.Parallel()
 	for _, id := range []string{"tiiuae/falcon-7b", "mistralai/Mamba-Codestral-7B-v0.1", "meta-llama/Llama-4-Scout-17B-16E-Instruct"} {
 		out, errs, _ := resolverLine(t, t.TempDir(), nil, "plan", id, "--json")
 		var d planDocument
