@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -141,16 +140,13 @@ func (w *World) printProblem(p *problem.Problem) {
 		_ = e.Encode(p)
 		return
 	}
-	width := w.ErrWidth
-	if width == 0 {
-		width = math.MaxInt
-	}
-	fmt.Fprintln(w.Stderr, text.Hang("error: "+p.Summary, width))
+	width := w.screenWidth()
+	w.note("error: " + p.Summary)
 	if p.Cause != "" {
 		fmt.Fprintln(w.Stderr)
 	}
 	for line := range strings.Lines(p.Cause) {
-		fmt.Fprintln(w.Stderr, text.Hang("  "+strings.TrimRight(line, "\n"), width))
+		w.note("  " + strings.TrimRight(line, "\n"))
 	}
 	if len(p.Hints) > 0 {
 		fmt.Fprintln(w.Stderr)

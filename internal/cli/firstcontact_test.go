@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -38,6 +39,27 @@ func TestAStreamEndsAsOne(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	p.nothingCreated()
+}
+
+// What up says before it rents fits a narrow terminal, the question too.
+func TestTheQuestionFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 60, 80} {
+		p := newPlace(t)
+		var out, errs bytes.Buffer
+		w := realWorld([]string{"up", tryModel}, &out, &errs, p.env)
+		w.Stdin, w.StdinTTY, w.StderrTTY, w.ErrWidth = strings.NewReader("n\n"), true, true, width
+		if code := Main(t.Context(), w); code != int(problem.ExitLimit) || !strings.Contains(errs.String(), "[y/N]") || !strings.Contains(errs.String(), "refused") {
+			t.Fatalf("exit %d: %s", code, errs.String())
+		}
+		for line := range strings.Lines(strings.Replace(errs.String(), "[y/N] ", "[y/N]\n", 1)) { // the terminal itself shows what is typed
+			line = strings.TrimRight(line, " \n")
+			if plain := strings.NewReplacer("\x1b[1m", "", "\x1b[0m", "").Replace(line); len([]rune(plain)) > width && len(strings.Fields(plain)) > 1 && !strings.HasPrefix(strings.TrimSpace(plain), "justright ") {
+				t.Errorf("wider than %d: %q", width, plain)
+			}
+		}
+		p.nothingCreated()
+	}
 }
 
 // An error is one line with what it needs: null where no cause is known, and a way on.

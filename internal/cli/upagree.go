@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
+	"justright/internal/ui/text"
 	"justright/launch"
 	"justright/money"
 	"justright/problem"
@@ -159,15 +162,33 @@ func (w *World) ask(question string) (bool, error) {
 			Because("%s", strings.TrimSuffix(strings.TrimSpace(question), " [y/N]")).
 			Try("agree beforehand", w.again("--yes"))
 	}
-	fmt.Fprint(w.Stderr, question)
-	line, err := bufio.NewReader(w.Stdin).ReadString('\n')
-	if err != nil && line == "" {
+	var lines []string
+	for _, l := range strings.Split(strings.TrimRight(question, " "), "\n") {
+		lines = append(lines, text.Hang(l, w.screenWidth()))
+	}
+	fmt.Fprint(w.Stderr, strings.Join(lines, "\n")+" ")
+	type answer struct {
+		line string
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(w.Stdin).ReadString('\n')
+		typed <- answer{line, err}
+	}()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt)
+	defer signal.Stop(stop)
+	select {
+	case <-stop:
 		fmt.Fprintln(w.Stderr)
-		return false, nil
+		return false, problem.New(problem.ExitInterrupted, "interrupted", "interrupted: nothing was rented or changed")
+	case a := <-typed:
+		if a.err != nil && a.line == "" {
+			fmt.Fprintln(w.Stderr)
+			return false, nil
+		}
+		yes := strings.ToLower(strings.TrimSpace(a.line))
+		return yes == "y" || yes == "yes", nil
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, nil
 }

@@ -271,10 +271,18 @@ func (w *World) showPlans(plans []solve.Stack, p *planner, res solve.Result, mod
 		rows = append(rows, []string{fmt.Sprint(i + 1), how, length, price, text.ReadyIn(plan.Ready.Seconds, plan.Ready.Measured)})
 	}
 	fmt.Fprintln(w.Stderr)
-	printColumns(w.Stderr, rows)
+	if tableWidth(rows, 2) <= w.screenWidth() {
+		printColumns(w.Stderr, rows)
+	} else {
+		for _, r := range rows[1:] {
+			w.note(fmt.Sprintf("  %s  %s, context %s, $%s an hour%s, ready in %s", r[0], r[1], r[2], r[3], strings.TrimPrefix(rows[0][3], "$/h"), r[4]))
+		}
+	}
 	fmt.Fprintln(w.Stderr)
-	w.showRefusals(res, model, sink, false)
-	fmt.Fprintln(w.Stderr)
+	if len(res.Refused) > 0 {
+		w.showRefusals(res, model, sink, false)
+		fmt.Fprintln(w.Stderr)
+	}
 }
 
 // showRefusals shows some of the candidates that were refused on paper, images first: those are what people would try.
@@ -287,7 +295,7 @@ func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, a
 			_ = sink.Emit(report.Event{At: w.Now(), Note: &report.Note{Level: "info", Text: line}})
 			return
 		}
-		fmt.Fprintln(w.Stderr, line)
+		w.note(line)
 	}
 	for _, r := range res.Refused {
 		if shown == most {
@@ -296,7 +304,7 @@ func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, a
 		if r.Candidate.Image == "" {
 			continue
 		}
-		say("refused  %-36s %s", candidateName(r.Candidate), r.Reason)
+		say("refused  %-36s  %s", candidateName(r.Candidate), r.Reason)
 		shown++
 	}
 	for _, r := range res.Refused {
@@ -306,7 +314,7 @@ func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, a
 		if r.Candidate.Image != "" {
 			continue
 		}
-		say("refused  %-36s %s", candidateName(r.Candidate), r.Reason)
+		say("refused  %-36s  %s", candidateName(r.Candidate), r.Reason)
 		shown++
 	}
 	if n := len(res.Refused) - shown; n > 0 {

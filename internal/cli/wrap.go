@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -75,3 +76,14 @@ func (w *World) fits(answer string) bool {
 	}
 	return true
 }
+
+// screenWidth is the room on the terminal that Stderr goes to: without one there is no end of it.
+func (w *World) screenWidth() int {
+	if w.ErrWidth == 0 {
+		return math.MaxInt
+	}
+	return w.ErrWidth
+}
+
+// note says one line of the conversation, on Stderr.
+func (w *World) note(line string) { fmt.Fprintln(w.Stderr, text.Hang(line, w.screenWidth())) }
