@@ -117,9 +117,24 @@ func (w *World) drive(ctx context.Context, journal store.Store, t target, p *pla
 	case errors.Is(err, store.ErrLost), errors.Is(err, store.ErrMoved):
 		return w.takenOver(ctx, journal, task, sink)
 	case err != nil:
-		return err
+		return w.brokenOff(ctx, s, err, sink)
 	}
 	return w.finishUp(ctx, journal, s, p, sink, clock())
+}
+
+// brokenOff ends the stream of a run that could not go on, such as without room for the journal.
+func (w *World) brokenOff(ctx context.Context, s launch.State, err error, sink sinks) error {
+	pr := problem.From(err)
+	switch dir, derr := w.stateDir(); {
+	case ctx.Err() != nil || errors.Is(err, store.ErrHeld):
+		return err
+	case derr == nil && store.Full(err):
+		pr = journalFull(dir, err)
+	}
+	if len(s.Unsettled()) > 0 {
+		pr = pr.Try("then see that nothing is left of it", "justright down "+s.Name)
+	}
+	return w.failUp(s, pr, sink)
 }
 
 // holding tells where the endpoint is when up stays with it, because nothing inside the machine would end it.

@@ -34,6 +34,7 @@ type driver struct {
 	notes   store.Notes     // not stored yet
 	noted   <-chan time.Time
 	err     error
+	unsaved launch.Event // that the journal did not take
 }
 
 // done is the answer to an effect.
@@ -72,6 +73,9 @@ func Run(ctx context.Context, cfg Config, task string, steal bool) (launch.State
 	}
 	d.apply(launch.Resume{At: d.now(), Gone: t.Wanted == launch.WantGone, Why: t.WantedWhy, Skew: cfg.Skew})
 	d.loop()
+	if d.unwritable() {
+		d.abandon()
+	}
 	if !errors.Is(d.err, errKilled) {
 		d.write()
 		cancel()
@@ -243,7 +247,7 @@ func (d *driver) apply(e launch.Event) {
 		d.apply(launch.DownWanted{At: d.now(), Why: t.WantedWhy})
 		return
 	case err != nil:
-		d.err = err
+		d.err, d.unsaved = err, e
 		return
 	}
 	if p, ok := e.(launch.Planned); ok {
