@@ -6,10 +6,12 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +168,37 @@ func TestGuardSaysWhenItHasNoRight(t *testing.T) {
 			m := start(t, []string{"sh"}, render(t, gpuSpec(t)), env)
 			m.await("justright guard status=unguarded reason=" + strings.Fields(reason)[0] + "$")
 			m.await("justright phase=preflight start|justright phase=preflight status=start")
+		})
+	}
+}
+
+// No answer, or a pod that is not known yet, says nothing of the right: it is asked again, and the answer is said, whichever it is.
+func TestGuardAsksAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, then int
+		says        string
+	}{
+		"unknown at first":  {404, 422, "status=unguarded reason=pod_denied.*\n(.*\n)*.*status=armed by=runpod"},
+		"an error at first": {503, 422, "status=unguarded reason=http_503.*\n(.*\n)*.*status=armed by=runpod"},
+		"refused then":      {503, 403, "status=unguarded reason=http_503.*\n(.*\n)*.*status=unguarded reason=key_refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			_, env := runpod(t, func(call string) int {
+				switch n := calls.Add(1); {
+				case n <= 2:
+					return c.first
+				case strings.HasPrefix(call, "GET"):
+					return 200
+				default:
+					return c.then
+				}
+			})
+			env["JUSTRIGHT_GUARD_TICK"] = "0"
+			said := regexp.MustCompile(c.says)
+			m := start(t, []string{"sh"}, render(t, gpuSpec(t)), env)
+			eventually(t, c.says, func() bool { return said.MatchString(m.said()) })
 		})
 	}
 }

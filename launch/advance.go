@@ -72,6 +72,8 @@ func (m *saga) limits(a *Attempt) {
 		m.fail(a, CauseBudget, fmt.Sprintf("its cap of $%s is reached", a.Reserved.Cents()), true)
 	case !a.EndBy.IsZero() && m.due(a.EndBy):
 		m.fail(a, CauseTTL, "its lifetime has ended", true)
+	case a.Phase != Ready && !a.LearnBy.IsZero() && m.due(a.LearnBy):
+		m.fail(a, CauseUnguarded, "its guard could not learn in time whether it may end the machine", true)
 	case a.Phase != Ready && m.due(a.BootBy):
 		m.late(a)
 	case a.Phase == Booting && !a.Container && m.due(a.Created.Add(m.s.Timing.NoContainer)):
@@ -221,6 +223,7 @@ func (s State) Due() time.Time {
 			add(a.EndBy)
 			if a.Phase != Ready {
 				add(a.BootBy)
+				add(a.LearnBy)
 			}
 			if a.Phase == Booting && !a.Container {
 				add(a.Created.Add(s.Timing.NoContainer))

@@ -366,6 +366,31 @@ func TestInterrupts(t *testing.T) {
 	}
 }
 
+// A guard that got no answer asks again: nothing is known of its right yet, and this program looks after the machine so long.
+func TestAGuardWithoutAnAnswerAsksAgain(t *testing.T) {
+	for _, reason := range []string{"http_500", "http_429", "unreachable", "pod_denied"} {
+		s, es := run(booting(), Listed{at(3), []Instance{instance("p", "a")}}, GuardSaid{at(4), "a", "unguarded", reason})
+		if a := s.Attempts[0]; a.Phase != Booting || a.Armed || slices.Contains(kinds(es), "save-logs") {
+			t.Errorf("%s: %s %s, %v", reason, a.Phase, a.Cause, kinds(es))
+		}
+		if c, _ := run(s, Interrupted{At: at(5)}); c.Wanted != WantGone {
+			t.Errorf("%s: Ctrl-C leaves it running unguarded", reason)
+		}
+		later, _ := run(s, GuardSaid{at(70), "a", "armed", "runpod"}, Listed{at(900), []Instance{instance("p", "a")}})
+		if a := later.Attempts[0]; a.Cause == CauseUnguarded || !a.Armed {
+			t.Errorf("%s, armed later: %s %s", reason, a.Phase, a.Cause)
+		}
+		late, _ := run(s, Listed{at(604), []Instance{instance("p", "a")}}, Tick{at(605)})
+		if a := late.Attempts[0]; a.Cause != CauseUnguarded {
+			t.Errorf("%s, never learned: %s %q", reason, a.Phase, a.Cause)
+		}
+	}
+	s, _ := run(booting(), GuardSaid{at(4), "a", "unguarded", "key_refused"})
+	if s.Attempts[0].Cause != CauseUnguarded {
+		t.Errorf("refused: %s %q", s.Attempts[0].Phase, s.Attempts[0].Cause)
+	}
+}
+
 func TestEndedByOthersStartsNoNextPlan(t *testing.T) {
 	s, es := run(booting(), Listed{At: at(40)})
 	expectKinds(t, es, "confirm")

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"justright/diagnose"
@@ -184,18 +185,31 @@ func (m *saga) guardSaid(a *Attempt, e GuardSaid) {
 	switch e.Status {
 	case "armed":
 		if !a.Armed {
-			a.Armed = true
+			a.Armed, a.LearnBy = true, time.Time{}
 			m.tell(a, "armed", e.Reason)
 		}
 	case "unguarded":
 		a.Armed = false
-		if a.Guarded && !m.s.AllowUnguarded && a.Price > 0 && a.Phase != Ready {
+		switch {
+		case !a.Guarded || m.s.AllowUnguarded || a.Price <= 0 || a.Phase == Ready:
+		case !unlearned(e.Reason):
 			m.fail(a, CauseUnguarded, "the guard has no right to end its machine: "+e.Reason, true)
+		case a.LearnBy.IsZero():
+			a.LearnBy = m.now.Add(learnFor)
+			m.tell(a, "unguarded", "its guard could not learn whether it may end the machine ("+e.Reason+"), and asks again")
 		}
 	case "ending":
 		a.Ending = e.Reason
 		m.tell(a, "ending", "the guard ends the machine: "+e.Reason)
 	}
+}
+
+// learnFor is how long a guard may go without an answer to whether it may end its machine. Until then this program is its only one.
+const learnFor = 10 * time.Minute
+
+// unlearned reports whether a guard found no answer, which says nothing of its right: it asks again every minute.
+func unlearned(reason string) bool {
+	return reason == "unreachable" || reason == "pod_denied" || strings.HasPrefix(reason, "http_")
 }
 
 func (m *saga) resume() {

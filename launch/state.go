@@ -164,6 +164,7 @@ type Attempt struct {
 	Created   time.Time `json:"created,omitzero"` // as the provider says, else when it answered
 	BootBy    time.Time `json:"boot_by"`
 	EndBy     time.Time `json:"end_by,omitzero"`
+	LearnBy   time.Time `json:"learn_by,omitzero"` // its guard, which had no answer, has to have learned its right by then
 	CapBy     time.Time `json:"cap_by"`
 	SeenAlive time.Time `json:"seen_alive,omitzero"`
 	Stopped   time.Time `json:"stopped,omitzero"` // when it stopped billing, as far as known

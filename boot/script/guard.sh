@@ -74,9 +74,9 @@ prove() {
     JR_WHY=key_refused
     return 1
     ;;
-  404)
+  404) # a machine that was just made may not be known everywhere yet
     JR_WHY=pod_denied
-    return 1
+    return 2
     ;;
   *)
     JR_WHY=http_$STATUS
@@ -189,10 +189,14 @@ guard_loop() {
     # of an account share one limit of calls.
     if [ $JR_PROVED = 0 ] && [ $((TRIES = (TRIES + 1) % (60 / (JR_TICK + 1) + 1))) = 0 ]; then
       case $JR_WHY in
-      unreachable | http_*) if prove; then
-        JR_PROVED=1
-        guard_says armed by "$JR_GUARD"
-      fi ;;
+      unreachable | pod_denied | http_*)
+        if prove; then
+          JR_PROVED=1
+          guard_says armed by "$JR_GUARD"
+        elif [ $? -eq 1 ]; then
+          guard_says unguarded reason "$JR_WHY"
+        fi
+        ;;
       esac
     fi
   done
