@@ -74,6 +74,10 @@ func runFit(ctx context.Context, w *World, o *fitOptions, args []string, dash in
 		return problem.New(problem.ExitUsage, "usage", "fit wants one model, %d given", len(args)).Try("for example", "justright fit gpt-oss-20b --gpu L4")
 	}
 	env, flags := leadingEnv(flags)
+	if len(flags) > 0 && !strings.HasPrefix(flags[0], "-") {
+		return problem.New(problem.ExitUsage, "usage", "%q after -- is no engine flag", flags[0]).
+			Try("fit reads the engine's flags alone; a whole line is judged by justright check -- LINE", "")
+	}
 	u, err := o.use(flags)
 	if err != nil {
 		return err

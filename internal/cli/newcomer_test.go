@@ -41,6 +41,10 @@ func TestStatedWrong(t *testing.T) {
 		{"why-not " + m + " python:3.12-slim", 0, "works"},
 		{"why-not " + m + " driver banana", 2, "driver"},
 		{"fit Qwen/Qwen3-8B --gpu L40S -- --quantization awq", 3, "awq"},
+		{"fit " + m + " -- banana", 2, "banana"},
+		{"fit " + m + " -- A=b --max-num-seqs 4", 0, "fits"},
+		{"verify http://", 2, "no address"},
+		{"check -- uv run vllm serve " + m + " --max-model-len 131073", 3, "context_exceeds_model"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {

@@ -53,7 +53,7 @@ every pod's processes. GET URL/_sim/ledger tells what was spent; GET URL/_sim/ l
 --exec scripted puts stand-ins for nvidia-smi, uv, python3, curl and vllm first on each pod's PATH, so that real start scripts
 run in seconds, offline. --exec real gives pods this machine's own tools.
 
-Exit codes: 0 ended by a signal or by --exit-when-idle; 2 usage; 5 the address is taken.`,
+Exit status: 0 ended by a signal or by --exit-when-idle; 2 usage; 5 the address is taken.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return w.runSim(c.Context(), f) },
 	}

@@ -89,11 +89,11 @@ func (p Plan) clusterNotes() []string {
 		"nothing ends it: justright up --on kubernetes makes a job that ends itself at its limits",
 	}
 	if p.Stack.GPU.ID != "" {
-		notes = append(notes, "where nodes differ, choose those with a "+p.gpuName()+" by the label nvidia.com/gpu.product")
+		notes = append(notes, "where nodes differ, choose those with the card, "+p.gpuName()+", by the label nvidia.com/gpu.product")
 	}
 	if p.Cluster.MaxCopies > 0 {
 		notes = append(notes, "it scales where KEDA and the Prometheus operator run; "+p.scale().Prometheus+" is where its Prometheus is asked",
-			fmt.Sprintf("one copy for every %d requests at once, which is what the plan's memory was counted for", max(1, p.Stack.Concurrency)))
+			fmt.Sprintf("requests at once for each copy: %d, which is what the plan's memory was counted for", max(1, p.Stack.Concurrency)))
 	}
 	if p.Cluster.Nodes > 1 {
 		notes = append(notes, "it needs the LeaderWorkerSet controller: https://lws.sigs.k8s.io",

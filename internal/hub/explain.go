@@ -53,7 +53,8 @@ func (r *Resolver) explain(id, address string, h *hubHeaders, err error) error {
 			p = p.Wrap(errNoAPI)
 		}
 		if r.o.Token == "" {
-			return p.Because("%s", "it does not exist, or it is private and no HF_TOKEN is set")
+			return p.Because("%s", "it does not exist, or it is private and no HF_TOKEN is set").
+				Try("if it is private, give the token of an account that may read it", "export HF_TOKEN=hf_…")
 		}
 		return p.Because("%s", "it does not exist, or it is private and HF_TOKEN may not see it")
 	case e.Status == http.StatusForbidden:

@@ -229,6 +229,7 @@ func TestBadDirectories(t *testing.T) {
 		{"10 GB header", map[string]string{"config.json": tinyConfig, "model.safetensors": header(10<<30, "{}")}, "bad_checkpoint", "10737418240"},
 		{"cut header", map[string]string{"config.json": tinyConfig, "model.safetensors": header(500, `{"a":`)}, "bad_checkpoint", "declares 500"},
 		{"tiny file", map[string]string{"config.json": tinyConfig, "model.safetensors": "abc"}, "bad_checkpoint", "3 bytes"},
+		{"a pointer of Git LFS", map[string]string{"config.json": tinyConfig, "model.safetensors": "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 269060552\n"}, "bad_checkpoint", "Git LFS"},
 		{"missing shard", map[string]string{"config.json": tinyConfig, indexName: `{"weight_map":{"a":"model-00001-of-00001.safetensors"}}`}, "bad_checkpoint", "lacks"},
 		{"index outside", map[string]string{"config.json": tinyConfig, indexName: `{"weight_map":{"a":"../../etc/shadow.safetensors"}}`}, "bad_checkpoint", "no safetensors file"},
 	}

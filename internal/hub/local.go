@@ -71,7 +71,11 @@ func readDir(dir string) (model.Profile, error) {
 		}
 		t, err := readLocalHeader(filepath.Join(dir, name), size)
 		if err != nil {
-			return model.Profile{}, problem.New(problem.ExitUsage, "bad_checkpoint", "%s of %s cannot be used", name, dir).Wrap(err)
+			p := problem.New(problem.ExitUsage, "bad_checkpoint", "%s of %s cannot be used", name, dir)
+			if isPointer(filepath.Join(dir, name)) {
+				return model.Profile{}, p.Because("it is a pointer of Git LFS, and the file itself was not fetched").Try("fetch the files, in that directory", "git lfs pull")
+			}
+			return model.Profile{}, p.Wrap(err)
 		}
 		s.Tensors = append(s.Tensors, t...)
 	}
@@ -209,4 +213,17 @@ func chooseWeights(sizes map[string]int64, index []byte) (weights, error) {
 	}
 	sort.Strings(w.names)
 	return w, nil
+}
+
+// isPointer reports what a clone holds in place of a large file when Git LFS did not run.
+func isPointer(path string) bool {
+	const head = "version https://git-lfs.github.com/spec/"
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, len(head))
+	_, err = io.ReadFull(f, b)
+	return err == nil && string(b) == head
 }

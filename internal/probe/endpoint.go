@@ -30,11 +30,11 @@ type Endpoint struct {
 // ParseBaseURL reads an address as people give it: with or without /v1 and a slash at the end, and without a
 // scheme for localhost.
 func ParseBaseURL(s string) (string, error) {
-	t := strings.TrimRight(strings.TrimSpace(s), "/")
+	t := strings.TrimSpace(s)
 	if !strings.Contains(t, "://") {
 		t = "http://" + t
 	}
-	t = strings.TrimSuffix(t, "/v1")
+	t = strings.TrimSuffix(strings.TrimRight(t, "/"), "/v1")
 	u, err := url.Parse(t)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.User != nil {
 		return "", fmt.Errorf("%q is no address like https://host/v1", httpclient.RedactURL(s))
