@@ -17,9 +17,9 @@ var importRules = []rule{
 	{code: TorchABIMismatch, tier: root, lits: "cannot open shared object file", re: regexp.MustCompile(`lib(?:torch\w*|c10\w*)\.so[.\d]*: cannot open`)},
 	{code: SystemLibraryMissing, tier: root, lits: "cannot open shared object file", re: regexp.MustCompile(`lib(?:numa|gl|glib-2\.0|gomp|gthread-2\.0|ibverbs|rdmacm|mpi\w*|python3\.\d+|sndfile|openblas|jpeg|stdc\+\+|tcmalloc\w*|mlx5|efa|amdhip64|ze_loader|sm6|xext|xrender|z3|ssl|crypto|ucp|ucs)\.so[-.\d]*: cannot open`)},
 	{code: NVJitLinkMismatch, tier: root, quiet: true, lits: "undefined symbol: __nvjitlink|libnvjitlink.so", and: "undefined symbol|not defined in file", source: srcTorch},
-	{code: TorchABIMismatch, tier: root, lits: "undefined symbol: _z|tried to instantiate class|undefined symbol: aoti_|undefined symbol: torch|undefined symbol: c10|undefined symbol: at::|undefined symbol: _py|undefined symbol: cublas|undefined symbol: nccl", source: "https://github.com/vllm-project/vllm/issues/13608", refine: undefinedSymbol},
-	{code: TorchABIMismatch, tier: hint, quiet: true, lits: "undefined symbol: _z|undefined symbol: aoti_", not: "flash_attn_2|torchvision|xformers", source: "https://github.com/vllm-project/vllm/issues/17399"},
-	{code: TorchABIMismatch, tier: soft, lits: "'_opnamespace' '_c", and: "has no attribut"},
+	{code: TorchABIMismatch, tier: root, lits: "undefined symbol: _z|tried to instantiate class|undefined symbol: aoti_|undefined symbol: torch|undefined symbol: c10|undefined symbol: at::|undefined symbol: _py|undefined symbol: cublas|undefined symbol: nccl|symbol not found: __zn", source: "https://github.com/vllm-project/vllm/issues/13608", refine: undefinedSymbol},
+	{code: TorchABIMismatch, tier: hint, quiet: true, lits: "undefined symbol: _z|undefined symbol: aoti_|symbol not found: __zn", not: "flash_attn_2|torchvision|xformers", source: "https://github.com/vllm-project/vllm/issues/17399"},
+	{code: TorchABIMismatch, tier: soft, lits: "'_opnamespace' '_", and: "has no attribut"},
 	{code: DependencyAPIMismatch, tier: soft, lits: "'_opnamespace' 'sgl_kernel'", and: "has no attribut", source: srcSGLang},
 	{code: GlibcTooOld, tier: root, lits: "version `glibc|version 'glibc|version `cxxabi|version `gcc_", and: "not found", source: "https://github.com/vllm-project/vllm/issues/22798"},
 	{code: GlibcTooOld, tier: hint, quiet: true, lits: "version `glibc|version 'glibc|version `cxxabi", and: "not found"},
@@ -161,6 +161,9 @@ func moduleMissing(h *hit) (Code, tier) {
 			return TransformersAPIMismatch, root
 		}
 	case "vllm", "sglang":
+		if !dotted && hasAny(h.history(), "collect_env.py") || !dotted && hasAny(h.lower[max(0, h.col-250):h.col], "collect_env.py") {
+			return "", 0 // the report's own helper, run outside the environment
+		}
 		if !dotted {
 			break
 		}
