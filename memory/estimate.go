@@ -129,6 +129,10 @@ func (b *Breakdown) account(p *model.Profile, u Use, r rules, w weighed, l layou
 	total := float64(u.GPU.TotalBytes)
 	if total <= 0 {
 		b.Unknowns = append(b.Unknowns, "card: its memory is not known")
+		if w.bytes > 0 && l.why == "" && need.at > 0 {
+			enough := (w.bytes + act.at + rest.at + need.at) / b.Utilization
+			b.Reason = fmt.Sprintf("no card is named: about %.0f GiB would do, %.0f surely", math.Ceil(enough/GiB), math.Ceil((w.high+act.high+rest.high+graph.high+need.high)/b.Utilization/GiB))
+		}
 		return
 	}
 	if w.bytes == 0 {
@@ -245,7 +249,7 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		say(&no, "%d tokens need %.2f GiB of cache; about %.2f are left", b.Context, gib(j.need.low), gib(math.Max(0, j.budget.at)))
 	case total-j.requested < j.around.at+0.1*(j.around.high-j.around.at) && u.CacheBytes == 0 && !u.GPU.unified():
 		b.Reason = fmt.Sprintf("a share of %.2f leaves %.2f GiB for the CUDA context and graphs, which may not do", b.Utilization, gib(total-j.requested))
-	case j.budget.low >= j.need.high && j.budget.low > 0, r.known && !(r.firstEngine && r.countsOthers) && j.budget.at-j.need.high > math.Max(0.03*total, 0.25*(j.budget.at-j.budget.low)):
+	case j.budget.low >= j.need.high && j.budget.low > 0, r.known && !(r.firstEngine && r.countsOthers) && j.budget.at-j.need.high > math.Max(0.03*total, 0.4*(j.budget.at-j.budget.low)):
 		say(&yes, "%.2f GiB of cache are left; %.2f are needed", gib(j.budget.at), gib(j.need.high))
 	default:
 		b.Reason = fmt.Sprintf("too close to say: %.2f to %.2f GiB of cache are left, %.2f are needed", gib(math.Max(0, j.budget.low)), gib(j.budget.high), gib(j.need.at))

@@ -48,7 +48,10 @@ func sampled(p *model.Profile, u Use, r rules, seqs int) (s span, per float64) {
 	if r.sortSampler && !(u.FromImage && r.ncclInside) {
 		per = sort
 	}
-	s = span{entries * per, entries * lean * 0.9, entries*per*1.05 + 0.15*GiB}
+	s = span{entries * per, entries * lean * 0.7, entries*per*1.05 + 0.15*GiB}
+	if per == lean {
+		s.low, s.high = entries*lean*0.4, entries*lean*1.6+0.15*GiB // 5 to 22 bytes an entry on six starts
+	}
 	if !r.known {
 		s.high = math.Max(s.high, entries*sort)
 	}
@@ -74,7 +77,7 @@ func perToken(p *model.Profile, u Use) float64 {
 		if u.ExpertParallel {
 			i = float64(p.MoE.Intermediate) // tokens stay, experts are whole
 		}
-		experts := k * (math.Max(2*i, h) + i)
+		experts := 1.5 * k * (math.Max(2*i, h) + i) // what is sorted and padded for the kernels beside it, on four starts
 		if p.MoE.Layers == p.Layers && !p.MoE.BesideDense {
 			dense = 0
 		}
@@ -121,8 +124,11 @@ func graphs(p *model.Profile, u Use, r rules, seqs int) (span, string) {
 		return span{}, "eager: none"
 	}
 	largest := min(2*seqs, 512)
-	if r.ncclInside {
-		largest = 512 // older releases capture all sizes
+	switch { // older releases capture all sizes
+	case r.firstEngine:
+		largest = 256
+	case r.ncclInside:
+		largest = 512
 	}
 	sizes := 0
 	for _, s := range []int{1, 2, 4} {
@@ -150,7 +156,7 @@ func graphs(p *model.Profile, u Use, r rules, seqs int) (span, string) {
 // 0.02 to 0.1 GiB on one card; with the collectives inside, 1.4 on two Hopper cards and 1.8 to 2.5 on four or more,
 // whose switch makes buffers of its own, 0.2 to 0.9 elsewhere.
 func resident(u Use, r rules) (span, string) {
-	s, what := span{0.1 * GiB, 0.02 * GiB, 0.35 * GiB}, "kernels and libraries"
+	s, what := span{0.1 * GiB, 0.02 * GiB, 0.4 * GiB}, "kernels and libraries"
 	if ranks := u.TensorParallel * max(1, u.PipelineParallel); ranks > 1 {
 		what += ", collective buffers"
 		switch {

@@ -120,8 +120,8 @@ func (r rules) batch(u Use, context int) (tokens, seqs int) {
 	if tokens == 0 {
 		tokens = 2048
 		switch {
-		case r.firstEngine && context <= 32768:
-			tokens = max(context, 2048) // no chunked prefill: a whole prompt
+		case r.firstEngine && (context <= 32768 || u.GPU.Capability.Major > 0 && u.GPU.Capability.Major < 8):
+			tokens = max(context, 2048) // no chunked prefill, which older cards never get: a whole prompt
 		case large:
 			tokens = 8192
 		}
