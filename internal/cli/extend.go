@@ -93,6 +93,9 @@ func (w *World) extendTask(ctx context.Context, journal store.Store, t store.Tas
 			Because("at $%s/h its $%s last until %s, and that never moves", cur.Hourly().Cents(), cur.Reserved.Cents(), cur.CapBy.UTC().Format(time.RFC3339)).
 			Try("start another with a larger budget", upAgain(t.State)+" --name "+t.State.Name+"-2 --budget "+roundedUp(cur.Hourly().For(end.Sub(cur.Created))))
 	}
+	if err := w.extendable(ctx, journal, t.State); err != nil {
+		return none, err
+	}
 	key, err := w.readTaskKey(t.State.ID)
 	if err != nil {
 		return none, err
@@ -100,6 +103,11 @@ func (w *World) extendTask(ctx context.Context, journal store.Store, t store.Tas
 	if cur.Armed {
 		if err := w.extendGuard(ctx, cur.BaseURL, httpclient.NewSecret(key), end); err != nil {
 			return none, err
+		}
+	}
+	if tg.kube != nil {
+		if err := tg.kube.Extend(ctx, cur.PodID, end); err != nil {
+			return none, providerProblem(err, tg.word)
 		}
 	}
 	cfg := w.runConfig(journal, tg, w.plannerFor(tg, journal, wish{}, ""), nil, clock)

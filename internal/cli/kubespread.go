@@ -8,6 +8,7 @@ import (
 
 	"justright/boot"
 	"justright/catalog"
+	"justright/internal/store"
 	"justright/launch"
 	"justright/money"
 	"justright/problem"
@@ -183,4 +184,15 @@ func copiesReady(ctx context.Context, t target, s spread, id string) (why, detai
 		return detail, detail, nil
 	}
 	return "", detail, nil
+}
+
+// extendable refuses to move the end of several pods: each guard has its own, and the address reaches one of them.
+func (w *World) extendable(ctx context.Context, journal store.Store, s launch.State) error {
+	x, err := readWish(ctx, journal, s.ID)
+	if err != nil || x.Spread.pods() == 1 {
+		return err
+	}
+	return problem.New(problem.ExitUsage, "not_extendable", "the end of %s cannot be moved: it is %d pods", s.Name, x.Spread.pods()).
+		Because("each has a guard with the end it was started with; nothing was changed").
+		Try("start another beside it with a longer life", upAgain(s)+" --name "+s.Name+"-2 --ttl 3h")
 }

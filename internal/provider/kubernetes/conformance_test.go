@@ -275,6 +275,51 @@ func TestLive(t *testing.T) {
 	})
 }
 
+// extends moves the cluster's own limit of a machine, which would end it at the old one.
+func extends(t *testing.T, p *kubernetes.Provider, s launch.Spec) {
+	t.Helper()
+	now := time.Now()
+	s.Env = map[string]string{"JUSTRIGHT_END_BY": fmt.Sprint(now.Add(10 * time.Minute).Unix())}
+	in, err := p.Create(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Delete(context.WithoutCancel(t.Context()), in.ID) }()
+	if got, err := p.Deadline(t.Context(), in.ID); err != nil || got < 11*60 || got > 13*60 {
+		t.Errorf("it may live %d s, %v; ten minutes and two are meant", got, err)
+	}
+	if err := p.Extend(t.Context(), in.ID, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Deadline(t.Context(), in.ID); err != nil || got < 61*60 || got > 63*60 {
+		t.Errorf("it may live %d s, %v; an hour and two minutes are meant", got, err)
+	}
+}
+
+func TestExtend(t *testing.T) {
+	_, r := cluster(t, kubesim.Options{Nodes: []corev1.Node{gpuNode("gpu-1", "570.86.10", "1")}, Runner: talker{lines}})
+	extends(t, adapter(t, r, nil), attempt(gpuSpec()))
+}
+
+func TestLiveExtend(t *testing.T) {
+	image := os.Getenv("JUSTRIGHT_LIVE_KUBERNETES_IMAGE")
+	if image == "" {
+		t.Skip("JUSTRIGHT_LIVE_KUBERNETES_IMAGE names no image that the cluster has, with a shell in it")
+	}
+	cfg, err := kubernetes.Load(os.Getenv, kubernetes.Where{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Now, cfg.Namespace = time.Now, namespace(t, cfg.REST)
+	p, err := kubernetes.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := attempt(gpuSpec())
+	s.GPU, s.Image, s.DiskGB = "", image, 1
+	extends(t, p, s)
+}
+
 // namespace makes one on a real cluster, and removes it with all that is in it.
 func namespace(t *testing.T, cfg *rest.Config) string {
 	t.Helper()

@@ -260,6 +260,24 @@ func (p *Provider) deadline(env map[string]string) int64 {
 	return max(60, int64(left.Seconds()))
 }
 
+// Extend moves the cluster's own limit of a machine's life to behind another end of the guard inside.
+func (p *Provider) Extend(ctx context.Context, id string, end time.Time) error {
+	var job batchv1.Job
+	if err := p.c.do(ctx, call{op: "extend", path: p.path(batchV1, "jobs", id)}, &job); err != nil {
+		return unproven(err)
+	}
+	if job.Spec.ActiveDeadlineSeconds == nil {
+		return nil
+	}
+	start := job.CreationTimestamp.Time
+	if t := job.Status.StartTime; t != nil {
+		start = t.Time
+	}
+	seconds := int64(end.Add(clusterAfter).Sub(start).Seconds())
+	patch := map[string]any{"spec": map[string]any{"activeDeadlineSeconds": max(60, seconds)}}
+	return p.c.do(ctx, call{op: "extend", method: http.MethodPatch, path: p.path(batchV1, "jobs", id), in: patch, kind: "application/merge-patch+json"}, nil)
+}
+
 // nvidiaRuntime is the runtime class of cards where the cluster has one; a cluster whose default runtime knows cards has none.
 func (p *Provider) nvidiaRuntime(ctx context.Context) string {
 	const name = "nvidia"

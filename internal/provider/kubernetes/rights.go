@@ -35,7 +35,7 @@ func (r Right) String() string {
 func needed(expose Expose) []Right {
 	var out []Right
 	for _, r := range []struct{ group, resource, verbs string }{
-		{"batch", "jobs", "create get list delete"}, {"", "pods", "create get list delete"}, {"", "pods/log", "get"}, {"", "secrets", "create patch delete"},
+		{"batch", "jobs", "create get list patch delete"}, {"", "pods", "create get list delete"}, {"", "pods/log", "get"}, {"", "secrets", "create patch delete"},
 		{"", "services", "create get patch delete"}, {"", "events", "list"},
 	} {
 		for v := range strings.FieldsSeq(r.verbs) {

@@ -108,7 +108,10 @@ func TestCopies(t *testing.T) {
 	// Two ended by themselves: the third serves.
 	play.last("0").Exit(0, "")
 	play.last("1").Exit(0, "")
-	waitFor(t, "the third", func() bool { pod, _, _, err := p.PodOf(t.Context(), in.ID); return err == nil && strings.Contains(pod, in.ID+"-2-") })
+	waitFor(t, "the third", func() bool {
+		pod, _, _, err := p.PodOf(t.Context(), in.ID)
+		return err == nil && strings.Contains(pod, in.ID+"-2-")
+	})
 	if got, err := p.Get(t.Context(), in.ID); err != nil || got.Status != launch.Running {
 		t.Errorf("two of three have ended: %+v, %v", got, err)
 	}
