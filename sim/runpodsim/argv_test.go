@@ -10,6 +10,7 @@ import (
 // TestArgv: entrypoint and command of an image and of a pod make the argv as Docker does; a replaced entrypoint drops
 // the image's command.
 func TestArgv(t *testing.T) {
+	t.Parallel()
 	img := runpodsim.Image{Entrypoint: []string{"vllm", "serve"}, Cmd: []string{"default"}}
 	for _, c := range []struct {
 		start runpodsim.StartCommand
@@ -31,6 +32,7 @@ func TestArgv(t *testing.T) {
 
 // TestDescribeImage: gate, entrypoint and Python of well-known tags, and tags that were never pushed.
 func TestDescribeImage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		ref, entrypoint, cuda, python, engine string
 		missing                               bool

@@ -29,6 +29,7 @@ func bootSpec() boot.Spec {
 // TestBootScript runs justright's own start script, as it is, in a pod: both ways a start command can be sent, to a
 // served model behind the proxy, and the guard's hand on its own pod.
 func TestBootScript(t *testing.T) {
+	t.Parallel()
 	script, err := boot.Render(bootSpec())
 	if err != nil {
 		t.Fatal(err)

@@ -246,6 +246,7 @@ func (s *spec) judge(r *judged) {
 // holds every answer against it. What the document calls a valid body must not be refused as invalid, and the other way
 // round.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	s := loadSpec(t)
 	rounds := 60
 	if testing.Short() {
@@ -286,6 +287,7 @@ func TestConformance(t *testing.T) {
 
 // TestConformanceKeys asks every operation without a key, with a pod's key and with an unknown path or method.
 func TestConformanceKeys(t *testing.T) {
+	t.Parallel()
 	s := loadSpec(t)
 	w := serve(t, runpodsim.Options{Seed: 3, Keys: []runpodsim.Key{{Token: "good"}, {Token: "look", ReadOnly: true}}})
 	for _, op := range s.operations() {

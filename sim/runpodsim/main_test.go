@@ -1,8 +1,10 @@
 package runpodsim_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +23,10 @@ func TestMain(m *testing.M) {
 		os.Exit(inpod.Main(context.Background(), selfTool(), os.Args[2:], inpod.Call{
 			Env: os.Getenv, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
+	}
+	// These tests wait for pods that sleep: more of them than there are cores may run beside each other. -parallel overrides.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -125,8 +131,9 @@ func (w *world) logs(id string) []string {
 	defer resp.Body.Close()
 	defer time.AfterFunc(150*time.Millisecond, cancel).Stop() // from the answer on, which a busy machine makes late
 	b, _ := io.ReadAll(resp.Body)                             // the stream stays open until then
+	whole := string(b[:bytes.LastIndex(b, []byte("\n\n"))+1]) // the end may have come in the middle of an event
 	var out []string
-	for _, l := range strings.Split(string(b), "\n") {
+	for _, l := range strings.Split(whole, "\n") {
 		if d, ok := strings.CutPrefix(l, "data: "); ok {
 			var e struct{ Source, Line string }
 			if err := json.Unmarshal([]byte(d), &e); err != nil {

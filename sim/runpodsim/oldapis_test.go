@@ -12,6 +12,7 @@ import (
 // TestGraphQL walks a pod through its life by GraphQL, with the habits of that API: 200 with errors, env as K=V, a comma
 // list of ports, title-case stock.
 func TestGraphQL(t *testing.T) {
+	t.Parallel()
 	w := serve(t, runpodsim.Options{DelayScale: runpodsim.NoDelay, Seed: 2})
 	ask := func(query string, vars any) (int, map[string]any, string) {
 		t.Helper()
@@ -76,6 +77,7 @@ func TestGraphQL(t *testing.T) {
 // TestV1 walks a pod through its life by REST v1: bare arrays, its own envelope of errors, 500 for a lack of stock, empty
 // bodies for actions.
 func TestV1(t *testing.T) {
+	t.Parallel()
 	w := serve(t, runpodsim.Options{DelayScale: runpodsim.NoDelay})
 	status, doc := w.call("POST", "/v1/pods", `{"imageName":"runpod/base:1.0.2-ubuntu2404","gpuTypeIds":["NVIDIA L4"]}`)
 	if status != http.StatusCreated || doc["name"] != "my pod" || doc["volumeInGb"] != 20.0 || doc["containerDiskInGb"] != 50.0 || pretty(doc["ports"]) != "[\n \"8888/http\",\n \"22/tcp\"\n]" {
@@ -115,6 +117,7 @@ func TestV1(t *testing.T) {
 
 // TestBareAgent: Cloudflare turns Python's bare User-Agent away, before anybody looks at the key.
 func TestBareAgent(t *testing.T) {
+	t.Parallel()
 	w := serve(t, runpodsim.Options{})
 	for path, body := range map[string]string{"/v2/pods": l4 + "}", "/v1/pods": "{}", "/graphql": `{"query":"{myself{id}}"}`} {
 		req, _ := http.NewRequestWithContext(t.Context(), "POST", w.url+path, strings.NewReader(body))

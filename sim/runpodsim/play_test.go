@@ -21,6 +21,7 @@ func timeless(t testing.TB, o runpodsim.Options) (*runpodsim.Server, *runpodsim.
 		o.Runner = runpodsim.Play{}.Model()
 	}
 	s := runpodsim.New(o)
+	t.Cleanup(s.Close)
 	s.SetBaseURL("http://sim.test")
 	client := &http.Client{Transport: s.Transport()}
 	return s, clock, func(method, path, body string) (int, map[string]any) {
@@ -66,6 +67,7 @@ func bootBody(t testing.TB, env map[string]string) string {
 
 // TestPlayedGuard: whoever is gone, the pod ends at the first of its limits, on the virtual clock.
 func TestPlayedGuard(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) string { return itoa(start.Add(d).Unix()) }
 	for _, c := range []struct {
@@ -105,6 +107,7 @@ func TestPlayedGuard(t *testing.T) {
 
 // TestPlayedLifetimeMoves: the end moves through the engine's door, with the engine's key, and the guard follows it.
 func TestPlayedLifetimeMoves(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) string { return itoa(start.Add(d).Unix()) }
 	_, clock, call := timeless(t, runpodsim.Options{Seed: 1})
@@ -126,6 +129,7 @@ func TestPlayedLifetimeMoves(t *testing.T) {
 
 // TestPlayedEngine: the played boot serves behind the proxy, with the key of the environment.
 func TestPlayedEngine(t *testing.T) {
+	t.Parallel()
 	_, clock, call := timeless(t, runpodsim.Options{Seed: 1})
 	_, doc := call("POST", "/v2/pods", bootBody(t, nil))
 	id := doc["id"].(string)
@@ -146,6 +150,7 @@ func TestPlayedEngine(t *testing.T) {
 
 // TestBilling: the meter starts at rental, a stopped pod pays for its volume at the double rate, an ended one nothing.
 func TestBilling(t *testing.T) {
+	t.Parallel()
 	s, clock, call := timeless(t, runpodsim.Options{Seed: 1, DelayScale: runpodsim.NoDelay})
 	_, doc := call("POST", "/v2/pods", `{"name":"v","image":"runpod/base:1.0.2-ubuntu2404","disk":73,"gpu":{"id":"NVIDIA L4","count":2},
 		"mounts":{"persistent":{"size":146,"path":"/workspace"}}}`)
@@ -188,6 +193,7 @@ func TestBilling(t *testing.T) {
 
 // TestBalance: without credit, pods with a network volume stop and the others end.
 func TestBalance(t *testing.T) {
+	t.Parallel()
 	credit := 2 * money.Dollar
 	s, clock, call := timeless(t, runpodsim.Options{Seed: 1, Balance: &credit})
 	_, v := call("POST", "/v2/network-volumes", `{"name":"v","size":10,"dataCenter":"EU-RO-1"}`)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"justright/money"
@@ -22,6 +23,7 @@ const l4 = `{"name":"p","image":"runpod/base:1.0.2-ubuntu2404","gpu":{"id":"NVID
 
 // TestCreateRefusals: each rule of createPod has its status and words, and a refused create rents nothing.
 func TestCreateRefusals(t *testing.T) {
+	t.Parallel()
 	credit, limit := 10*money.Dollar, money.USD(500_000_000)
 	for _, c := range []struct {
 		name, body string
@@ -69,6 +71,7 @@ func TestCreateRefusals(t *testing.T) {
 
 // TestLastCard: of many creates for the last card exactly one wins, and a deleted pod gives the card back.
 func TestLastCard(t *testing.T) {
+	t.Parallel()
 	f := runpodsim.DefaultFleet()
 	f.Machines = []runpodsim.MachineKind{{GPU: "NVIDIA L4", DataCenter: "EU-RO-1", Cloud: "SECURE", CUDA: "12.8", Driver: "570.172.08", Cards: 1}}
 	s, _, call := timeless(t, runpodsim.Options{Fleet: f})
@@ -106,6 +109,7 @@ func TestLastCard(t *testing.T) {
 
 // TestActions: what may be asked in which status, as published in the pod itself; 409 for the rest, 422 for other words.
 func TestActions(t *testing.T) {
+	t.Parallel()
 	_, clock, call := timeless(t, runpodsim.Options{DelayScale: runpodsim.NoDelay})
 	_, doc := call("POST", "/v2/pods", l4+`}`)
 	path := "/v2/pods/" + doc["id"].(string)
@@ -136,39 +140,43 @@ func TestActions(t *testing.T) {
 // TestGate: an image that asks for a newer CUDA than the host never starts, for ever, while the pod runs and bills; a
 // lower demand in the environment lets it through.
 func TestGate(t *testing.T) {
-	body := func(env string) string {
-		return `{"name":"g","image":"vllm/vllm-openai:v0.20.0","args":"openai/gpt-oss-20b","ports":["8000/http"],"env":{` + env + `},
-			"gpu":{"id":"NVIDIA GeForce RTX 4090","count":1,"allowedCudaVersions":["12.8"]}}`
-	}
-	s, clock, call := timeless(t, runpodsim.Options{})
-	_, doc := call("POST", "/v2/pods", body(""))
-	refused := doc["id"].(string)
-	_, doc = call("POST", "/v2/pods", body(`"NVIDIA_REQUIRE_CUDA":"cuda>=12.0"`))
-	admitted := doc["id"].(string)
-	clock.Advance(time.Hour)
-	if _, doc := call("GET", "/v2/pods/"+refused, ""); doc["status"] != "RUNNING" || doc["runtime"] != nil {
-		t.Errorf("refused by the host: status %v, runtime %v; want RUNNING, null", doc["status"], doc["runtime"])
-	}
-	if _, doc := call("GET", "/v2/pods/"+admitted, ""); doc["runtime"] == nil {
-		t.Error("admitted by the environment, and yet no container")
-	}
-	text := "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver"
-	n := 0
-	for _, l := range logLines(t, s, refused) {
-		if strings.Contains(l, text) {
-			n++
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		body := func(env string) string {
+			return `{"name":"g","image":"vllm/vllm-openai:v0.20.0","args":"openai/gpt-oss-20b","ports":["8000/http"],"env":{` + env + `},
+				"gpu":{"id":"NVIDIA GeForce RTX 4090","count":1,"allowedCudaVersions":["12.8"]}}`
 		}
-	}
-	if n < 100 {
-		t.Errorf("the daemon complained %d times in an hour", n)
-	}
-	if l := s.Ledger(); l.Billing != 2 {
-		t.Errorf("billing %d, want both", l.Billing)
-	}
+		s, clock, call := timeless(t, runpodsim.Options{})
+		_, doc := call("POST", "/v2/pods", body(""))
+		refused := doc["id"].(string)
+		_, doc = call("POST", "/v2/pods", body(`"NVIDIA_REQUIRE_CUDA":"cuda>=12.0"`))
+		admitted := doc["id"].(string)
+		clock.Advance(time.Hour)
+		if _, doc := call("GET", "/v2/pods/"+refused, ""); doc["status"] != "RUNNING" || doc["runtime"] != nil {
+			t.Errorf("refused by the host: status %v, runtime %v; want RUNNING, null", doc["status"], doc["runtime"])
+		}
+		if _, doc := call("GET", "/v2/pods/"+admitted, ""); doc["runtime"] == nil {
+			t.Error("admitted by the environment, and yet no container")
+		}
+		text := "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver"
+		n := 0
+		for _, l := range logLines(t, s, refused) {
+			if strings.Contains(l, text) {
+				n++
+			}
+		}
+		if n < 100 {
+			t.Errorf("the daemon complained %d times in an hour", n)
+		}
+		if l := s.Ledger(); l.Billing != 2 {
+			t.Errorf("billing %d, want both", l.Billing)
+		}
+	})
 }
 
 // TestExitIsRestarted: a container that exits is started again for ever; status and bill do not change, uptime falls back.
 func TestExitIsRestarted(t *testing.T) {
+	t.Parallel()
 	starts, kept := 0, true
 	model := runpodsim.Model(func(c *runpodsim.Container) {
 		starts++
@@ -198,40 +206,44 @@ func TestExitIsRestarted(t *testing.T) {
 // TestPulls: size over the host's speed when cold, seconds when the image is there; a private image dies after a successful
 // create without a reason in the pod.
 func TestPulls(t *testing.T) {
-	up := map[string]time.Time{}
-	model := runpodsim.Model(func(c *runpodsim.Container) { up[c.PodID] = c.Now() })
-	f := runpodsim.DefaultFleet()
-	f.Machines = []runpodsim.MachineKind{{GPU: "NVIDIA L4", DataCenter: "EU-RO-1", Cloud: "SECURE", CUDA: "12.8", Driver: "570.172.08", Cards: 8, Mbps: 100}}
-	s, clock, call := timeless(t, runpodsim.Options{Runner: model, Fleet: f, Private: []string{"ghcr.io/acme/llm"}})
-	rent := func(image string) (string, time.Time) {
-		status, doc := call("POST", "/v2/pods", strings.Replace(l4, "runpod/base:1.0.2-ubuntu2404", image, 1)+`}`)
-		if status != http.StatusCreated {
-			t.Fatalf("%d %v", status, doc)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		up := map[string]time.Time{}
+		model := runpodsim.Model(func(c *runpodsim.Container) { up[c.PodID] = c.Now() })
+		f := runpodsim.DefaultFleet()
+		f.Machines = []runpodsim.MachineKind{{GPU: "NVIDIA L4", DataCenter: "EU-RO-1", Cloud: "SECURE", CUDA: "12.8", Driver: "570.172.08", Cards: 8, Mbps: 100}}
+		s, clock, call := timeless(t, runpodsim.Options{Runner: model, Fleet: f, Private: []string{"ghcr.io/acme/llm"}})
+		rent := func(image string) (string, time.Time) {
+			status, doc := call("POST", "/v2/pods", strings.Replace(l4, "runpod/base:1.0.2-ubuntu2404", image, 1)+`}`)
+			if status != http.StatusCreated {
+				t.Fatalf("%d %v", status, doc)
+			}
+			at := clock.Now()
+			clock.Advance(time.Hour)
+			return doc["id"].(string), at
 		}
-		at := clock.Now()
-		clock.Advance(time.Hour)
-		return doc["id"].(string), at
-	}
-	cold, at := rent("runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404") // 8.6 GB at 100 MB/s, unpacking as much again
-	if d := up[cold].Sub(at); d < 2*time.Minute || d > 4*time.Minute {
-		t.Errorf("a cold pull took %v", d)
-	}
-	warm, at := rent("runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404")
-	if d := up[warm].Sub(at); d > 10*time.Second {
-		t.Errorf("a cached image took %v", d)
-	}
-	private, _ := rent("ghcr.io/acme/llm:1")
-	_, doc := call("GET", "/v2/pods/"+private, "")
-	if doc["status"] != "EXITED" {
-		t.Errorf("a private image: %v", doc["status"])
-	}
-	if all := strings.Join(logLines(t, s, private), "\n"); !strings.Contains(all, `Head "https://ghcr.io/v2/acme/llm/manifests/1": no basic auth credentials`) {
-		t.Errorf("log of a private image:\n%s", all)
-	}
+		cold, at := rent("runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404") // 8.6 GB at 100 MB/s, unpacking as much again
+		if d := up[cold].Sub(at); d < 2*time.Minute || d > 4*time.Minute {
+			t.Errorf("a cold pull took %v", d)
+		}
+		warm, at := rent("runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404")
+		if d := up[warm].Sub(at); d > 10*time.Second {
+			t.Errorf("a cached image took %v", d)
+		}
+		private, _ := rent("ghcr.io/acme/llm:1")
+		_, doc := call("GET", "/v2/pods/"+private, "")
+		if doc["status"] != "EXITED" {
+			t.Errorf("a private image: %v", doc["status"])
+		}
+		if all := strings.Join(logLines(t, s, private), "\n"); !strings.Contains(all, `Head "https://ghcr.io/v2/acme/llm/manifests/1": no basic auth credentials`) {
+			t.Errorf("log of a private image:\n%s", all)
+		}
+	})
 }
 
 // TestFaults: each switch does what its name says, once.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	s, clock, call := timeless(t, runpodsim.Options{DelayScale: runpodsim.NoDelay})
 	create := func() (int, string) {
 		status, doc := call("POST", "/v2/pods", l4+`}`)
@@ -306,6 +318,7 @@ func TestFaults(t *testing.T) {
 
 // TestThrottle: the windows are counted down in the headers and end in 429 with Retry-After.
 func TestThrottle(t *testing.T) {
+	t.Parallel()
 	clock := runpodsim.NewVirtualClock(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
 	w := serve(t, runpodsim.Options{Clock: clock, RateLimit: &runpodsim.RateLimit{Minute: 3, Hour: 100, Day: 1000}})
 	for i := range 4 {
@@ -325,6 +338,7 @@ func TestThrottle(t *testing.T) {
 
 // TestPodKey: the key inside a pod acts on its own pod by v2 and GraphQL, and on nothing else.
 func TestPodKey(t *testing.T) {
+	t.Parallel()
 	keys := map[string]string{}
 	model := runpodsim.Model(func(c *runpodsim.Container) { keys[c.PodID] = c.Env["RUNPOD_API_KEY"] })
 	w := serve(t, runpodsim.Options{Runner: model, DelayScale: runpodsim.NoDelay})
@@ -356,7 +370,7 @@ func TestPodKey(t *testing.T) {
 	}
 }
 
-// logLines reads what is there and does not wait.
+// logLines reads what is there, inside a bubble of synctest: its time goes on when nobody has anything to do any more.
 func logLines(t *testing.T, s *runpodsim.Server, id string) []string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -368,7 +382,7 @@ func logLines(t *testing.T, s *runpodsim.Server, id string) []string {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	time.AfterFunc(100*time.Millisecond, cancel)
+	time.AfterFunc(time.Second, cancel)
 	var out []string
 	for sc := bufio.NewScanner(resp.Body); sc.Scan(); {
 		if d, ok := strings.CutPrefix(sc.Text(), "data: "); ok {
@@ -385,99 +399,104 @@ func logLines(t *testing.T, s *runpodsim.Server, id string) []string {
 // TestLogs: tail, since, source and Last-Event-ID choose what comes; a stream cut at every byte and resumed by its last
 // id gives every line once, in order.
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	for _, plain := range []bool{false, true} {
 		t.Run(fmt.Sprintf("timestamps alone %t", plain), func(t *testing.T) {
-			var box *runpodsim.Container
-			model := runpodsim.Model(func(c *runpodsim.Container) {
-				box = c
-				for i := range 6 {
-					c.Log(fmt.Sprintf("line %d", i))
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var box *runpodsim.Container
+				model := runpodsim.Model(func(c *runpodsim.Container) {
+					box = c
+					for i := range 6 {
+						c.Log(fmt.Sprintf("line %d", i))
+					}
+				})
+				s, clock, call := timeless(t, runpodsim.Options{Runner: model, DelayScale: runpodsim.NoDelay, PlainLogIDs: plain})
+				_, doc := call("POST", "/v2/pods", l4+`}`)
+				id := doc["id"].(string)
+				clock.Advance(time.Second)
+				get := func(query, last string, limit int) (lines []string, lastID string) {
+					ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+					defer cancel()
+					req, _ := http.NewRequestWithContext(ctx, "GET", "http://sim.test/v2/pods/"+id+"/logs?"+query, nil)
+					req.Header.Set("Authorization", "Bearer k")
+					if last != "" {
+						req.Header.Set("Last-Event-ID", last)
+					}
+					resp, err := s.Transport().RoundTrip(req)
+					if err != nil || resp.StatusCode != 200 {
+						t.Fatalf("%v %v", resp, err)
+					}
+					defer resp.Body.Close()
+					defer time.AfterFunc(time.Second, cancel).Stop() // when nobody has anything to do any more
+					raw, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)))
+					if err != nil && !errors.Is(err, context.Canceled) {
+						t.Fatal(err)
+					}
+					// Only whole events count: a client that saw half of one has not seen it.
+					events := strings.Split(string(raw), "\n\n")
+					for _, e := range events[:len(events)-1] {
+						var x struct{ Line string }
+						lastID = strings.TrimPrefix(strings.Split(e, "\n")[0], "id: ")
+						if err := json.Unmarshal([]byte(strings.TrimPrefix(strings.Split(e, "\n")[1], "data: ")), &x); err != nil {
+							t.Fatalf("%q: %v", e, err)
+						}
+						lines = append(lines, x.Line)
+					}
+					return lines, lastID
+				}
+				all, lastID := get("source=container", "", 1<<20)
+				if len(all) != 6 {
+					t.Fatalf("%q", all)
+				}
+				if got, _ := get("source=container&tail=2", "", 1<<20); fmt.Sprint(got) != "[line 4 line 5]" {
+					t.Errorf("tail=2: %q", got)
+				}
+				if got, _ := get("tail=0", "", 1<<20); len(got) != 0 {
+					t.Errorf("tail=0: %q", got)
+				}
+				if got, _ := get("tail=1", lastID, 1<<20); len(got) != 0 {
+					t.Errorf("after the last id: %q", got)
+				}
+				if got, _ := get("source=container&since=2026-11-25T12:00:00Z&tail=1", "", 1<<20); len(got) != 6 {
+					t.Errorf("since beats tail: %q", got)
+				}
+				size := 0
+				for cut := 1; cut < 400; cut += 7 {
+					first, mark := get("source=container&tail=100", "", cut)
+					rest, _ := get("source=container&tail=100", mark, 1<<20)
+					if got := append(first, rest...); fmt.Sprint(got) != fmt.Sprint(all) {
+						t.Fatalf("cut after %d bytes: %q", cut, got)
+					}
+					size += len(first)
+					if cut > 100 {
+						cut += 40
+					}
+				}
+				if size == 0 {
+					t.Error("no cut came after a whole event: the loop proves nothing")
+				}
+				_ = box
+				call("POST", "/v2/pods/"+id+"/action", `{"action":"stop"}`)
+				clock.Advance(3 * time.Minute)
+				if got, _ := get("source=container", "", 1<<20); len(got) != 0 {
+					t.Errorf("container lines three minutes after the container: %q", got)
+				}
+				if got, _ := get("source=system", "", 1<<20); len(got) == 0 {
+					t.Error("system lines are gone too")
+				}
+				call("DELETE", "/v2/pods/"+id, "")
+				if status, _ := call("GET", "/v2/pods/"+id+"/logs", ""); status != 404 {
+					t.Errorf("logs of a deleted pod: %d", status)
 				}
 			})
-			s, clock, call := timeless(t, runpodsim.Options{Runner: model, DelayScale: runpodsim.NoDelay, PlainLogIDs: plain})
-			_, doc := call("POST", "/v2/pods", l4+`}`)
-			id := doc["id"].(string)
-			clock.Advance(time.Second)
-			get := func(query, last string, limit int) (lines []string, lastID string) {
-				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-				defer cancel()
-				req, _ := http.NewRequestWithContext(ctx, "GET", "http://sim.test/v2/pods/"+id+"/logs?"+query, nil)
-				req.Header.Set("Authorization", "Bearer k")
-				if last != "" {
-					req.Header.Set("Last-Event-ID", last)
-				}
-				resp, err := s.Transport().RoundTrip(req)
-				if err != nil || resp.StatusCode != 200 {
-					t.Fatalf("%v %v", resp, err)
-				}
-				defer resp.Body.Close()
-				defer time.AfterFunc(40*time.Millisecond, cancel).Stop() // from the answer on
-				raw, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)))
-				if err != nil && !errors.Is(err, context.Canceled) {
-					t.Fatal(err)
-				}
-				// Only whole events count: a client that saw half of one has not seen it.
-				events := strings.Split(string(raw), "\n\n")
-				for _, e := range events[:len(events)-1] {
-					var x struct{ Line string }
-					lastID = strings.TrimPrefix(strings.Split(e, "\n")[0], "id: ")
-					if err := json.Unmarshal([]byte(strings.TrimPrefix(strings.Split(e, "\n")[1], "data: ")), &x); err != nil {
-						t.Fatalf("%q: %v", e, err)
-					}
-					lines = append(lines, x.Line)
-				}
-				return lines, lastID
-			}
-			all, lastID := get("source=container", "", 1<<20)
-			if len(all) != 6 {
-				t.Fatalf("%q", all)
-			}
-			if got, _ := get("source=container&tail=2", "", 1<<20); fmt.Sprint(got) != "[line 4 line 5]" {
-				t.Errorf("tail=2: %q", got)
-			}
-			if got, _ := get("tail=0", "", 1<<20); len(got) != 0 {
-				t.Errorf("tail=0: %q", got)
-			}
-			if got, _ := get("tail=1", lastID, 1<<20); len(got) != 0 {
-				t.Errorf("after the last id: %q", got)
-			}
-			if got, _ := get("source=container&since=2026-11-25T12:00:00Z&tail=1", "", 1<<20); len(got) != 6 {
-				t.Errorf("since beats tail: %q", got)
-			}
-			size := 0
-			for cut := 1; cut < 400; cut += 7 {
-				first, mark := get("source=container&tail=100", "", cut)
-				rest, _ := get("source=container&tail=100", mark, 1<<20)
-				if got := append(first, rest...); fmt.Sprint(got) != fmt.Sprint(all) {
-					t.Fatalf("cut after %d bytes: %q", cut, got)
-				}
-				size += len(first)
-				if cut > 100 {
-					cut += 40
-				}
-			}
-			if size == 0 {
-				t.Error("no cut came after a whole event: the loop proves nothing")
-			}
-			_ = box
-			call("POST", "/v2/pods/"+id+"/action", `{"action":"stop"}`)
-			clock.Advance(3 * time.Minute)
-			if got, _ := get("source=container", "", 1<<20); len(got) != 0 {
-				t.Errorf("container lines three minutes after the container: %q", got)
-			}
-			if got, _ := get("source=system", "", 1<<20); len(got) == 0 {
-				t.Error("system lines are gone too")
-			}
-			call("DELETE", "/v2/pods/"+id, "")
-			if status, _ := call("GET", "/v2/pods/"+id+"/logs", ""); status != 404 {
-				t.Errorf("logs of a deleted pod: %d", status)
-			}
 		})
 	}
 }
 
 // TestProxyLimit: an answer that has not begun after 100 s is 524; one that has begun may take as long as it likes.
 func TestProxyLimit(t *testing.T) {
+	t.Parallel()
 	begun := make(chan struct{}, 2)
 	model := runpodsim.Model(func(c *runpodsim.Container) {
 		wait := func(r *http.Request, d time.Duration) {

@@ -35,6 +35,7 @@ func plainPod(extra map[string]any) map[string]any {
 // TestArgsReachTheProcess: what a string becomes on the way to the process, by a real shell, in every form that the API
 // takes. No shell runs unless one is named.
 func TestArgsReachTheProcess(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		set  map[string]any
@@ -58,6 +59,7 @@ func TestArgsReachTheProcess(t *testing.T) {
 
 // TestImageEntrypoint: args are appended to the image's entrypoint, so a command there becomes arguments.
 func TestImageEntrypoint(t *testing.T) {
+	t.Parallel()
 	w := scripted(t, runpodsim.Options{})
 	id := w.create(map[string]any{"name": "e", "image": "vllm/vllm-openai:v0.19.1", "gpu": map[string]any{"id": "NVIDIA L4", "count": 1, "minCudaVersion": "12.9"},
 		"args": "vllm serve Qwen/Qwen3-0.6B"})
@@ -66,6 +68,7 @@ func TestImageEntrypoint(t *testing.T) {
 
 // TestStory is the tale of the three attempts, in one world: too old for the model, too new for the host, just right.
 func TestStory(t *testing.T) {
+	t.Parallel()
 	w := scripted(t, runpodsim.Options{})
 	card := map[string]any{"id": "NVIDIA GeForce RTX 4090", "count": 1, "allowedCudaVersions": []string{"12.8"}}
 	old := w.create(map[string]any{"name": "one", "image": "vllm/vllm-openai:v0.6.3.post1", "args": "--model openai/gpt-oss-20b", "gpu": card})
@@ -85,6 +88,7 @@ func TestStory(t *testing.T) {
 
 // TestPodEndTakesAllProcesses: stop and delete end the first process, its children, and what left the process group.
 func TestPodEndTakesAllProcesses(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("setsid"); err != nil {
 		t.Skip("no setsid here")
 	}
@@ -129,6 +133,7 @@ func sleepers(t *testing.T, mark string) int {
 
 // TestDisks: an exit keeps the container disk, a stop wipes it, a volume stays as long as the pod.
 func TestDisks(t *testing.T) {
+	t.Parallel()
 	w := ours(t, runpodsim.Options{})
 	script := `echo "disk $(cat disk 2>/dev/null) volume $(cat "$V/kept" 2>/dev/null | tr -d '\n')."; echo x >>disk; mkdir -p "$V"; echo y >>"$V/kept"; [ $(wc -l <disk) -ge 2 ] && sleep 100; exit 3`
 	id := w.create(plainPod(map[string]any{
@@ -143,6 +148,7 @@ func TestDisks(t *testing.T) {
 
 // TestEnvironment: what a pod finds, and that its ports lead to it.
 func TestEnvironment(t *testing.T) {
+	t.Parallel()
 	w := ours(t, runpodsim.Options{})
 	w.call("PUT", "/v2/account/ssh-keys", `{"keys":["ssh-ed25519 AAAA me"]}`)
 	id := w.create(plainPod(map[string]any{
@@ -162,6 +168,7 @@ func TestEnvironment(t *testing.T) {
 
 // TestMissingProgram: a start command that no image has fails as the runtime fails, for ever.
 func TestMissingProgram(t *testing.T) {
+	t.Parallel()
 	w := ours(t, runpodsim.Options{})
 	id := w.create(plainPod(map[string]any{"cmd": []string{"no-such-program"}}))
 	w.await(id, `exec: "no-such-program": executable file not found in $PATH`)
@@ -173,6 +180,7 @@ func TestMissingProgram(t *testing.T) {
 // TestDeclaredPort: a process that listens on the declared number itself is reached there; a stranger's port of this
 // machine is not, though the pod declares its number.
 func TestDeclaredPort(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("no python3 here")
 	}
@@ -200,6 +208,7 @@ func TestDeclaredPort(t *testing.T) {
 
 // TestEqualIDs: two simulators of one machine may give the same id; the end of one's pod leaves the other's alone.
 func TestEqualIDs(t *testing.T) {
+	t.Parallel()
 	a, b := ours(t, runpodsim.Options{Seed: 9}), ours(t, runpodsim.Options{Seed: 9})
 	body := plainPod(map[string]any{"cmd": []string{"sh", "-c", "echo up; sleep 100; echo never"}})
 	one, two := a.create(body), b.create(body)
