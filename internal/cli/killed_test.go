@@ -26,7 +26,7 @@ import (
 var everyKill = flag.Bool("kill-everywhere", false, "kill -9 up at each point of each effect, not only around the creates")
 
 // killVariable makes this test binary be `justright` with a trap: "POINT:N" kills it -9 at the N-th effect's POINT, "POINT:create"
-// at the first create's.
+// and "POINT:delete" at the first such effect's.
 const killVariable = "JUSTRIGHT_TEST_KILL"
 
 // swiftEnd has a process of the race detector's end without the second it would sleep.
@@ -75,7 +75,8 @@ func killedWorld(at string) World {
 		}
 		n++
 		_, create := e.(launch.Create)
-		if which == "create" && create || which == fmt.Sprint(n) {
+		_, remove := e.(launch.Delete)
+		if which == "create" && create || which == "delete" && remove || which == fmt.Sprint(n) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // the signal is on its way
 		}

@@ -37,24 +37,25 @@ func (s *server) Wake(ctx context.Context, model string) error {
 		delete(s.outlooks, model)
 		s.mu.Unlock()
 	}()
-	task := ""
+	task, began := "", false
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		running, err := s.w.running(ctx, s.journal, m.req)
+		running, name, err := s.running(ctx, m)
 		if err != nil {
 			return s.refusal(err)
 		}
 		switch {
-		case running == nil && task != "": // what was begun or followed has ended
+		case running != "":
+			task = running
+		case began: // and has ended
 			return s.failure(ctx, task)
-		case running == nil:
-			if task, err = s.start(ctx, m); err != nil {
+		default: // what was followed and has ended was another's: this one may be luckier
+			if task, err = s.startNamed(ctx, m, name); err != nil {
 				return s.refusal(err)
 			}
-		default:
-			task = running.State.ID
+			began = true
 		}
 		if err := s.accompanyTask(ctx, task); err != nil {
 			return s.refusal(err)
@@ -63,6 +64,27 @@ func (s *server) Wake(ctx context.Context, model string) error {
 			return nil
 		}
 	}
+}
+
+// running is the launch of a model that serves it, or that may come to. One from which nothing more can come is not: a create whose answer never
+// came is open for a day, with its money reserved, and must not keep the model from being woken. The name is empty, or one under which another
+// launch may begin beside such a one.
+func (s *server) running(ctx context.Context, m *servedModel) (task, name string, err error) {
+	all, err := s.journal.Tasks(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	for _, t := range liveTasks(all) {
+		if t.Wanted == launch.WantGone || t.State.Model != m.id || m.req.on != "" && t.State.Target != m.req.on {
+			continue
+		}
+		if t.State.NoNext && t.State.Current() == nil {
+			name = freeName(all, launchName(m.req.wish.Model))
+			continue
+		}
+		return t.State.ID, "", nil
+	}
+	return "", name, nil
 }
 
 // serving reports whether a task is among the replicas.
@@ -78,7 +100,7 @@ func (s *server) accompanyTask(ctx context.Context, task string) error {
 		if err != nil {
 			return err
 		}
-		if s.serving(task) || t.State.Over() || t.Wanted == launch.WantGone {
+		if s.serving(task) || t.State.Over() || t.Wanted == launch.WantGone || t.State.NoNext && t.State.Current() == nil {
 			return nil
 		}
 		if !s.driving(task) && s.undriven(ctx, task) {
@@ -96,12 +118,7 @@ func (s *server) accompanyTask(ctx context.Context, task string) error {
 	}
 }
 
-// start begins a launch of a model that has none, if that is allowed.
-func (s *server) start(ctx context.Context, m *servedModel) (task string, err error) {
-	return s.startNamed(ctx, m, "")
-}
-
-// startNamed begins a launch of a model under a name, whatever else runs, or under the model's name when nothing does.
+// startNamed begins a launch of a model, if that is allowed: under a name, whatever else runs, or under the model's name when nothing does.
 func (s *server) startNamed(ctx context.Context, m *servedModel, name string) (task string, err error) {
 	r, err := s.allowed(ctx, m)
 	if err != nil {

@@ -122,7 +122,7 @@ func (r *replica) answersTo(m meant) bool {
 	return r.Model == m.model && (m.launch == "" || r.Launch == m.launch)
 }
 
-// find says what a name stands for. Names are a model's hub id, what its engine calls it, an alias, or a launch; case
+// find says what a name stands for. Names are a model's hub id, what its engine calls it, an alias, a launch, or a hub id without its owner; case
 // counts only where it tells two apart.
 func (f *Fleet) find(name string) (meant, bool) {
 	f.mu.Lock()
@@ -144,7 +144,28 @@ func (f *Fleet) find(name string) (meant, bool) {
 			}
 		}
 	}
-	return meant{}, false
+	return f.findLast(name)
+}
+
+// findLast takes a name without an owner for the one model that is called so after its owner: its launches are, and what was asked by a
+// launch's name while it ran may be asked so when it sleeps.
+func (f *Fleet) findLast(name string) (m meant, ok bool) {
+	ids := map[string]bool{}
+	for _, x := range f.models {
+		ids[x.ID] = true
+	}
+	for _, r := range f.replicas {
+		ids[r.Model] = true
+	}
+	for id := range ids {
+		if _, last, owned := strings.Cut(id, "/"); owned && !directory(id) && strings.EqualFold(last, name) {
+			if ok {
+				return meant{}, false // two of them
+			}
+			m, ok = meant{model: id, wakes: f.wakes(id)}, true
+		}
+	}
+	return m, ok
 }
 
 func (f *Fleet) wakes(model string) bool {

@@ -224,6 +224,16 @@ func TestADirectoryIsNotTold(t *testing.T) {
 	}
 }
 
+// A model may be called without its owner, as its launches are, while one model alone is called so.
+func TestANameWithoutAnOwner(t *testing.T) {
+	p := newPlace(t, gateway.Options{}, gateway.Model{ID: model}, gateway.Model{ID: "a/twin"}, gateway.Model{ID: "b/twin"}, gateway.Model{ID: "/home/secret"})
+	for name, want := range map[string]int{"gpt-oss-20b": http.StatusOK, "GPT-OSS-20B": http.StatusOK, "twin": http.StatusNotFound, "a%2Ftwin": http.StatusOK, "home%2Fsecret": http.StatusNotFound} {
+		if code, _, body := p.do(p.request(http.MethodGet, "/v1/models/"+name, "")); code != want {
+			t.Errorf("%s: %d %s", name, code, body)
+		}
+	}
+}
+
 // What an engine is sent is the request under its own name and key; nothing of the client's goes along.
 func TestWhatAnEngineIsSent(t *testing.T) {
 	var got http.Header

@@ -96,9 +96,13 @@ func (g *Gateway) modelCards() []modelCard {
 	}
 	for _, m := range g.fleet.Models() {
 		c := card(m.ID)
-		c.Aliases = m.Aliases
 		if directory(m.ID) && len(m.Aliases) > 0 {
 			c.ID = m.Aliases[len(m.Aliases)-1]
+		}
+		for _, a := range m.Aliases {
+			if a != c.ID {
+				c.Aliases = append(c.Aliases, a)
+			}
 		}
 		if g.wakes.is(m.ID) {
 			c.State = "waking"
@@ -107,7 +111,7 @@ func (g *Gateway) modelCards() []modelCard {
 	for _, r := range g.fleet.Status() {
 		c := card(r.Model)
 		c.State, c.Replicas = "ready", c.Replicas+1
-		if directory(c.model) && len(c.Aliases) == 0 {
+		if directory(c.model) && c.ID == path.Base(c.model) {
 			c.ID = r.Replica.Served
 		}
 		c.MaxModelLen = max(c.MaxModelLen, r.Context)

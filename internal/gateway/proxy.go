@@ -218,6 +218,9 @@ func (b balancer) take(resp *http.Response, rep Replica, j *job) (*http.Response
 	if resp.StatusCode >= 400 {
 		r, body := upstreamRefusal(resp)
 		g.fleet.done(rep.ID)
+		if r != nil && r.Status == http.StatusNotFound && r.Message == "Not Found" { // FastAPI's word for a path that it does not have
+			r.Code, r.Message = "unknown_url", "the engine of "+g.label(rep.Model)+" takes no "+j.path+": that is not its kind of model, or not in its version"
+		}
 		if r != nil {
 			r.Message = rep.Key.Scrub(g.o.Clean(r.Message))
 			return nil, r
