@@ -302,21 +302,7 @@ func TestExtend(t *testing.T) {
 }
 
 func TestLiveExtend(t *testing.T) {
-	image := os.Getenv("JUSTRIGHT_LIVE_KUBERNETES_IMAGE")
-	if image == "" {
-		t.Skip("JUSTRIGHT_LIVE_KUBERNETES_IMAGE names no image that the cluster has, with a shell in it")
-	}
-	cfg, err := kubernetes.Load(os.Getenv, kubernetes.Where{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Now, cfg.Namespace = time.Now, namespace(t, cfg.REST)
-	p, err := kubernetes.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := attempt(gpuSpec())
-	s.GPU, s.Image, s.DiskGB = "", image, 1
+	p, s := live(t, player+"serve")
 	extends(t, p, s)
 }
 
