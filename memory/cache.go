@@ -83,7 +83,9 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 	case "deepseek_v4":
 		return nil, "", "config.json does not tell which layers of DeepSeek V4 compress how (compress_ratios)"
 	case "mllama":
-		return nil, "", "the cache of " + p.ModelType + " is not described"
+		if r.crossCache {
+			return nil, "", "the second engine never served mllama"
+		}
 	}
 	if r.firstEngine && p.Mamba != nil {
 		return nil, "", "the first engine kept recurrent states beside the cache, for every sequence"
@@ -147,7 +149,7 @@ func classes(p *model.Profile, u Use, r rules) (list []class, word, why string) 
 	if p.IndexKeyLayers > 0 && p.IndexKeyDim > 0 {
 		list = append(list, class{kind: model.FullAttention, layers: int(math.Ceil(float64(p.IndexKeyLayers) / float64(pp))), perToken: 2 * float64(p.IndexKeyDim)})
 	}
-	if p.CrossTokens > 0 && full > 0 {
+	if p.CrossTokens > 0 && full > 0 { // Mllama's blocks span all layers for the text and again for the image
 		c := list[len(list)-1]
 		list = append(list, class{kind: crossAttention, layers: full, perToken: c.perToken, window: p.CrossTokens})
 	}
@@ -298,12 +300,12 @@ func merge(list []class, r rules, u Use) []class {
 	}
 	var out []class
 	for _, c := range list {
-		if c.state == 0 {
+		if c.state == 0 && c.kind != crossAttention {
 			c.kind, c.window = model.FullAttention, 0
 		}
 		same := -1
 		for i := range out {
-			if out[i].kind == c.kind && out[i].perToken == c.perToken && c.state == 0 {
+			if out[i].kind == c.kind && out[i].perToken == c.perToken && c.state == 0 && c.kind != crossAttention {
 				same = i
 			}
 		}

@@ -512,3 +512,18 @@ func spoken(formula string) (float64, bool) {
 	}
 	return sum, true
 }
+
+// TestMllama: 10.07 GiB on each of two cards in published starts, and the profile run of 256 images that ended them.
+func TestMllama(t *testing.T) {
+	p := profile(t, "meta-llama/Llama-3.2-11B-Vision-Instruct")
+	u := on("0.6.2", "", "-tp", "2", "--max-model-len", "1024", "--gpu-memory-utilization", "0.7")
+	u.GPU.TotalBytes = 2209 * GiB / 100
+	b := Estimate(p, u)
+	if got := float64(b.WeightsBytes) / GiB; math.Abs(got/10.0714-1) > 0.03 || b.Fits == nil || *b.Fits {
+		t.Errorf("%.2f GiB of weights: %s", got, b.Reason)
+	}
+	few := on("0.6.3", "A100 80GB", "--max-model-len", "8192", "--max-num-seqs", "16", "--enforce-eager")
+	if b := Estimate(p, few); b.Fits != nil && !*b.Fits || b.NeedBytes != (512+401)*16*40*4096 {
+		t.Errorf("with 16 sequences: %s; a request needs %d", b.Reason, b.NeedBytes)
+	}
+}

@@ -83,7 +83,7 @@ func perToken(p *model.Profile, u Use) float64 {
 		}
 		dense = math.Max(dense, experts)
 	}
-	return 2 * (3*h + math.Max(attention, dense))
+	return elementSize(nil, u) * (3*h + math.Max(attention, dense))
 }
 
 // encoderPeak is what profiling the image encoder takes, on few measurements: Qwen's towers see 16384 tokens an
