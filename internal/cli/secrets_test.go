@@ -171,7 +171,8 @@ func (v *vault) gatedLock(path string) {
 	}
 	m.Gated = true
 	m.ID = "someone/gated-20b"
-	raw, err := json.Marshal(lockDocument{Schema: lockSchema, Model: lockedModel{ID: m.ID}, Plan: doc.Plans[0], Profile: m})
+	raw, err := json.Marshal(lockDocument{Schema: lockSchema, Target: onRunPod, Model: lockedModel{m.ID, optional(m.Revision)}, Plan: doc.Plans[0], Profile: m,
+		Image: lockedImage{optional(doc.Plans[0].Image), optional(doc.Plans[0].ImageDigest)}})
 	if err == nil {
 		err = os.WriteFile(path, raw, 0o600)
 	}

@@ -205,10 +205,11 @@ func (w *World) readUp(ctx context.Context, ref string, after []string, f upFlag
 	r.wish.Anyway = f.anyway
 	r.wish.Context, r.wish.Concurrency, r.wish.AllowUnguarded = f.context, f.concurrency, f.unguarded
 	r.wish.DataCenters, r.wish.Cloud, r.wish.VolumeID = f.dataCenters, strings.ToUpper(f.cloud), f.volume
-	if locked, err := w.readLock(ref, &r.wish); locked || err != nil {
-		return r, err
+	locked, err := w.readLock(ref, &r)
+	if !locked && err == nil {
+		r.wish.Model, err = w.lookupModel(ctx, ref, f.online)
 	}
-	if r.wish.Model, err = w.lookupModel(ctx, ref, f.online); err != nil {
+	if err != nil {
 		return r, err
 	}
 	if w.wantsToken(r.wish.Model, r.on) {

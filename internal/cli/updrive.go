@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -337,29 +335,19 @@ func (w *World) showRefusals(res solve.Result, model string, sink report.Sink, a
 	}
 }
 
-// readLock takes a lock file's plan as the only wish; false when the argument is no file.
-func (w *World) readLock(ref string, x *wish) (bool, error) {
-	path := ref
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.Dir, path)
-	}
-	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-		return false, nil
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return true, problem.New(problem.ExitUsage, "unreadable_file", "cannot read %s", path).Wrap(err)
-	}
-	var d lockDocument
-	if err := json.Unmarshal(raw, &d); err != nil || d.Schema != lockSchema {
-		return true, problem.New(problem.ExitUsage, "no_lock", "%s is no lock file", path).
-			Because("it must hold a %s document", lockSchema).
-			Try("write one", "justright plan MODEL --lock "+ref)
+// readLock takes a lock file's plan as the only wish, and its target where none is named; false when the argument is no file.
+func (w *World) readLock(ref string, r *upRequest) (bool, error) {
+	d, is, err := w.readLockFile(ref)
+	if !is || err != nil {
+		return is, err
 	}
 	plan := d.Plan
 	if d.Image.Digest != "" && !strings.Contains(plan.Image, "@") {
-		plan.Image += "@" + d.Image.Digest
+		plan.Image += "@" + string(d.Image.Digest)
 	}
-	x.Model, x.Locked, x.LockText = d.Profile, &plan, d.Resolved
+	r.wish.Model, r.wish.Locked, r.wish.LockText = d.Profile, &plan, d.Resolved
+	if r.on == "" {
+		r.on = d.Target
+	}
 	return true, nil
 }
