@@ -89,10 +89,11 @@ func (v *view) Page(ctx context.Context) (web.Page, error) {
 func (v *view) model(ctx context.Context, m *servedModel, states []launch.State, now time.Time) web.Model {
 	s := v.s
 	d, committed := gateway.SpentOn(states, m.id, now)
-	out := web.Model{ID: m.id, Aliases: m.aliases, State: "asleep", Today: d.Today, Daily: m.daily, Budget: m.req.budget, Idle: m.req.idle}
+	out := web.Model{ID: m.id, Aliases: m.aliases, State: "asleep", Today: d.Today, Daily: m.daily, Budget: m.req.budget, Idle: m.req.idle, Most: m.replicas.most}
 	for _, r := range s.fleet.Status() {
 		if r.Model == m.id {
 			out.State = "ready"
+			out.Machines++
 			out.Requests += r.InFlight
 		}
 	}

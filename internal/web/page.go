@@ -35,6 +35,8 @@ type Model struct {
 	Idle     time.Duration
 	Stopped  string // why it is not woken any more; empty: it may be
 	Requests int    // under way
+	Machines int    // that serve it
+	Most     int    // that may at a time; 0 and 1: one
 }
 
 // Launch is one launch.
