@@ -93,6 +93,7 @@ func TestGoesOn(t *testing.T) {
 		want Outcome
 	}{
 		{"an image pulled at the fourth try", "Warning  Failed  kubelet  Failed to pull image \"nginx\": Get https://registry-1.docker.io/v2/: net/http: request canceled while waiting for connection\nWarning  Failed  kubelet  Error: ImagePullBackOff\nNormal  Pulled  kubelet  Successfully pulled image \"nginx\" in 24.3s\nNormal  Created  kubelet  Created container nginx\nNormal  Started  kubelet  Started container nginx", InProgress},
+		{"a probe asked too early", "Normal   Pulled     38s  kubelet  Container image \"vllm/vllm-openai:v0.11.0\" already present on machine\nNormal   Started    37s  kubelet  Started container vllm\nWarning  Unhealthy  5s (x3 over 25s)  kubelet  Startup probe failed: Get \"http://10.2.0.9:8000/health\": dial tcp 10.2.0.9:8000: connect: connection refused", InProgress},
 		{"a machine found at the second try", "create pod: There are no instances currently available\ncreate pod network\nv0.11.0 Pulling from vllm/vllm-openai\nb1c1a11f: Pull complete", InProgress},
 		{"one retry of the hub's client", "(APIServer pid=5) INFO 09-27 11:31:41 [model.py:54] Resolved architecture: LlamaForCausalLM\nHTTP Error 503 thrown while requesting HEAD https://huggingface.co/openai/gpt-oss-20b/resolve/main/config.json\nRetrying in 1s [Retry 1/5].", InProgress},
 		{"one package by uv", "Resolved 1 package in 341ms\nPrepared 1 package in 9ms\nInstalled 1 package in 3ms\n + einops==0.8.0", InProgress},
