@@ -60,7 +60,7 @@ func (w *World) events(ctx context.Context, name string, follow, asJSON bool) er
 		if len(evs) > 0 {
 			continue
 		}
-		if h, _, err := journal.Leaseholder(ctx, t.State.ID); !follow || err != nil || w.dead(h) {
+		if !follow || !w.driven(ctx, journal, t.State.ID, t.State.Clock(w.Now())) {
 			return nil
 		}
 		select {

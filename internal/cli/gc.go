@@ -147,7 +147,7 @@ func (w *World) gcTask(ctx context.Context, journal *store.Journal, t store.Task
 	}
 	var err error
 	if !dry {
-		if h, _, herr := journal.Leaseholder(ctx, s.ID); herr == nil && !w.dead(h) {
+		if w.driven(ctx, journal, s.ID, s.Clock(w.Now())) {
 			for i := range found {
 				found[i].Text += "; the program that drives it will see to it"
 			}

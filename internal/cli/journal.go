@@ -101,17 +101,26 @@ func (w *World) holder() store.Holder {
 
 // processStart tells two processes of one number apart, as far as the system shows it: the start time in /proc.
 func processStart(pid int) string {
+	if f := processFields(pid); len(f) >= 20 {
+		return f[19]
+	}
+	return ""
+}
+
+// processEnded reports whether a process has ended and only waits to be asked for its status, which some parents never do.
+func processEnded(pid int) bool {
+	f := processFields(pid)
+	return len(f) > 0 && (f[0] == "Z" || f[0] == "X")
+}
+
+// processFields is what /proc tells of a process behind its name: state first, start time as the 20th; nil where it does not.
+func processFields(pid int) []string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return nil
 	}
-	// The name in parentheses may hold blanks; the start time is the 20th field after it.
-	_, rest, ok := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	if !ok || len(f) < 20 {
-		return ""
-	}
-	return f[19]
+	text := string(b) // the name in parentheses may hold blanks and parentheses
+	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 }
 
 // dead reports whether a holder is certainly gone: a process of this machine that is no longer there.
@@ -120,10 +129,20 @@ func (w *World) dead(h store.Holder) bool {
 	if h.Host != me.Host || h.PID == 0 {
 		return false
 	}
-	if !processAlive(h.PID) {
+	if !processAlive(h.PID) || processEnded(h.PID) {
 		return true
 	}
 	return h.Start != "" && h.Start != processStart(h.PID)
+}
+
+// silentFor is how long past the end of its lease a holder that lives is waited for: it renews every few seconds, also soon after
+// the machine has slept.
+const silentFor = 15 * time.Second
+
+// driven reports whether a process looks after a task now: one that is there and keeps its lease. now is by the provider's clock.
+func (w *World) driven(ctx context.Context, journal store.Store, task string, now time.Time) bool {
+	h, until, err := journal.Leaseholder(ctx, task)
+	return err == nil && !w.dead(h) && now.Before(until.Add(silentFor))
 }
 
 // liveTasks lists the tasks that are not over, oldest first.

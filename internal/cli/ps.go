@@ -125,9 +125,7 @@ func orphanCost(in launch.Instance, w *World) money.USD {
 func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, seen *sightings) psLaunch {
 	s, now := t.State, t.State.Clock(w.Now())
 	line := psLaunch{now: now, Name: s.Name, Target: s.Target, State: s.Word(), Model: optional(s.Model), Spent: s.Spent(now), Budget: s.Budget}
-	if h, _, err := journal.Leaseholder(ctx, s.ID); err == nil && !w.dead(h) {
-		line.Driven = true
-	}
+	line.Driven = w.driven(ctx, journal, s.ID, now)
 	var price money.USD
 	known, bills := true, false
 	for _, a := range s.Unsettled() {

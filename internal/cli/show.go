@@ -328,7 +328,7 @@ func (w *World) logs(ctx context.Context, name string, follow bool, attempt int,
 		if err := show(); err != nil || !follow {
 			return err
 		}
-		if h, _, err := journal.Leaseholder(ctx, t.State.ID); err != nil || w.dead(h) {
+		if !w.driven(ctx, journal, t.State.ID, t.State.Clock(w.Now())) {
 			break // nobody stores what comes
 		}
 		select {

@@ -52,15 +52,14 @@ func (w *World) attach(ctx context.Context, journal *store.Journal, t store.Task
 // accompany stays with a task until its run ends: it drives it, or shows what the process that does so stores.
 func (w *World) accompany(ctx context.Context, journal store.Store, t target, p *planner, task string, sink sinks, clock func() time.Time) error {
 	for {
-		h, _, err := journal.Leaseholder(ctx, task)
-		if err == nil && !w.dead(h) {
-			end, ferr := w.followEvents(ctx, journal, task, sink)
+		if w.driven(ctx, journal, task, clock()) {
+			end, ferr := w.followEvents(ctx, journal, task, sink, clock)
 			if ferr != nil || end {
 				return w.attached(ctx, journal, task, p, sink, ferr)
 			}
 			continue
 		}
-		if err = w.drive(ctx, journal, t, p, task, sink, clock); !errors.Is(err, store.ErrHeld) {
+		if err := w.drive(ctx, journal, t, p, task, sink, clock); !errors.Is(err, store.ErrHeld) {
 			return err
 		}
 	}
@@ -181,7 +180,7 @@ func pinTexts(p solve.Pins, card func(string) string) [][2]string {
 }
 
 // followEvents shows what another process stores, until its run ends (true) or it has gone away (false).
-func (w *World) followEvents(ctx context.Context, journal store.Store, task string, sink sinks) (ended bool, err error) {
+func (w *World) followEvents(ctx context.Context, journal store.Store, task string, sink sinks, clock func() time.Time) (ended bool, err error) {
 	last := int64(0)
 	if old, err := journal.Events(ctx, task, 0, 1<<20); err == nil && len(old) > 0 {
 		last = old[len(old)-1].N
@@ -202,7 +201,7 @@ func (w *World) followEvents(ctx context.Context, journal store.Store, task stri
 			}
 			_ = sink.Emit(ev)
 		}
-		if h, _, err := journal.Leaseholder(ctx, task); err != nil || w.dead(h) {
+		if !w.driven(ctx, journal, task, clock()) {
 			t, err := journal.Task(ctx, task)
 			return err == nil && t.State.End != nil, err
 		}
