@@ -70,6 +70,7 @@ func (r *Reader) evidence(a *attempt, f *finding, outcome Outcome) []Evidence {
 		add(a.readyAt.line, a.readyAt.text)
 	}
 	if outcome == Failure && f == nil {
+		add(a.killed.line, a.killed.text)
 		for _, o := range a.odd {
 			add(o.line, o.text)
 		}

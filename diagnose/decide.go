@@ -188,7 +188,7 @@ func (r *Reader) decide(a *attempt) (*finding, Outcome) {
 	case cause != nil:
 		return cause, Failure
 	case a.death != nil:
-		if len(a.odd) > 0 {
+		if len(a.odd) > 0 || a.killed.line > 0 {
 			return nil, Failure
 		}
 		return a.death, Failure

@@ -72,6 +72,7 @@ type attempt struct {
 	lastOdd   int      // line of the last one, also of those not kept
 	traceback int      // line of the last one
 	uncaught  int      // line of the last one that nothing caught
+	killed    place    // a process that died without a word
 	aborted   position // last sign that the program ended itself
 	loud      position // last sign of an error: a frame of a traceback, a record of level ERROR
 	sequence  int

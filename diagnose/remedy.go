@@ -11,6 +11,9 @@ import (
 
 // remedy is what to do about f: the usual remedy of its cause, or what the figures in the line ask for.
 func (r *Reader) remedy(f *finding) *Remedy {
+	if f == nil && r.now.killed.line > 0 {
+		return &Remedy{UserAction, killedText}
+	}
 	if f == nil {
 		return &Remedy{UserAction, "No rule knows this error: read the lines shown, and search for the message."}
 	}
@@ -76,8 +79,6 @@ func (r *Reader) remedy(f *finding) *Remedy {
 		r.flagsRemedy(f.text, out)
 	case InvalidArgumentValue:
 		valueRemedy(f.text, out)
-	case GenericWrapperOnly:
-		killedRemedy(low, out)
 	case MissingPythonModule:
 		if m := moduleName.FindStringSubmatch(low); m != nil {
 			out.Text = "The Python package " + topModule(m[1]) + " is missing: install it, or take an image that has it."

@@ -26,6 +26,7 @@ var traceMarks = []phaseMark{
 	{lits: ", in <module>|in _run_module_as_main", act: noteUncaught},
 	{lits: "struct.error: |zmqerror: |gaierror: |\nfatal: ", act: oddError},
 	{lits: "terminate called |(core dumped)|ggml_assert|assertion `|assertion '|llvm error: |ggml_abort(", act: noteAborted},
+	{lits: "died unexpectedly|failed core proc(s): ", act: noteKilled},
 	{lits: "exited with code |exited with exit code |exited with status ", act: noteExit},
 }
 
@@ -45,6 +46,15 @@ func noteUncaught(r *Reader, h *hit) {
 	before := bytes.TrimRight(h.history(), "\n")
 	if bytes.HasSuffix(before, []byte("traceback (most recent call last):")) && !hasAny(h.lower, "\"<string>\"| error ") {
 		r.now.uncaught = h.line
+	}
+}
+
+var killedWordless = regexp.MustCompile(`worker proc \S+ died unexpectedly(?:, shutting| \(exit code: (?:none|-9)\))|failed core proc\(s\): \{[^}]*: -9\b`)
+
+// noteKilled notes a process of the engine that a signal ended: it could not say why.
+func noteKilled(r *Reader, h *hit) {
+	if r.now.killed.line == 0 && killedWordless.Match(h.lower[max(0, h.col-40):]) {
+		r.now.killed = place{h.line, h.col, excerpt(h.raw, h.col)}
 	}
 }
 

@@ -46,9 +46,5 @@ func withArticle(kind string) string {
 	return "a " + kind
 }
 
-// killedRemedy says what a death without an error mostly is: a signal that no program can report.
-func killedRemedy(low string, out *Remedy) {
-	if strings.Contains(low, "': -9}") || strings.Contains(low, "died unexpectedly") || strings.Contains(low, "exit code: -9") {
-		out.Text = "A process of the engine was killed from outside and could not say why. Mostly that is the kernel, for memory: look for OOMKilled or in dmesg, and give the machine more memory."
-	}
-}
+// killedText says what a death without a word mostly is. The log does not prove it, so no cause is named.
+const killedText = "A process of the engine was killed by a signal and could not say why. Mostly that is the kernel, for memory: look for OOMKilled or in dmesg, and give the machine more memory."

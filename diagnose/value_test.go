@@ -17,7 +17,7 @@ func TestValueRemedies(t *testing.T) {
 		{"vllm serve: error: argument --port/-p: invalid int value: 'http'", "--port takes a whole number, and 'http' is none.", InvalidArgumentValue},
 		{"KeyError: 'invalid tool call parser: kimi_k9 (chose from { deepseek_v3,hermes })'", "no tool call parser kimi_k9", InvalidArgumentValue},
 		{"pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\nmax_num_seqs\n  Input should be greater than or equal to 1", "A flag's value is wrong", InvalidArgumentValue},
-		{"RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_DP0': -9}", "Mostly that is the kernel, for memory", GenericWrapperOnly},
+		{"RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_DP0': -9}", "Mostly that is the kernel, for memory", CauseUnknown},
 		{"RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}", "fetch the log from further above", GenericWrapperOnly},
 	} {
 		if r := says(c.log); r.Cause != c.cause || !strings.Contains(r.Remedy.Text, c.want) {
