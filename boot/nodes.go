@@ -66,13 +66,11 @@ func OverNodes(s Spec, cards, nodes int) (Spec, error) {
 		}
 	}
 	argv = append(argv, flags...)
-	for _, w := range []Word{
+	argv = append(argv, []Word{
 		{Text: "--tensor-parallel-size"}, {Text: fmt.Sprint(tensor)}, {Text: "--pipeline-parallel-size"}, {Text: fmt.Sprint(pipeline)},
 		{Text: "--nnodes"}, {Text: fmt.Sprint(nodes)}, {Text: "--master-addr"}, {Var: VarLeader}, {Text: "--master-port"}, {Text: masterPort},
 		{Text: "--node-rank"}, {Var: VarRank},
-	} {
-		argv = append(argv, w)
-	}
+	}...)
 	s.Argv, s.Nodes, s.Forked = argv, nodes, false
 	if cards > 0 {
 		s.Preflight.GPUs = cards / nodes
