@@ -58,9 +58,11 @@ func sampled(p *model.Profile, u Use, r rules, seqs int) (s span, per float64) {
 	return s, per
 }
 
-// pools reports a class that returns vectors or scores: nothing is sampled.
+// pools reports a model that returns vectors or scores, so that nothing is sampled: by its class, or by its name, since
+// repositories called so carry the list of modules by which vLLM takes the pooling runner.
 func pools(p *model.Profile) bool {
-	return strings.HasSuffix(p.Architecture, "Model") || strings.HasSuffix(p.Architecture, "ForSequenceClassification") || strings.HasSuffix(p.Architecture, "ForRewardModel")
+	name := strings.ToLower(p.ID[strings.LastIndexByte(p.ID, '/')+1:])
+	return strings.Contains(name, "embedding") || strings.Contains(name, "reranker") || strings.HasSuffix(p.Architecture, "Model") || strings.HasSuffix(p.Architecture, "ForSequenceClassification") || strings.HasSuffix(p.Architecture, "ForRewardModel")
 }
 
 // perToken is what a token keeps alive in the widest block of the forward pass, 16 bit: hidden states, residual and the

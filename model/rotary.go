@@ -42,7 +42,7 @@ func (r *reader) rotary(p *Profile) {
 		settings = append(settings, nil)
 	}
 	if len(settings) == 1 && (r.text["rope_local_base_freq"] != nil || r.text["swa_rope_theta"] != nil || r.text["local_rope_theta"] != nil) {
-		settings = append(settings, object{})
+		settings = append(settings, object{"rope_type": "local"}) // another base: a table of its own
 	}
 	total := 0.0
 	for i, o := range settings {
