@@ -78,3 +78,34 @@ func TestNarrowTerminal(t *testing.T) {
 		}
 	}
 }
+
+type writes struct {
+	n    int
+	text strings.Builder
+}
+
+func (w *writes) Write(b []byte) (int, error) { w.n++; return w.text.Write(b) }
+
+// One event is one write: a screen that is erased and drawn in two flickers. The script's own ready is not shown as the end.
+func TestOneEventIsOneWrite(t *testing.T) {
+	var w writes
+	s := New(&w, Options{TTY: true, Width: 80})
+	for i, e := range []report.Event{
+		{Plan: &report.Plan{Attempt: 1}},
+		{Phase: &report.Phase{Name: "engine", Status: "start"}},
+		{Phase: &report.Phase{Name: "import", Status: "start"}},
+		{Phase: &report.Phase{Name: "import", Status: "ok"}},
+		{Phase: &report.Phase{Name: "ready", Status: "ok"}},
+	} {
+		e.At = time.Date(2026, 11, 25, 10, 0, i, 0, time.UTC)
+		if err := s.Emit(e); err != nil {
+			t.Fatal(err)
+		}
+		if w.n != i+1 {
+			t.Errorf("%d writes after %d events", w.n, i+1)
+		}
+	}
+	if err := s.Close(); err != nil || strings.Contains(w.text.String(), "✓ ready") {
+		t.Errorf("%v: %q", err, w.text.String())
+	}
+}

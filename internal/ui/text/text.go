@@ -4,6 +4,7 @@
 package text
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -37,6 +38,7 @@ type Sink struct {
 	narrow bool // lines are broken at the width
 	mu     sync.Mutex
 	w      io.Writer
+	unsent bytes.Buffer
 	err    error
 	drew   int // status lines on the screen
 
@@ -91,6 +93,7 @@ func (s *Sink) redraw() {
 			now := s.o.Now()
 			s.heart(now)
 			s.draw(now)
+			s.flush()
 			s.mu.Unlock()
 		}
 	}
@@ -103,6 +106,7 @@ func (s *Sink) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
+	s.flush()
 	return s.err
 }
 
@@ -119,6 +123,7 @@ func (s *Sink) Emit(e report.Event) error {
 	s.show(e, at)
 	s.heart(at)
 	s.draw(at)
+	s.flush()
 	return s.err
 }
 
@@ -239,6 +244,9 @@ func (s *Sink) phase(p *report.Phase, at time.Time) {
 			detail = st.detail
 		}
 		s.drop(p.Name)
+		if p.Name == "ready" && p.Status == "ok" {
+			return // the engine answers, which is not yet proven: the state of that name says when it is
+		}
 		m := s.green("✓")
 		if p.Status != "ok" {
 			m = s.cross()
@@ -263,7 +271,7 @@ func (s *Sink) end(e *report.End, at time.Time) {
 		s.line("")
 		s.whole("  base URL   %s", e.BaseURL)
 		s.line("  model      %s", e.Model)
-		s.line("  key        in %s", e.KeyFile)
+		s.whole("  key        in %s", e.KeyFile)
 		s.line("")
 		s.whole("  curl %s/chat/completions -H \"Authorization: Bearer $(cat %s)\" \\", e.BaseURL, e.KeyFile)
 		s.whole("    -H 'Content-Type: application/json' \\")
@@ -427,8 +435,15 @@ func (s *Sink) whole(format string, args ...any) {
 	}
 }
 
-func (s *Sink) write(t string) {
-	if _, err := io.WriteString(s.w, t); err != nil && s.err == nil {
+func (s *Sink) write(t string) { s.unsent.WriteString(t) }
+
+// flush sends what was written since the last one at once, so that no terminal shows the screen between erasing and drawing.
+func (s *Sink) flush() {
+	if s.unsent.Len() == 0 {
+		return
+	}
+	if _, err := s.unsent.WriteTo(s.w); err != nil && s.err == nil {
 		s.err = err
 	}
+	s.unsent.Reset()
 }
