@@ -21,15 +21,14 @@ func namespaceHint(p *problem.Problem, s launch.State) *problem.Problem {
 	other := func(p *problem.Problem) *problem.Problem {
 		return p.Try("or launch in another namespace", "justright up "+s.Model+" --on kubernetes:///NAMESPACE")
 	}
-	switch launch.FailureKind(s.End.Code) {
-	case launch.FailRoom:
+	switch s.End.Code {
+	case string(launch.FailRoom):
 		return other(p.Try("see what it may hold", "kubectl -n "+namespace+" describe resourcequota,limitrange"))
-	case launch.FailPolicy:
+	case string(launch.FailPolicy):
 		return other(p.Try("see what it takes: a pod that runs as root, without privileges, is the level baseline", "kubectl get namespace "+namespace+" --show-labels"))
-	case launch.FailNoNamespace:
+	case string(launch.FailNoNamespace):
 		return other(p.Try("make it", "kubectl create namespace "+namespace))
-	}
-	if diagnose.Code(s.End.Code) == diagnose.ProviderNoCapacity {
+	case string(diagnose.ProviderNoCapacity):
 		return p.Try("see what the nodes have", "justright plan "+s.Model+" --on kubernetes:///"+namespace)
 	}
 	return p
