@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"justright/internal/store"
 	"justright/launch"
 	"justright/money"
+	"justright/problem"
 )
 
 // psDocument is justright/ps/1.
@@ -293,10 +295,11 @@ func (w *World) look(ctx context.Context, tasks []store.Task, owner string, also
 			add(tg, err, t.State.Target+" of "+t.State.Name)
 		}
 	}
-	if t, err := w.runpodTarget(); err == nil {
-		add(t, nil, "runpod")
-	} else {
+	t, err := w.runpodTarget()
+	if pr := (*problem.Problem)(nil); errors.As(err, &pr) && pr.Code == "no_credentials" {
 		s.keyless = true
+	} else {
+		add(t, err, "runpod")
 	}
 	if url, err := w.rehearsal(ctx, false); err == nil {
 		t, err := w.simTarget(url)

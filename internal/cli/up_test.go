@@ -307,6 +307,29 @@ func TestGCSettlesWhatEnded(t *testing.T) {
 	}
 }
 
+// An account that cannot be asked for want of an address or a key that is one is not one that has no key.
+func TestAnAccountThatCannotBeAskedIsSaid(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	key := p.env["RUNPOD_API_KEY"]
+	for _, c := range []struct {
+		name, value string
+		exit        problem.Exit
+	}{{"RUNPOD_API_BASE_URL", "ftp://x", problem.ExitUsage}, {"RUNPOD_API_KEY", key + " " + key, problem.ExitCredentials}} {
+		old := p.env[c.name]
+		p.env[c.name] = c.value
+		for _, args := range [][]string{{"gc"}, {"gc", "--json"}, {"down", "--all"}, {"down", "--all", "--json"}} {
+			if out := p.answers(c.exit, args...); strings.Contains(out, "is not set") {
+				t.Errorf("%v with %s of %q:\n%s", args, c.name, c.value, out)
+			}
+		}
+		if out := p.answers(0, "ps"); !strings.Contains(out, "runpod cannot be asked") {
+			t.Errorf("ps with %s of %q:\n%s", c.name, c.value, out)
+		}
+		p.env[c.name] = old
+	}
+}
+
 // A denial through another address is none, whatever that address says.
 func TestDownThroughAnotherAddressIsUnknown(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,11 @@ func FromEnv(env func(string) string) (Config, error) {
 	if k := strings.TrimSpace(env("JUSTRIGHT_RUNPOD_API_KEY")); k != "" {
 		c.Key = httpclient.NewSecret(k)
 	}
+	if strings.ContainsFunc(c.Key.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Config{}, problem.New(problem.ExitCredentials, "bad_key", "the RunPod API key is none").
+			Because("it holds a blank, a line break or a letter that no key has: was more than the key copied?").
+			Try("set it anew", "export RUNPOD_API_KEY=...")
+	}
 	if err := c.complete(); err != nil {
 		return Config{}, err
 	}

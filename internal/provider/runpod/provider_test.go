@@ -316,6 +316,8 @@ func TestConfigFromEnv(t *testing.T) {
 		{map[string]string{"JUSTRIGHT_RUNPOD_PROXY": "http://h/{port}/{pod}"}, "https://api.runpod.io", "http://h/8000/p1", "", false},
 		{map[string]string{"RUNPOD_API_KEY": "pods-own", "RUNPOD_POD_ID": "p"}, "https://api.runpod.io", "https://p1-8000.proxy.runpod.net", "", false},
 		{map[string]string{"RUNPOD_API_KEY": "pods-own", "RUNPOD_POD_ID": "p", "JUSTRIGHT_RUNPOD_API_KEY": "k"}, "https://api.runpod.io", "https://p1-8000.proxy.runpod.net", "", true},
+		{map[string]string{"RUNPOD_API_KEY": "rpa_1\nrpa_2"}, "", "", "API key is none", false},
+		{map[string]string{"RUNPOD_API_KEY": "Bearer rpa_1"}, "", "", "API key is none", false},
 		{map[string]string{"RUNPOD_API_BASE_URL": "ftp://x"}, "", "", "RUNPOD_API_BASE_URL", false},
 		{map[string]string{"JUSTRIGHT_RUNPOD_PROXY": "http://h/{pod}"}, "", "", "JUSTRIGHT_RUNPOD_PROXY", false},
 		{map[string]string{"RUNPOD_API_BASE_URL": "https://runpod.io.evil.example"}, "https://runpod.io.evil.example", "https://runpod.io.evil.example/proxy/p1/8000", "", false},
