@@ -69,7 +69,7 @@ func New(o Options) *Client {
 		o.MaxWait = 30 * time.Second
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -338,7 +338,8 @@ func (t *timeoutError) Error() string { return fmt.Sprintf("no complete answer w
 func (t *timeoutError) Unwrap() error { return t.cause }
 func (t *timeoutError) Timeout() bool { return true }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for d, or until ctx ends, whose error it returns then.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

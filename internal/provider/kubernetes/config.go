@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"justright/internal/httpclient"
 	"justright/money"
 	"justright/problem"
 )
@@ -234,7 +235,7 @@ func (c *Config) complete() error {
 		c.FreePort = freePort
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleepFor
+		c.Sleep = httpclient.Sleep
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (s stopped) Error() string { return s.err.Error() }
 func (p *Provider) Logs(ctx context.Context, id, after string, f func(launch.LogLine) error) error {
 	fo := &follower{p: p, id: id, emit: f, at: parseMark(after), sleep: p.cfg.Sleep}
 	if fo.sleep == nil {
-		fo.sleep = sleepFor
+		fo.sleep = httpclient.Sleep
 	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = 200*time.Millisecond, 15*time.Second, 2
@@ -217,16 +217,5 @@ func (c *clipLines) Read(b []byte) (int, error) {
 		if kept > 0 || err != nil || n == 0 {
 			return kept, err
 		}
-	}
-}
-
-func sleepFor(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
