@@ -47,81 +47,102 @@ func (p *pinFlags) add(f *pflag.FlagSet) {
 func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 	out := solve.Pins{Engine: p.engine, Image: p.image, Install: p.install, WheelCUDA: p.wheelCUDA, Torch: p.torch,
 		Transformers: p.transformers, Python: p.python, GPU: p.gpu, GPUs: p.gpus, OS: p.os}
-	bad := func(flag string, err error) error {
-		return problem.New(problem.ExitUsage, "usage", "--%s: %s", flag, err)
+	for _, part := range []func(*catalog.Snapshot, *solve.Pins) error{p.readHost, p.readSoftware, p.readEngine, p.readCard} {
+		if err := part(s, &out); err != nil {
+			return out, err
+		}
 	}
-	var err error
+	return out, nil
+}
+
+// badPin is a flag whose text cannot be read.
+func badPin(flag string, err error) error {
+	return problem.New(problem.ExitUsage, "usage", "--%s: %s", flag, err)
+}
+
+// readHost reads what is said of the machine below the container.
+func (p *pinFlags) readHost(s *catalog.Snapshot, out *solve.Pins) (err error) {
 	if p.hostCUDA != "" {
 		if out.HostCUDA, err = version.ParseCUDA(p.hostCUDA); err != nil {
-			return out, bad("host-cuda", err)
+			return badPin("host-cuda", err)
 		}
 	}
 	if p.driver != "" {
 		if out.Driver, err = version.ParseDriver(p.driver); err != nil {
-			return out, bad("driver", err)
+			return badPin("driver", err)
 		}
 	}
 	if !out.Driver.IsZero() && catalog.OffersLess(out.Driver, out.HostCUDA) {
 		most, _ := catalog.MaxCUDA(out.Driver)
-		return out, problem.New(problem.ExitUsage, "usage", "--driver %s offers CUDA %s at most, and --host-cuda says %s: one of the two is wrong", out.Driver, most, out.HostCUDA).
+		return problem.New(problem.ExitUsage, "usage", "--driver %s offers CUDA %s at most, and --host-cuda says %s: one of the two is wrong", out.Driver, most, out.HostCUDA).
 			Because("%s", "inside a container nvidia-smi may print the CUDA version of compatibility libraries, nvcc prints that of the toolkit").
 			Try("the machine itself tells both", "nvidia-smi").Try("state the driver alone: --driver "+out.Driver.String(), "")
 	}
 	if p.capability != "" {
 		if out.Capability, err = version.ParseCapability(p.capability); err != nil {
-			return out, bad("capability", err)
+			return badPin("capability", err)
 		}
 	}
 	if p.glibc != "" {
 		if out.Glibc, err = version.ParseGlibc(p.glibc); err != nil {
-			return out, bad("glibc", err)
-		}
-	}
-	if p.wheelCUDA != "" && p.wheelCUDA != "cpu" {
-		if _, err = version.ParseCUDA(p.wheelCUDA); err != nil {
-			return out, bad("wheel-cuda", err)
-		}
-	}
-	if out.VRAMBytes, err = parseBytes(p.vram); err != nil {
-		return out, bad("vram", err)
-	}
-	if out.DiskBytes, err = parseBytes(p.disk); err != nil {
-		return out, bad("disk", err)
-	}
-	if p.gpus < 0 {
-		return out, problem.New(problem.ExitUsage, "usage", "--gpus %d: a number of cards is not negative", p.gpus)
-	}
-	if p.install != "" && p.install != "image" && p.install != "wheels" && p.install != "pip" && p.install != "uv" {
-		return out, problem.New(problem.ExitUsage, "usage", "--install %q is neither image nor wheels", p.install)
-	}
-	for _, v := range []struct{ flag, text string }{{"transformers", p.transformers}, {"torch", p.torch}} {
-		if v.text != "" && !solve.ParsePackageRef(v.text).Stated() {
-			return out, problem.New(problem.ExitUsage, "usage", "--%s %q is no version", v.flag, v.text)
-		}
-	}
-	if p.python != "" {
-		if _, err := version.ParsePEP440(p.python); err != nil {
-			return out, bad("python", err)
+			return badPin("glibc", err)
 		}
 	}
 	if p.os != "" && out.Glibc.IsZero() {
 		if _, ok := s.GlibcOf(p.os); !ok {
-			return out, problem.New(problem.ExitUsage, "unknown_os", "--os %q is no system of the catalog", p.os).
+			return problem.New(problem.ExitUsage, "unknown_os", "--os %q is no system of the catalog", p.os).
 				Because("%s", "which C library it has is not known").Try("state the C library instead: --glibc 2.31", "")
+		}
+	}
+	if out.VRAMBytes, err = parseBytes(p.vram); err != nil {
+		return badPin("vram", err)
+	}
+	if out.DiskBytes, err = parseBytes(p.disk); err != nil {
+		return badPin("disk", err)
+	}
+	if p.gpus < 0 {
+		return problem.New(problem.ExitUsage, "usage", "--gpus %d: a number of cards is not negative", p.gpus)
+	}
+	return nil
+}
+
+// readSoftware reads what is said of image and packages.
+func (p *pinFlags) readSoftware(*catalog.Snapshot, *solve.Pins) error {
+	if p.wheelCUDA != "" && p.wheelCUDA != "cpu" {
+		if _, err := version.ParseCUDA(p.wheelCUDA); err != nil {
+			return badPin("wheel-cuda", err)
+		}
+	}
+	if p.install != "" && p.install != "image" && p.install != "wheels" && p.install != "pip" && p.install != "uv" {
+		return problem.New(problem.ExitUsage, "usage", "--install %q is neither image nor wheels", p.install)
+	}
+	for _, v := range []struct{ flag, text string }{{"transformers", p.transformers}, {"torch", p.torch}} {
+		if v.text != "" && !solve.ParsePackageRef(v.text).Stated() {
+			return problem.New(problem.ExitUsage, "usage", "--%s %q is no version", v.flag, v.text)
+		}
+	}
+	if p.python != "" {
+		if _, err := version.ParsePEP440(p.python); err != nil {
+			return badPin("python", err)
 		}
 	}
 	if p.image != "" {
 		if _, err := ociregistry.ParseReference(p.image); err != nil {
-			return out, bad("image", err)
+			return badPin("image", err)
 		}
 	}
+	return nil
+}
+
+// readEngine puts an engine and a version that was stated alone together.
+func (p *pinFlags) readEngine(_ *catalog.Snapshot, out *solve.Pins) error {
 	if p.engineVersion != "" {
 		name := p.engine
 		if name == "" {
 			name = catalog.VLLM
 		}
 		if strings.ContainsAny(name, "=<>") {
-			return out, problem.New(problem.ExitUsage, "usage", "--engine %q already has a version; --engine-version says another", p.engine)
+			return problem.New(problem.ExitUsage, "usage", "--engine %q already has a version; --engine-version says another", p.engine)
 		}
 		spec := p.engineVersion
 		if !strings.ContainsAny(spec[:1], "=<>~!") {
@@ -129,26 +150,34 @@ func (p *pinFlags) read(s *catalog.Snapshot) (solve.Pins, error) {
 		}
 		out.Engine = name + spec
 	}
-	if out.Engine != "" {
-		e := solve.ParseEngineRef("", out.Engine)
-		if e.Name != "" && strings.ContainsAny(out.Engine, "=<>~!") && e.Exact.IsZero() && !e.Bounded {
-			return out, problem.New(problem.ExitUsage, "usage", "--engine %q has no version that can be read", out.Engine).Try("for example --engine vllm==0.19.1", "")
-		}
-		if e.Name == "" && !e.Stated() {
-			return out, problem.New(problem.ExitUsage, "unknown_engine", "--engine %q is no engine of the catalog", out.Engine).
-				Try("the engines are vllm, vllm-cpu and sglang", "")
-		}
+	if out.Engine == "" {
+		return nil
 	}
-	if p.gpu != "" {
-		if _, ok := s.FindGPU(p.gpu); !ok {
-			if _, ok := catalog.FindCard(p.gpu); !ok && out.Capability.IsZero() {
-				return out, problem.New(problem.ExitUsage, "unknown_gpu", "--gpu %q is not a card the catalog knows", p.gpu).
-					Because("neither its memory nor its compute capability is known").
-					Try("state what is known instead: --capability 8.6 --vram 24GiB", "")
-			}
-		}
+	e := solve.ParseEngineRef("", out.Engine)
+	if e.Name != "" && strings.ContainsAny(out.Engine, "=<>~!") && e.Exact.IsZero() && !e.Bounded {
+		return problem.New(problem.ExitUsage, "usage", "--engine %q has no version that can be read", out.Engine).Try("for example --engine vllm==0.19.1", "")
 	}
-	return out, nil
+	if e.Name == "" && !e.Stated() {
+		return problem.New(problem.ExitUsage, "unknown_engine", "--engine %q is no engine of the catalog", out.Engine).
+			Try("the engines are vllm, vllm-cpu and sglang", "")
+	}
+	return nil
+}
+
+// readCard asks that a named card is known, or what it can do.
+func (p *pinFlags) readCard(s *catalog.Snapshot, out *solve.Pins) error {
+	if p.gpu == "" || !out.Capability.IsZero() {
+		return nil
+	}
+	if _, ok := s.FindGPU(p.gpu); ok {
+		return nil
+	}
+	if _, ok := catalog.FindCard(p.gpu); ok {
+		return nil
+	}
+	return problem.New(problem.ExitUsage, "unknown_gpu", "--gpu %q is not a card the catalog knows", p.gpu).
+		Because("neither its memory nor its compute capability is known").
+		Try("state what is known instead: --capability 8.6 --vram 24GiB", "")
 }
 
 // badNumbers refuses engine flags whose number is none, which no engine would start with. What a shell or a template is
