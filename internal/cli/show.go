@@ -290,6 +290,10 @@ func (w *World) logs(ctx context.Context, name string, follow bool, attempt int,
 		return err
 	}
 	defer func() { _ = journal.Close() }()
+	if n := len(t.State.Attempts); attempt > n && !follow {
+		return problem.New(problem.ExitUsage, "no_attempt", "%s has no attempt %d", t.State.Name, attempt).Because("it has made %d", n).
+			Try("see them", "justright show "+t.State.Name)
+	}
 	enc := json.NewEncoder(w.Stdout)
 	enc.SetEscapeHTML(false)
 	print := func(n int, l launch.LogLine) error {

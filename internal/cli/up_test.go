@@ -133,6 +133,7 @@ func TestTheLifeOfALaunch(t *testing.T) {
 	if !strings.Contains(errs, "✓ proof      architecture") {
 		t.Errorf("the proof does not know what the engine's log says:\n%s", errs)
 	}
+	p.answers(problem.ExitUsage, "logs", "gpt-oss-20b", "--attempt", "9")
 	for _, want := range []string{"curl ", "key ", "justright down gpt-oss-20b", "Until its guard reports", "armed"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("up does not say %q:\n%s", want, errs)
