@@ -36,13 +36,18 @@ func TestMain(m *testing.M) {
 	if at := os.Getenv(killVariable); at != "" {
 		os.Exit(Main(context.Background(), killedWorld(at)))
 	}
+	// These tests wait for launches, clocks and processes: more of them than there are cores may run beside each other. -parallel
+	// overrides.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
-// quickTiming is a saga that waits seconds where the shipped one waits minutes.
+// quickTiming is a saga that waits half a second where the shipped one waits half a minute.
 func quickTiming() *launch.Timing {
 	t := launch.DefaultTiming()
-	t.ConfirmAfter, t.ConfirmGap, t.Poll, t.Lookup, t.Backoff = time.Second, 100*time.Millisecond, 300*time.Millisecond, 2*time.Second, 100*time.Millisecond
+	t.ConfirmAfter, t.ConfirmGap, t.Poll, t.Lookup, t.Backoff = 500*time.Millisecond, 50*time.Millisecond, 150*time.Millisecond, 2*time.Second, 50*time.Millisecond
 	return &t
 }
 
