@@ -185,6 +185,8 @@ func (s Spec) EngineArgv() []string {
 			out = append(out, s.Model.Dir)
 		case w.Var == VarModel:
 			out = append(out, s.Model.ID)
+		case w.Var != "":
+			out = append(out, "$"+string(w.Var))
 		default:
 			out = append(out, w.Text)
 		}

@@ -54,6 +54,13 @@ func TestNodesOnACluster(t *testing.T) {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}
 	_, cluster, play, call := playedCluster(t, "2", "2")
+	if status, said := call("plan", "openai/gpt-oss-20b", "--on", "kubernetes", "--nodes", "2", "--gpus", "4", "--json", "--starts", "1"); status != 0 ||
+		!strings.Contains(strings.Join(strings.Fields(said), " "), `"--tensor-parallel-size", "2", "--pipeline-parallel-size", "2", "--nnodes", "2", "--master-addr", "$JR_LEADER"`) {
+		t.Errorf("plan over two nodes: %d\n%.3000s", status, said)
+	}
+	if _, said := call("plan", "openai/gpt-oss-20b", "--on", "kubernetes", "--nodes", "2", "--gpus", "4"); !strings.Contains(said, "on kubernetes · over 2 nodes") {
+		t.Errorf("plan does not say over how many: %.400s", said)
+	}
 	status, said := call("up", "openai/gpt-oss-20b", "--on", "kubernetes", "--nodes", "2", "--gpus", "4", "--expose", "service", "--yes")
 	if status != 0 {
 		t.Fatalf("up: %d\n%s", status, said)

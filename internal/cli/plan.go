@@ -95,16 +95,18 @@ func runPlan(ctx context.Context, w *World, o *planOptions, args []string, dash 
 	o.spread.counted(res.Plans)
 	o.notePlace(r, res.Plans)
 	if o.lock != "" && len(res.Plans) > 0 {
-		w.fillStart(r, res.Plans[:1])
+		w.fillStart(r, res.Plans[:1], spread{}) // up spreads it
 		if err := w.writeLock(ctx, o.lock, r, res.Plans[0]); err != nil {
 			return err
 		}
 	}
 	w.noteGate(r, res.Plans)
 	if asJSON {
-		err = w.printPlanDocument(r, planAnswer(r, res), o.starts)
+		err = w.printPlanDocument(r, planAnswer(r, res), o.starts, o.spread)
 	} else {
-		printPlans(w, r, res, o.all)
+		shown := r
+		shown.Target += o.spread.words()
+		printPlans(w, shown, res, o.all)
 	}
 	if err == nil && len(res.Plans) == 0 {
 		return exitStatus(problem.ExitNoStack)

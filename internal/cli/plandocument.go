@@ -33,7 +33,7 @@ type planModel struct {
 
 // printPlanDocument writes the document plan by plan: a start command takes some 45 kB, and --all ranks thousands of plans. Only
 // the first so many have one (0: all of them), and start is null in the others.
-func (w *World) printPlanDocument(r solve.Request, d planDocument, starts int) error {
+func (w *World) printPlanDocument(r solve.Request, d planDocument, starts int, over spread) error {
 	plans := d.Plans
 	d.Plans = []solve.Stack{}
 	var whole bytes.Buffer
@@ -56,7 +56,7 @@ func (w *World) printPlanDocument(r solve.Request, d planDocument, starts int) e
 		if starts > 0 {
 			with = min(max(starts-first, 0), with)
 		}
-		w.fillStart(r, some[:with])
+		w.fillStart(r, some[:with], over)
 		for i := range some[with:] {
 			some[with+i].Start = solve.Start{}
 			some[with+i].Unknowns = append(some[with+i].Unknowns, fmt.Sprintf("the start command: written for the first %d plans; --starts 0 writes every one", starts))
@@ -81,8 +81,9 @@ func (w *World) printPlanDocument(r solve.Request, d planDocument, starts int) e
 	return err
 }
 
-// fillStart writes what the provider would be sent, which is the boot script's own rendering.
-func (w *World) fillStart(r solve.Request, plans []solve.Stack) {
+// fillStart writes what the provider would be sent, which is the boot script's own rendering, and over several nodes the engine's command
+// line that all of them share.
+func (w *World) fillStart(r solve.Request, plans []solve.Stack, over spread) {
 	var wg sync.WaitGroup
 	for i := range plans {
 		p := &plans[i]
@@ -94,6 +95,9 @@ func (w *World) fillStart(r solve.Request, plans []solve.Stack) {
 			spec, err := boot.SpecFrom(*p, o)
 			var script boot.Script
 			if err == nil {
+				spec, err = over.script(spec, p.GPU.Count)
+			}
+			if err == nil {
 				script, err = boot.Render(spec)
 			}
 			if err != nil {
@@ -101,6 +105,9 @@ func (w *World) fillStart(r solve.Request, plans []solve.Stack) {
 				return
 			}
 			p.Start = script.Start()
+			if over.Nodes > 1 {
+				p.Argv = spec.EngineArgv()
+			}
 		})
 	}
 	wg.Wait()
