@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,8 +51,11 @@ func TestADeadEngine(t *testing.T) {
 		{"the tunnel is down", gateway.Replica{Base: shut, Tunnel: true}, []int{1, 1, 1, 1}, 0},
 		{"no such name", gateway.Replica{Base: "http://nowhere.invalid"}, []int{1, 1, 1, 1}, 0},
 	} {
-		now := time.Now()
-		p := newPlace(t, gateway.Options{Limits: gateway.Limits{Look: 50 * time.Millisecond}})
+		now, look := time.Now(), 50*time.Millisecond // an answer that a busy machine makes too late is no sign either
+		if c.want > 0 {
+			look = patience
+		}
+		p := newPlace(t, gateway.Options{Limits: gateway.Limits{Look: look}})
 		*p.fleet = *gateway.NewFleet(nil, func() time.Time { return now })
 		c.replica.ID, c.replica.Model, c.replica.Key = "a", model, httpclient.NewSecret(engineNo)
 		p.fleet.Update([]gateway.Replica{c.replica})
@@ -92,15 +97,21 @@ func TestARequestWaitsWhileAnEngineIsDead(t *testing.T) {
 		p.serves(srv.URL)
 		ill.Store(true)
 		p.gw.Look(t.Context())
-		done := make(chan string, 1)
-		go func() {
-			_, _, body := p.chat(fmt.Sprintf(`{"messages":[{"role":"user","content":"hi"}],"stream":true,"model":%q}`, model))
-			done <- body
-		}()
-		time.Sleep(150 * time.Millisecond)
+		resp, err := http.DefaultClient.Do(p.request(http.MethodPost, "/v1/chat/completions", fmt.Sprintf(`{"messages":[{"role":"user","content":"hi"}],"stream":true,"model":%q}`, model)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(resp.Body)
+		for line := ""; !strings.HasPrefix(line, ": the engine of "+model+" does not answer"); {
+			if line, err = lines.ReadString('\n'); err != nil {
+				t.Fatalf("%s: no word of why it waits: %v", name, err)
+			}
+		}
 		mend()
-		if body := <-done; !strings.Contains(body, ": the engine of "+model+" does not answer") || !strings.Contains(body, "data: [DONE]") {
-			t.Errorf("%s: %s", name, body)
+		rest, err := io.ReadAll(lines)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(rest), "data: [DONE]") {
+			t.Errorf("%s: %v %s", name, err, rest)
 		}
 	}
 	ill.Store(true)
