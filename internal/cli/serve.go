@@ -60,7 +60,8 @@ the same steps as up, with up's flags. The file has one model a line, as after "
 Money. One wake costs at most --budget, all wakes of a model at most --daily-budget a day (of UTC, its other launches included);
 three machines in a row that fail to boot (so --attempts is at most 3 here), or justright down, stop waking until told otherwise: by --reset, by the
 dashboard, or by an up that succeeds. Idle launches are removed after their --idle without a request, never while one is
-under way. serve also looks after all launches: what has passed a limit is ended, what vanished is settled.
+under way; so are those whose engine has died. --replicas lets a model have more than one machine: a further one is woken after half a
+minute with more than --load requests under way for each, within the same budgets. serve also looks after all launches: what has passed a limit is ended, what vanished is settled.
 
 Waiting. A request waits up to --hold for its model, then gets 503 with Retry-After; "Prefer: wait=SECONDS" says otherwise, 0
 at once. A stream is told every 10 s that it waits.

@@ -18,6 +18,7 @@ import (
 	"justright/internal/gateway"
 	"justright/internal/store"
 	"justright/launch"
+	"justright/money"
 	"justright/problem"
 	"justright/sim/runpodsim"
 )
@@ -427,6 +428,23 @@ func TestSpentOn(t *testing.T) {
 		at(launch.Attempt{Phase: launch.Unanswered, Reserved: 500}),                                                                         // may bill
 		{Model: "other", Attempts: []launch.Attempt{{PodID: "x", Phase: launch.Ready, Price: 1e6, Created: day}}},
 	}, "m", now)
+	// One that is between two machines may still spend all that is left of its budget; one that is ready, or tries no further plan, may not.
+	failed := launch.Attempt{PodID: "d", Cause: "oom", Phase: launch.Removed, Cost: 100, Created: day, Stopped: day.Add(time.Hour)}
+	for _, c := range []struct {
+		name string
+		s    launch.State
+		want money.USD
+	}{
+		{"between", launch.State{Model: "m", Budget: 2000, Attempts: []launch.Attempt{failed}}, 2000},
+		{"between, over midnight", launch.State{Model: "m", Budget: 2000, Attempts: []launch.Attempt{{PodID: "d", Cause: "oom", Phase: launch.Removed, Cost: 400, Created: day.Add(-time.Hour), Stopped: day}}}, 1600},
+		{"not begun", launch.State{Model: "m", Budget: 2000}, 2000},
+		{"no further plan", launch.State{Model: "m", Budget: 2000, NoNext: true, Attempts: []launch.Attempt{failed}}, 100},
+		{"ready", launch.State{Model: "m", Budget: 2000, Attempts: []launch.Attempt{failed, {PodID: "e", Phase: launch.Ready, Price: 100, Reserved: 900, Created: day.Add(time.Hour)}}}, 1000},
+	} {
+		if _, got := gateway.SpentOn([]launch.State{c.s}, "m", now); got != c.want {
+			t.Errorf("%s: %d committed, want %d", c.name, got, c.want)
+		}
+	}
 	if d.Spent != 770 || d.Today != 400 || d.PerHour != 100 || committed != 800+200+500 {
 		t.Errorf("spent %d, today %d, per hour %d, committed %d", d.Spent, d.Today, d.PerHour, committed)
 	}

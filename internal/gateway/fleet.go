@@ -67,13 +67,6 @@ func NewFleet(models []Model, now func() time.Time) *Fleet {
 	return &Fleet{now: now, models: models, changed: make(chan struct{})}
 }
 
-// Health of a replica: a third failure in a row ejects it, for a time that doubles with each further one.
-const (
-	ejectAfter = 3
-	ejectFirst = 5 * time.Second
-	ejectMost  = time.Minute
-)
-
 // Update makes the fleet what runs now. What stays keeps its counts; what goes may finish its requests.
 func (f *Fleet) Update(now []Replica) {
 	f.mu.Lock()
@@ -103,91 +96,17 @@ func (f *Fleet) Update(now []Replica) {
 	f.announce()
 }
 
+// announce tells whoever waits that the fleet has changed. The lock is held.
+func (f *Fleet) announce() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
 // Changed is closed at the next change.
 func (f *Fleet) Changed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.changed
-}
-
-// meant is what a name stands for.
-type meant struct {
-	model  string // its hub id, for counting
-	wakes  bool   // it may be woken
-	launch string // one launch alone is meant; empty: every replica of the model
-}
-
-// answersTo reports whether a replica is meant by a name.
-func (r *replica) answersTo(m meant) bool {
-	return r.Model == m.model && (m.launch == "" || r.Launch == m.launch)
-}
-
-// find says what a name stands for. Names are a model's hub id, what its engine calls it, an alias, a launch, or a hub id without its owner; case
-// counts only where it tells two apart.
-func (f *Fleet) find(name string) (meant, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
-		for _, m := range f.models {
-			if same(m.ID, name) || slices.ContainsFunc(m.Aliases, func(a string) bool { return same(a, name) }) {
-				return meant{model: m.ID, wakes: true}, true
-			}
-		}
-		for _, r := range f.replicas {
-			if same(r.Model, name) || same(r.Served, name) {
-				return meant{model: r.Model, wakes: f.wakes(r.Model)}, true
-			}
-		}
-		for _, r := range f.replicas {
-			if same(r.Launch, name) {
-				return meant{model: r.Model, launch: r.Launch}, true
-			}
-		}
-	}
-	return f.findLast(name)
-}
-
-// findLast takes a name without an owner for the one model that is called so after its owner: its launches are, and what was asked by a
-// launch's name while it ran may be asked so when it sleeps.
-func (f *Fleet) findLast(name string) (m meant, ok bool) {
-	ids := map[string]bool{}
-	for _, x := range f.models {
-		ids[x.ID] = true
-	}
-	for _, r := range f.replicas {
-		ids[r.Model] = true
-	}
-	for id := range ids {
-		if _, last, owned := strings.Cut(id, "/"); owned && !directory(id) && strings.EqualFold(last, name) {
-			if ok {
-				return meant{}, false // two of them
-			}
-			m, ok = meant{model: id, wakes: f.wakes(id)}, true
-		}
-	}
-	return m, ok
-}
-
-func (f *Fleet) wakes(model string) bool {
-	return slices.ContainsFunc(f.models, func(m Model) bool { return m.ID == model })
-}
-
-// only is the one model there is, for a request that names none.
-func (f *Fleet) only() (meant, bool) {
-	f.mu.Lock()
-	var ids []string
-	for _, m := range f.models {
-		ids = append(ids, m.ID)
-	}
-	for _, r := range f.replicas {
-		ids = append(ids, r.Model)
-	}
-	f.mu.Unlock()
-	slices.Sort(ids)
-	if ids = slices.Compact(ids); len(ids) != 1 {
-		return meant{}, false
-	}
-	return f.find(ids[0])
 }
 
 // pick takes the replica with the least to do, and counts the request in until done. False: there is none that was not tried
@@ -321,69 +240,6 @@ func (f *Fleet) done(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gone = slices.DeleteFunc(f.gone, func(r *replica) bool { return r.inFlight == 0 })
-}
-
-// well notes an answer.
-func (f *Fleet) well(id string) {
-	revived := false
-	f.with(id, func(r *replica) {
-		revived = !r.dead.IsZero()
-		r.failures, r.ejected, r.dead = 0, time.Time{}, time.Time{}
-	})
-	if revived {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.announce()
-	}
-}
-
-// announce tells whoever waits that the fleet has changed. The lock is held.
-func (f *Fleet) announce() {
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// seems notes what a look that was not answered well says: that the engine is dead, or nothing that is certain.
-func (f *Fleet) seems(id string, dead bool) {
-	f.with(id, func(r *replica) {
-		switch {
-		case !dead:
-			r.dead = time.Time{}
-		case r.dead.IsZero():
-			r.dead = f.now()
-		}
-	})
-}
-
-// deadAfter is how long every look must find an engine dead: five looks of the gateway, fifteen seconds apart.
-const deadAfter = time.Minute
-
-// Dead lists the replicas whose engine has been found dead by every look for a while: their machines run, and bill, for nothing.
-func (f *Fleet) Dead() []Replica {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var out []Replica
-	for _, r := range f.replicas {
-		if !r.leaving && !r.dead.IsZero() && f.now().Sub(r.dead) >= deadAfter {
-			out = append(out, r.Replica)
-		}
-	}
-	return out
-}
-
-// ill notes a failure to answer, and reports whether the replica is ejected by it.
-func (f *Fleet) ill(id string) (ejected bool) {
-	f.with(id, func(r *replica) {
-		if r.failures++; r.failures < ejectAfter {
-			return
-		}
-		wait := ejectFirst
-		for i := ejectAfter; i < r.failures && wait < ejectMost; i++ {
-			wait *= 2
-		}
-		r.ejected, ejected = f.now().Add(min(wait, ejectMost)), true
-	})
-	return ejected
 }
 
 // Status is a replica as the dashboard and the metrics show it.
