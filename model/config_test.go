@@ -268,6 +268,11 @@ func TestBlocksOfTheirOwn(t *testing.T) {
 	if err != nil || p.WidthSum != 28672+14336 || p.KVHeads != 8 || p.CountKind(FullAttention) != 2 {
 		t.Fatalf("widths %d, %d KV heads, kinds %v, %v", p.WidthSum, p.KVHeads, p.LayerKinds, err)
 	}
+	silent, err := FromConfig([]byte(`{"architectures":["DeciLMForCausalLM"],"model_type":"nemotron-nas","hidden_size":8192,"num_hidden_layers":1,"num_attention_heads":64,"vocab_size":128256,
+		"block_configs":[{"attention":{},"ffn":{"ffn_mult":5.25}}]}`), Sizes{})
+	if err != nil || silent.CountKind(FullAttention) != 1 {
+		t.Errorf("a block that does not say its groups: kinds %v, %v", silent.LayerKinds, err)
+	}
 	attention := int64(2 * 8192 * (2*8192 + 2*1024))
 	norms := int64(7 * 8192)
 	if want := 2*128256*8192 + attention + 3*8192*(28672+14336) + norms; p.Parameters != want {

@@ -2,6 +2,7 @@ package artefact
 
 import (
 	"context"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"justright/internal/pyindex"
 	"justright/sim/indexsim"
+	"justright/version"
 )
 
 // open serves files as a wheel and opens it.
@@ -149,6 +151,32 @@ func FuzzPythonSource(f *testing.F) {
 		configTypes(src)
 		parsePipeline(src)
 	})
+}
+
+// Each class answers for itself: by its method's name where it has one, and not for the next one when it says nothing.
+func TestMinCapabilities(t *testing.T) {
+	got := map[string]version.Capability{}
+	minCapabilities(`class Silent(QuantizationConfig):
+    def get_name(self):
+        return "silent"
+
+class MarlinConfig(QuantizationConfig):
+    def get_name(self) -> str:
+        return "marlin_x"
+
+    @classmethod
+    def get_min_capability(cls) -> int:
+        # Ampere
+        return 80
+
+class SchemeW8(Scheme):
+    @classmethod
+    def get_min_capability(cls) -> int:
+        return 75
+`, got)
+	if want := map[string]version.Capability{"marlin_x": {Major: 8}, "SchemeW8": {Major: 7, Minor: 5}}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
 
 // TestHostileSourceTakesLinearTime reads megabytes made of the beginnings of what is looked for. Four times the text may take four

@@ -116,11 +116,14 @@ func TestRead(t *testing.T) {
 	if runs := Read(s, false, []report.Event{plan(2), ready}); len(runs) != 0 { // taken up by a process that saw its end alone
 		t.Errorf("%+v", runs)
 	}
+	elsewhere := runs[0]
+	elsewhere.Target, elsewhere.Phases = "local", map[string]float64{"env": 1, "weights": 1, "load": 1}
+	runs = []Run{elsewhere, runs[0], elsewhere} // what others took comes between
 	if got := Typical(runs, key); got[diagnose.PhaseInstall] != 40*time.Second || got[diagnose.PhaseDownload] != 60*time.Second || got[diagnose.PhaseLoad] != 20*time.Second {
 		t.Errorf("typical %v", got)
 	}
 	other := key
-	other.Target = "local"
+	other.Target = "ssh://box"
 	if got := Typical(runs, other); len(got) != 0 {
 		t.Errorf("typical of elsewhere %v", got)
 	}

@@ -100,7 +100,7 @@ func TestShells(t *testing.T) {
 			if got, err := p.Get(t.Context(), in.ID); err != nil || got.Status != launch.Gone {
 				t.Errorf("after delete %+v, %v", got, err)
 			}
-			if m, err := p.Describe(t.Context()); err != nil || m.CPUs < 1 || m.MemoryBytes < 1<<20 || m.DiskBytes < 1 || m.System == "" {
+			if m, err := p.Describe(t.Context()); err != nil || m.CPUs < 1 || m.FreeBytes < 1<<20 || m.MemoryBytes <= m.FreeBytes || m.DiskBytes < 1 || m.System == "" {
 				t.Errorf("%+v, %v", m, err)
 			}
 		})
