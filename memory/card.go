@@ -20,9 +20,33 @@ var visible = []struct {
 
 var visibleBySize = map[int]float64{8: 7.7, 11: 10.7, 12: 11.7, 16: 15.6, 20: 19.6, 24: 23.6, 32: 31.4, 40: 39.4, 48: 47.4, 64: 61.3, 80: 79.2, 90: 83.8, 94: 93.0, 96: 94.97, 128: 121.6, 141: 139.8, 180: 178.3, 192: 178.3, 288: 267.7}
 
+// instances are cards by the machine types that clouds rent them in; a part of the type's name.
+// Sources: https://aws.amazon.com/ec2/instance-types, https://learn.microsoft.com/azure/virtual-machines/sizes/gpu-accelerated,
+// https://cloud.google.com/compute/docs/gpus.
+var instances = []struct{ part, card string }{
+	{"g4dn.", "T4"}, {"g5.", "A10G"}, {"g6e.", "L40S"}, {"g6.", "L4"}, {"p3.", "V100 16GB"}, {"p3dn.", "V100 32GB"}, {"p4d.", "A100 40GB"}, {"p4de.", "A100 80GB"},
+	{"p5.", "H100 80GB"}, {"p5e.", "H200"}, {"p5en.", "H200"}, {"p6-b200", "B200"},
+	{"a100_v4", "A100 80GB"}, {"nd96asr", "A100 40GB"}, {"nd96amsr", "A100 80GB"}, {"ads_h100", "H100 NVL"}, {"adis_h100", "H100 NVL"}, {"h100_v5", "H100 80GB"}, {"h200_v5", "H200"},
+	{"nc4as_t4", "T4"}, {"ads_a10_v5", "A10"},
+	{"a2-highgpu", "A100 40GB"}, {"a2-megagpu", "A100 40GB"}, {"a2-ultragpu", "A100 80GB"}, {"a3-highgpu", "H100 80GB"}, {"a3-megagpu", "H100 80GB"}, {"a3-ultragpu", "H200"}, {"g2-standard", "L4"},
+}
+
+// cardOfInstance is the card of a machine type, and whatever else text says as it is.
+func cardOfInstance(text string) string {
+	lower := strings.ToLower(text)
+	for _, in := range instances {
+		at := strings.Index(lower, in.part)
+		if at == 0 || at > 0 && (lower[at-1] < 'a' || lower[at-1] > 'z') {
+			return in.card
+		}
+	}
+	return text
+}
+
 // CardOf reads a card's name as people write it, or a bare size ("24 GB GPU"), into what the driver will report.
 // ok is false when the text tells no memory size.
 func CardOf(text string) (g GPU, ok bool) {
+	text = cardOfInstance(text)
 	g.Name = text
 	size := 0
 	c, known := catalog.FindCard(text)

@@ -197,7 +197,8 @@ func TestFlags(t *testing.T) {
 }
 
 func TestCardOf(t *testing.T) {
-	for text, want := range map[string]float64{"H100": 79.2, "NVIDIA H100 80GB HBM3": 79.2, "H100 NVL 96GB": 93, "A100-SXM4-40GB": 39.4, "RTX 4090 48GB": 47.4, "24 GB GPU": 23.6, "GB10 128GB": 121.6, "V100 32GB": 31.74, "V100 16GB": 15.6, "L4": 22} {
+	for text, want := range map[string]float64{"H100": 79.2, "NVIDIA H100 80GB HBM3": 79.2, "H100 NVL 96GB": 93, "A100-SXM4-40GB": 39.4, "RTX 4090 48GB": 47.4, "24 GB GPU": 23.6, "GB10 128GB": 121.6, "V100 32GB": 31.74, "V100 16GB": 15.6, "L4": 22,
+		"g5.12xlarge": 22, "ml.g6e.xlarge": 44.4, "Azure Standard_NC80adis_H100_v5": 93, "Standard_NC24ads_A100_v4": 79.2, "a2-highgpu-1g": 39.4, "p4d.24xlarge (A100)": 39.4} {
 		g, ok := CardOf(text)
 		if got := float64(g.TotalBytes) / GiB; !ok || math.Abs(got-want) > 0.1 {
 			t.Errorf("%s: %.2f GiB, want %.2f", text, got, want)

@@ -67,12 +67,11 @@ func (c *memoryCase) use() memory.Use {
 	if g, ok := memory.CardOf(deref(c.GPU)); ok || c.GPU != nil {
 		u.GPU = g
 	}
-	flags := strings.FieldsFunc(deref(c.Flags), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
-	u.ApplyFlags(flags)
+	said := deref(c.Flags)
+	u.ApplyFlags(statedFlags(said))
 	fillDraft(&u)
-	if said := deref(c.Flags); strings.Contains(said, "V0 engine") || strings.Contains(said, "VLLM_USE_V1=0") {
-		u.FirstEngine = true
-	}
+	u.FirstEngine = u.FirstEngine || strings.Contains(said, "V0 engine") || strings.Contains(said, "VLLM_USE_V1=0")
+	u.ExpertParallel = u.ExpertParallel || strings.Contains(said, "expert parallel")
 	if c.Context != nil && *c.Context > 0 {
 		u.Context = *c.Context
 	}
@@ -86,6 +85,49 @@ func (c *memoryCase) use() memory.Use {
 		u.FreeBytes = int64(*c.FreeGiB * memory.GiB)
 	}
 	return u
+}
+
+// statedFlags cuts what a case says of the flags into words, keeping JSON and quoted values whole, and reads the
+// arguments of vLLM's Python class (max_num_seqs=8) as the flags they are.
+func statedFlags(said string) []string {
+	var words []string
+	depth, quote, start := 0, rune(0), -1
+	flush := func(end int) {
+		if start >= 0 {
+			words = append(words, strings.Trim(said[start:end], "'\""))
+		}
+		start = -1
+	}
+	for i, r := range said {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '\'' || r == '"' && depth == 0:
+			quote = r
+		case r == '{':
+			depth++
+		case r == '}':
+			depth--
+		case (r == ' ' || r == ',' || r == '\t') && depth <= 0:
+			flush(i)
+			continue
+		}
+		if start < 0 {
+			start = i
+		}
+	}
+	flush(len(said))
+	for i, w := range words {
+		if i > 0 && strings.HasPrefix(words[i-1], "--") && !strings.Contains(words[i-1], "=") {
+			continue // a value
+		}
+		if name, _, given := strings.Cut(w, "="); given && !strings.HasPrefix(w, "-") && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == "" {
+			words[i] = "--" + w
+		}
+	}
+	return words
 }
 
 // caseModels looks models up once each: the hub where HF_ENDPOINT names one, else what is embedded.
