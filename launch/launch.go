@@ -63,6 +63,8 @@ type Instance struct {
 	DataCenter   string
 	GPU          string
 	GPUCount     int
+	Pods         int // that it is made of, where it is made of several; PodsReady of them take requests
+	PodsReady    int
 	Created      time.Time
 	Started      time.Time     // last start of the container; zero when unknown
 	Uptime       time.Duration // of the container; goes back to 0 when it restarts

@@ -14,7 +14,7 @@ func TestReplicasOnACluster(t *testing.T) {
 	if raced {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}
-	_, cluster, _, call := playedCluster(t, "1", "2")
+	_, cluster, play, call := playedCluster(t, "1", "2")
 	const model = "openai/gpt-oss-20b"
 	if status, said := call("plan", model, "--on", "kubernetes", "--replicas", "4"); status != int(problem.ExitCapacity) ||
 		!strings.Contains(said, "room for 4 pods") || !strings.Contains(said, "--replicas 3") {
@@ -34,6 +34,10 @@ func TestReplicasOnACluster(t *testing.T) {
 	}
 	if _, ps := call("ps", "--json"); !strings.Contains(ps, `"price_per_hour": "2.40"`) || strings.Count(ps, `"name"`) != 1 {
 		t.Errorf("ps: %s", ps)
+	}
+	play.last.Load().Exit(0, "") // its guard found it idle
+	if _, ps := call("ps"); !strings.Contains(ps, "2 of 3 pods are ready") {
+		t.Errorf("one of three has ended: %s", ps)
 	}
 	if status, said := call("up", model, "--on", "kubernetes", "--replicas", "2", "--json"); status != int(problem.ExitUsage) || !strings.Contains(said, "--replicas 2 is asked for") {
 		t.Errorf("another number of copies attached: %d %s", status, said)

@@ -138,6 +138,8 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 			a.PodID, a.BaseURL = in.ID, in.BaseURL
 			if endedInCluster(s, a, in) {
 				line.State, line.Note = "gone", "it has ended: justright gc settles it"
+			} else if in.PodsReady < in.Pods {
+				line.Note = fmt.Sprintf("%d of %d pods are ready", in.PodsReady, in.Pods)
 			}
 			if in.PricePerHour != nil {
 				a.Price = *in.PricePerHour

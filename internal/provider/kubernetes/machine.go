@@ -27,6 +27,14 @@ func (p *Provider) instance(ctx context.Context, job batchv1.Job, pods []corev1.
 			in.GPUCount = int(q.Value()) * podsOf(job)
 		}
 	}
+	if n := podsOf(job); n > 1 {
+		in.Pods = n
+		for _, x := range pods {
+			if ready(x) && !ended(x) {
+				in.PodsReady++
+			}
+		}
+	}
 	pod := speaker(pods)
 	if pod != nil {
 		if st := statusOfContainer(*pod); st != nil {

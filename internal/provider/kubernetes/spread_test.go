@@ -112,7 +112,7 @@ func TestCopies(t *testing.T) {
 		pod, _, _, err := p.PodOf(t.Context(), in.ID)
 		return err == nil && strings.Contains(pod, in.ID+"-2-")
 	})
-	if got, err := p.Get(t.Context(), in.ID); err != nil || got.Status != launch.Running {
+	if got, err := p.Get(t.Context(), in.ID); err != nil || got.Status != launch.Running || got.Pods != 3 || got.PodsReady != 1 {
 		t.Errorf("two of three have ended: %+v, %v", got, err)
 	}
 	if err := p.Delete(t.Context(), in.ID); err != nil {
