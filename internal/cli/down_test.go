@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,7 +20,25 @@ import (
 // started is a command as a process of its own, with what it says.
 type started struct {
 	*exec.Cmd
-	out, errs *bytes.Buffer
+	out, errs *spoken
+}
+
+// spoken is what a process says, read while it goes on.
+type spoken struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *spoken) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func (p place) start(args ...string) started {
@@ -27,7 +48,7 @@ func (p place) start(args ...string) started {
 	for k, v := range p.env {
 		c.Env = append(c.Env, k+"="+v)
 	}
-	s := started{c, new(bytes.Buffer), new(bytes.Buffer)}
+	s := started{c, new(spoken), new(spoken)}
 	c.Stdout, c.Stderr = s.out, s.errs
 	if err := c.Start(); err != nil {
 		p.t.Fatal(err)
@@ -42,7 +63,7 @@ func (s started) ends(t *testing.T, want problem.Exit) string {
 	if got := s.ProcessState.ExitCode(); got != int(want) {
 		t.Errorf("%v exits %d, want %d\n%s%s", s.Args[1:], got, want, s.out, s.errs)
 	}
-	if s.Args[len(s.Args)-1] == "--json" && !json.Valid(s.out.Bytes()) {
+	if slices.Contains(s.Args, "--json") && !json.Valid([]byte(s.out.String())) {
 		t.Errorf("%v prints more than one document:\n%s", s.Args[1:], s.out)
 	}
 	return s.out.String() + s.errs.String()
@@ -158,4 +179,74 @@ func TestAnotherAccountSettlesNothing(t *testing.T) {
 	}
 	p.env["RUNPOD_API_KEY"] = ours
 	p.answers(0, "down", "--all")
+}
+
+// A signal to an up that drives nothing, since it looks on or has only begun, ends it as one that was interrupted, with --json
+// as a stream that has an end; the one that drives goes on.
+func TestASignalToAnUpThatWaits(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		p := newPlace(t)
+		p.sim.AddFault(runpodsim.Fault{Kind: runpodsim.DeadHost})
+		driver := p.start("up", tryModel, "--yes")
+		p.until("it drives", p.asked("getPodLogs", 1))
+		second := p.start("up", tryModel, "--yes", "--json")
+		p.until("it looks on", func() bool { return strings.Contains(second.out.String(), `"begin"`) })
+		_ = second.Process.Signal(sig)
+		second.endsStream(t, "detached")
+		_ = driver.Process.Signal(os.Interrupt)
+		driver.ends(t, problem.ExitInterrupted)
+
+		p.sim.ClearFaults()
+		p.sim.AddFault(runpodsim.Fault{Kind: runpodsim.SlowAnswer, Op: "listGpuTypes", Delay: 20 * time.Second})
+		asked := p.sim.Counts()["listGpuTypes"]
+		early := p.start("up", tryModel, "--yes", "--json", "--name", "early")
+		p.until("it asks for offers", p.asked("listGpuTypes", asked+1))
+		_ = early.Process.Signal(sig)
+		if out := early.ends(t, problem.ExitInterrupted); !strings.Contains(out, "had rented nothing") {
+			t.Errorf("interrupted early:\n%s", out)
+		}
+		if n := p.sim.Counts()["createPod"]; n != 1 || p.sim.Ledger().Billing != 0 {
+			t.Errorf("%d creates, %d bill", n, p.sim.Ledger().Billing)
+		}
+	}
+}
+
+// endsStream waits for a process that was interrupted, whose stream has to end as every other.
+func (s started) endsStream(t *testing.T, outcome string) {
+	t.Helper()
+	_ = s.Wait()
+	lines := strings.Split(strings.TrimSpace(s.out.String()), "\n")
+	if code := s.ProcessState.ExitCode(); code != int(problem.ExitInterrupted) || !strings.Contains(lines[len(lines)-1], `"event":"end"`) ||
+		!strings.Contains(lines[len(lines)-1], `"outcome":"`+outcome+`"`) {
+		t.Errorf("%v exits %d with\n%s\n%s", s.Args[1:], code, s.out.String(), s.errs)
+	}
+}
+
+// A pod that somebody stopped is not ready, and gc settles it: what it keeps bills on.
+func TestGCSettlesWhatWasStopped(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.answers(0, "up", tryModel, "--yes")
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.env["RUNPOD_API_BASE_URL"]+"/v2/pods/"+p.sim.Ledger().Pods[0].ID+"/action",
+		strings.NewReader(`{"action":"stop"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask.Header.Set("Authorization", "Bearer "+p.env["RUNPOD_API_KEY"])
+	res, err := http.DefaultClient.Do(ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if out := p.answers(0, "ps", "--json"); !strings.Contains(out, `"state": "stopped"`) {
+		t.Errorf("ps of a stopped pod:\n%s", out)
+	}
+	out := p.answers(0, "gc", "--json")
+	if strings.Count(out, `"kind": "stopped"`) != 1 || !strings.Contains(out, `"did": "settled"`) {
+		t.Errorf("gc of a stopped pod:\n%s", out)
+	}
+	if l := p.sim.Ledger(); l.Pods[0].Status != "TERMINATED" {
+		t.Errorf("it is %s after gc", l.Pods[0].Status)
+	}
 }

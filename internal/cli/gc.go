@@ -131,6 +131,8 @@ func (w *World) gcTask(ctx context.Context, journal *store.Journal, t store.Task
 			f.Kind, f.ID, f.Text = "duplicate", in.ID, "a second machine of one create"
 		case here && endedInCluster(s, a, in):
 			f.Kind, f.Text = "vanished", "it has ended, by its guard or otherwise, and holds nothing; what it said is kept"
+		case here && in.Status == launch.Stopped && seen.stops(a) && (a.Phase == launch.Booting || a.Phase == launch.Proving || a.Phase == launch.Ready):
+			f.Kind, f.Text = "stopped", "it was stopped, by its guard or by somebody at the console, and what a stopped pod keeps bills on"
 		case asked && !here && a.PodID != "" && (a.Phase == launch.Booting || a.Phase == launch.Proving || a.Phase == launch.Ready):
 			f.Kind, f.Text = "vanished", "it has ended: by its guard, or by somebody at the console"
 		case asked && !here && a.Phase == launch.Open:
@@ -237,6 +239,14 @@ func (w *World) gcBills(ctx context.Context, journal *store.Journal, tasks []sto
 	}
 }
 
+// stops reports whether a machine of an attempt can be stopped without being gone.
+func (s *sightings) stops(a launch.Attempt) bool { return s.doors[a.Address].target.kube == nil }
+
+// tells reports whether a machine stands in the document already.
+func (d *gcDocument) tells(id string) bool {
+	return slices.ContainsFunc(d.Findings, func(f gcFinding) bool { return f.ID == id && f.Kind == "stopped" })
+}
+
 // gcLeftovers names what bills without a launch: stopped pods of ours, and the account's volumes.
 func (w *World) gcLeftovers(ctx context.Context, seen *sightings, doc *gcDocument) {
 	addresses := make([]string, 0, len(seen.doors))
@@ -248,7 +258,7 @@ func (w *World) gcLeftovers(ctx context.Context, seen *sightings, doc *gcDocumen
 		d := seen.doors[a]
 		doc.Foreign += d.foreign
 		for _, in := range d.machines {
-			if in.Status == launch.Stopped && d.target.kube == nil {
+			if in.Status == launch.Stopped && d.target.kube == nil && !doc.tells(in.ID) {
 				doc.Findings = append(doc.Findings, gcFinding{Kind: "stopped", ID: in.ID, Name: in.Name, Did: "nothing",
 					Text: "a stopped pod: its volume disk bills at twice the running rate, $0.20 per GB and month"})
 			}

@@ -29,7 +29,7 @@ type psLaunch struct {
 	Name         string     `json:"name"`
 	Target       string     `json:"target"`
 	ID           optional   `json:"id"`    // of the machine; null when there is none
-	State        string     `json:"state"` // planning, intended, unanswered, booting, proving, ready, ending, open, ended, orphan
+	State        string     `json:"state"` // planning, intended, unanswered, booting, proving, ready, ending, open, ended, stopped, orphan
 	Model        optional   `json:"model"`
 	BaseURL      optional   `json:"base_url"`
 	PricePerHour *money.USD `json:"price_per_hour"` // of all its machines now, disks included; null when not known
@@ -143,6 +143,9 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 			}
 			if in.PricePerHour != nil {
 				a.Price = *in.PricePerHour
+			}
+			if in.Status == launch.Stopped && a.Phase.Billing() && !isKubernetes(s.Target) {
+				line.State, line.Note = "stopped", "it was stopped, and its disk may bill on: justright gc settles it"
 			}
 			if a.Created.IsZero() {
 				a.Created = in.Created

@@ -124,6 +124,17 @@ type upRequest struct {
 }
 
 func (w *World) up(ctx context.Context, ref string, after []string, f upFlags, asJSON bool) error {
+	ctx, u, stop := interruptible(ctx)
+	defer stop()
+	err := w.upUntil(ctx, ref, after, f, asJSON)
+	var said exitStatus
+	if err != nil && u.ended(ctx) && !errors.As(err, &said) {
+		return interruptedWaiting()
+	}
+	return err
+}
+
+func (w *World) upUntil(ctx context.Context, ref string, after []string, f upFlags, asJSON bool) error {
 	r, err := w.readUp(ctx, ref, after, f, asJSON)
 	if err != nil {
 		return err
@@ -257,10 +268,10 @@ func (w *World) launchNew(ctx context.Context, journal *store.Journal, t target,
 	defer sink.close()
 	seen := &opening{Sink: sink}
 	task, first, err := w.startTask(ctx, journal, t, p, r, seen, clock)
-	var pr *problem.Problem
+	if end := w.beganAndStopped(ctx, seen.begin, err, sink); end != nil { // a stream that has begun ends as one
+		return end
+	}
 	switch {
-	case r.asJSON && seen.begin != nil && errors.As(err, &pr): // a stream that has begun ends as one
-		return w.failUp(launch.State{Name: seen.begin.Name, Model: seen.begin.Model}, pr, sink)
 	case err != nil:
 		return err
 	case first != nil: // another process was there first

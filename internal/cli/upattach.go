@@ -54,6 +54,9 @@ func (w *World) accompany(ctx context.Context, journal store.Store, t target, p 
 	for {
 		if w.driven(ctx, journal, task, clock()) {
 			end, ferr := w.followEvents(ctx, journal, task, sink, clock)
+			if ferr != nil && ctx.Err() != nil {
+				return w.waitedOn(ctx, journal, task, sink)
+			}
 			if ferr != nil || end {
 				return w.attached(ctx, journal, task, p, sink, ferr)
 			}

@@ -107,9 +107,14 @@ func servedName(x wish) string {
 // drive runs a task to its end and says how it ended.
 func (w *World) drive(ctx context.Context, journal store.Store, t target, p *planner, task string, sink sinks, clock func() time.Time) error {
 	cfg := w.runConfig(journal, t, p, holding{w, sink, journal, task}, clock)
-	sig, stop := signals(ctx)
+	sig, stop := signals(context.WithoutCancel(ctx))
 	defer stop()
 	cfg.Signal = sig
+	wheel, err := takeWheel(ctx)
+	if err != nil {
+		return w.waitedOn(ctx, journal, task, sink)
+	}
+	ctx = wheel
 	s, err := runner.Run(ctx, cfg, task, false)
 	switch {
 	case errors.Is(err, store.ErrLost), errors.Is(err, store.ErrMoved):
