@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,13 +73,25 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	_, _ = w.Write(append(b, '\n'))
 }
 
-// event is the refusal as the last event of a stream that has begun: both of OpenAI's clients raise it as an error.
-func (r *Refusal) event() []byte {
+// lastEvent is an error, as a JSON object, as the last event of a stream of a path that has begun. OpenAI's clients raise data that holds an
+// error; Anthropic's an event of that name, whose data says its type too.
+func lastEvent(path string, object []byte) []byte {
+	if path == "/v1/messages" {
+		if rest, ok := bytes.CutPrefix(object, []byte("{")); ok && !bytes.HasPrefix(rest, []byte(`"type":`)) {
+			object = append([]byte(`{"type":"error",`), rest...)
+		}
+		return fmt.Appendf(nil, "event: error\ndata: %s\n\n", object)
+	}
+	return fmt.Appendf(nil, "data: %s\n\n", object)
+}
+
+// event is the refusal as the last event of a stream.
+func (r *Refusal) event(path string) []byte {
 	b, err := json.Marshal(r.object())
 	if err != nil {
 		return nil
 	}
-	return fmt.Appendf(nil, "data: %s\n\n", b)
+	return lastEvent(path, b)
 }
 
 // maxUpstreamError bounds what is read of an engine's error.

@@ -94,6 +94,7 @@ func (g *Gateway) notRunning(j *job) *Refusal {
 // hold is a request that waits.
 type hold struct {
 	w        http.ResponseWriter
+	path     string
 	stream   *held // begun, because it waited long; nil: not yet
 	beats    bool  // it is a stream, which is told that it waits
 	patience *time.Timer
@@ -106,7 +107,7 @@ func (g *Gateway) newHold(w http.ResponseWriter, r *http.Request, j *job) *hold 
 	if told {
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(long/time.Second)))
 	}
-	h := &hold{w: w, beats: j.kind.streams && j.asked.Stream && long > 0, beat: time.NewTicker(g.l.Beat)}
+	h := &hold{w: w, path: j.path, beats: j.kind.streams && j.asked.Stream && long > 0, beat: time.NewTicker(g.l.Beat)}
 	if h.beats && !told {
 		long = g.l.HoldMost
 	}
@@ -133,7 +134,7 @@ func (h *hold) tell(s string) {
 		return
 	}
 	if h.stream == nil {
-		h.stream = hold200(h.w)
+		h.stream = hold200(h.w, h.path)
 	}
 	h.stream.comment(s)
 }
@@ -174,19 +175,20 @@ func (g *Gateway) still(model string, w *wake) *Refusal {
 // as the last event.
 type held struct {
 	w      http.ResponseWriter
+	path   string
 	rc     *http.ResponseController
 	header http.Header // what comes too late to be sent
 	status int
 	whole  bytes.Buffer // an answer that is no stream
 }
 
-func hold200(w http.ResponseWriter) *held {
+func hold200(w http.ResponseWriter, path string) *held {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no") // nginx on the way
 	w.WriteHeader(http.StatusOK)
-	return &held{w: w, rc: http.NewResponseController(w), header: http.Header{}}
+	return &held{w: w, path: path, rc: http.NewResponseController(w), header: http.Header{}}
 }
 
 // comment sends a line that clients skip.
@@ -236,6 +238,6 @@ func (h *held) finish() {
 		line.Reset()
 		line.WriteString(`{"error":{"message":"the model's engine gave no answer that can be read","type":"server_error","param":null,"code":"upstream_failed"}}`)
 	}
-	_, _ = fmt.Fprintf(h.w, "data: %s\n\n", line.Bytes())
+	_, _ = h.w.Write(lastEvent(h.path, line.Bytes()))
 	_ = h.rc.Flush()
 }

@@ -31,7 +31,8 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 	t.Cleanup(srv.Close)
 	p := newPlace(t, gateway.Options{Limits: gateway.Limits{Unread: 300 * time.Millisecond}})
 	p.serves(srv.URL)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

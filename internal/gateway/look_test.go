@@ -29,7 +29,8 @@ func TestADeadEngine(t *testing.T) {
 		<-r.Context().Done() // busy
 	}))
 	t.Cleanup(srv.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func (p *place) dial(path, key string) (net.Conn, *bufio.Reader, *http.Response)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.t.Cleanup(func() { _ = resp.Body.Close() })
 	return conn, r, resp
 }
 
@@ -54,14 +55,14 @@ func TestAWebSocketGoesThrough(t *testing.T) {
 	t.Cleanup(srv.Close)
 	p := newPlace(t, gateway.Options{})
 	p.serves(srv.URL)
-	if _, _, resp := p.dial("/v1/realtime", "wrong"); resp.StatusCode != http.StatusUnauthorized {
+	if _, _, resp := p.dial("/v1/realtime", "wrong"); resp.StatusCode != http.StatusUnauthorized { //nolint:bodyclose // dial closes it with the test
 		t.Errorf("with a wrong key: %d", resp.StatusCode)
 	}
-	if _, _, resp := p.dial("/v1/realtime?model=no%2Fsuch", ourKey); resp.StatusCode != http.StatusNotFound {
+	if _, _, resp := p.dial("/v1/realtime?model=no%2Fsuch", ourKey); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // dial closes it with the test
 		t.Errorf("an unknown model: %d", resp.StatusCode)
 	}
 	for _, path := range []string{"/v1/realtime", "/v1/realtime?model=openai%2Fgpt-oss-20b"} {
-		conn, r, resp := p.dial(path, ourKey)
+		conn, r, resp := p.dial(path, ourKey) //nolint:bodyclose // dial closes it with the test
 		if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-Websocket-Accept") != "x" || resp.Header.Get("Server") != "" {
 			t.Fatalf("%s: %d %v", path, resp.StatusCode, resp.Header)
 		}
@@ -89,7 +90,7 @@ func TestAModelWithoutWebSocket(t *testing.T) {
 	p := newPlace(t, gateway.Options{})
 	p.serves(srv.URL)
 	for range 4 {
-		_, _, resp := p.dial("/v1/realtime", ourKey)
+		_, _, resp := p.dial("/v1/realtime", ourKey) //nolint:bodyclose // dial closes it with the test
 		body, _ := io.ReadAll(resp.Body)
 		if resp.StatusCode != http.StatusNotFound || codeOf(t, string(body)) != "unknown_url" {
 			t.Errorf("%d %s", resp.StatusCode, body)

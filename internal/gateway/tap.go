@@ -51,7 +51,7 @@ func (t *tap) Read(b []byte) (int, error) {
 		// Between two events there is room for a word; inside one there is not, and the connection is broken off as it is.
 		if t.stream && t.tail.between() {
 			t.err = err
-			t.end = (&Refusal{Type: "server_error", Code: "stream_cut", Message: "the model's engine went away in the middle of the answer"}).event()
+			t.end = (&Refusal{Type: "server_error", Code: "stream_cut", Message: "the model's engine went away in the middle of the answer"}).event(t.j.path)
 			if n == 0 {
 				return t.last(b)
 			}

@@ -128,18 +128,20 @@ func TestWaiting(t *testing.T) {
 
 // A stream that waits is told so by comments, and then goes on as if nothing had been.
 func TestAStreamIsToldThatItWaits(t *testing.T) {
+	refused := &gateway.Refusal{Status: 503, Type: "server_error", Code: "no_capacity", Message: "nothing to rent"}
 	for _, c := range []struct {
+		path string
 		body string
 		end  error
 		want []string
 	}{
-		{`{"stream":true,"messages":[{"role":"user","content":"hi"}],"model":"` + model + `"}`, nil, []string{`"content":"I"`, "data: [DONE]\n\n"}},
-		{`{"stream":true,"messages":[],"model":"` + model + `"}`, nil, []string{`data: {"error":{`, "Field required"}},
-		{`{"stream":true,"model":"` + model + `"}`, &gateway.Refusal{Status: 503, Type: "server_error", Code: "no_capacity", Message: "nothing to rent"},
-			[]string{`data: {"error":{"code":"no_capacity","message":"nothing to rent"`}},
+		{"/v1/chat/completions", `{"stream":true,"messages":[{"role":"user","content":"hi"}],"model":"` + model + `"}`, nil, []string{`"content":"I"`, "data: [DONE]\n\n"}},
+		{"/v1/chat/completions", `{"stream":true,"messages":[],"model":"` + model + `"}`, nil, []string{`data: {"error":{`, "Field required"}},
+		{"/v1/chat/completions", `{"stream":true,"model":"` + model + `"}`, refused, []string{`data: {"error":{"code":"no_capacity","message":"nothing to rent"`}},
+		{"/v1/messages", `{"stream":true,"model":"` + model + `"}`, refused, []string{"event: error\ndata: {\"type\":\"error\",\"error\":{\"code\":\"no_capacity\""}},
 	} {
 		p, s := asleep(t, gateway.Limits{Hold: 50 * time.Millisecond, Beat: 20 * time.Millisecond})
-		resp, err := http.DefaultClient.Do(p.request(http.MethodPost, "/v1/chat/completions", c.body))
+		resp, err := http.DefaultClient.Do(p.request(http.MethodPost, c.path, c.body))
 		if err != nil {
 			t.Fatal(err)
 		}
