@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"justright/sim/runpodsim/inpod"
 )
 
 // Shell runs start commands for real: each pod has a directory, an environment and processes of its own on this
@@ -288,7 +290,7 @@ func (sh *Shell) tools(c *Container, dir string, ports map[string]int, env map[s
 		names = append(names, "vllm")
 	}
 	for _, n := range names {
-		if err := write(n, wrapper(sh.Tool, file, n)); err != nil {
+		if err := write(n, inpod.Wrapper(sh.Tool, file, n)); err != nil {
 			return err
 		}
 	}
@@ -299,15 +301,6 @@ func (sh *Shell) tools(c *Container, dir string, ports map[string]int, env map[s
 		return write("nvidia-smi", smiScript(c))
 	}
 	return nil
-}
-
-// wrapper is a program that calls the tool command with the pod's file and its own name.
-func wrapper(tool []string, file, name string) string {
-	words := []string{}
-	for _, w := range append(append([]string{}, tool...), file, name) {
-		words = append(words, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
-	}
-	return "#!/bin/sh\nexec " + strings.Join(words, " ") + ` "$@"` + "\n"
 }
 
 // startScript plays the CMD of RunPod's own images: it starts services, then waits for ever.

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -13,23 +12,7 @@ import (
 )
 
 // fail turns whatever went wrong into a *provider.Error.
-func fail(op string, err error) error {
-	var p *provider.Error
-	if errors.As(err, &p) {
-		return p
-	}
-	out := &provider.Error{Op: op, Kind: launch.FailTemporary, Err: err}
-	var e *httpclient.Error
-	if !errors.As(err, &e) {
-		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-			out.Kind = launch.FailUnknown
-		}
-		return out
-	}
-	out.Status, out.URL, out.RequestID, out.Detail = e.Status, e.URL, e.RequestID, e.Detail()
-	out.Kind = kindOf(op, e)
-	return out
-}
+func fail(op string, err error) error { return provider.OverHTTP(op, err, kindOf) }
 
 // kindOf classifies an answer of the API server. A refusal of admission is a 403 too, and what a LimitRange's defaults make of a pod a
 // 422: the text tells quota and policy from right.

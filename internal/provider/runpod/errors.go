@@ -1,7 +1,6 @@
 package runpod
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,24 +11,7 @@ import (
 )
 
 // fail turns whatever went wrong into a *provider.Error.
-func fail(op string, err error) *provider.Error {
-	var p *provider.Error
-	if errors.As(err, &p) {
-		return p
-	}
-	out := &provider.Error{Op: op, Kind: launch.FailTemporary, Err: err}
-	var e *httpclient.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			return out
-		}
-		out.Kind = launch.FailUnknown
-		return out
-	}
-	out.Status, out.URL, out.RequestID, out.Detail = e.Status, e.URL, e.RequestID, e.Detail()
-	out.Kind = kindOf(op, e)
-	return out
-}
+func fail(op string, err error) *provider.Error { return provider.OverHTTP(op, err, kindOf) }
 
 // kindOf classifies an HTTP answer. Capacity has no code of its own in this API: the same status 400 says "rule
 // broken" and "nothing left", so its text is read, here and nowhere else.

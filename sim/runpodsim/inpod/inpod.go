@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -100,9 +101,14 @@ func (c *Call) real(names ...string) string {
 
 // wrapper writes a program that calls inpod as name.
 func (c *Call) wrapper(path, name string) error {
+	return os.WriteFile(path, []byte(Wrapper(c.Tool, c.File, name)), 0o755)
+}
+
+// Wrapper is the text of a program that calls the tool command with the pod's file and a name to be.
+func Wrapper(tool []string, file, name string) string {
 	words := []string{}
-	for _, w := range append(append([]string{}, c.Tool...), c.File, name) {
+	for _, w := range append(slices.Clone(tool), file, name) {
 		words = append(words, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
 	}
-	return os.WriteFile(path, []byte("#!/bin/sh\nexec "+strings.Join(words, " ")+" \"$@\"\n"), 0o755)
+	return "#!/bin/sh\nexec " + strings.Join(words, " ") + ` "$@"` + "\n"
 }
