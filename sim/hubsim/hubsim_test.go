@@ -100,6 +100,12 @@ func TestFilesAndHeaders(t *testing.T) {
 		if _, body = ask(t, "GET", base+"/api/models/acme/tiny/tree/main?recursive=true", ""); !strings.Contains(body, "original/x.bin") || strings.Contains(body, "HEAD") {
 			t.Errorf("tree: %s", body)
 		}
+		if got, body := ask(t, "GET", base+"/api/models/acme/tiny/tree/main/original", ""); got.StatusCode != http.StatusOK || !strings.Contains(body, "original/x.bin") {
+			t.Errorf("tree of a folder: %d %s", got.StatusCode, body)
+		}
+		if got, _ := ask(t, "GET", base+"/api/models/acme/tiny/tree/main/nowhere", ""); got.StatusCode != http.StatusNotFound {
+			t.Errorf("tree of a folder that is not there: %d", got.StatusCode)
+		}
 	}
 }
 
