@@ -156,6 +156,9 @@ func indexProblem(err error) error {
 	case errors.Is(err, pyindex.ErrNotFound):
 		return problem.New(problem.ExitCapacity, "index_lacks_project", "the package index does not have what was asked for").Wrap(err).
 			Try("ask another index", "export PIP_INDEX_URL=https://pypi.org/simple/")
+	case errors.Is(err, pyindex.ErrNoIndex):
+		return problem.New(problem.ExitCapacity, "index_unreachable", "the package index cannot be read").Wrap(err).
+			Try("ask another index", "export PIP_INDEX_URL=https://pypi.org/simple/")
 	case errors.As(err, &he) && (he.Status == 401 || he.Status == 403):
 		return problem.New(problem.ExitCredentials, "index_refuses", "the package index refuses the request").Wrap(err)
 	case errors.As(err, &he):

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -83,11 +84,20 @@ func TestCatalogShowOverview(t *testing.T) {
 func TestCatalogWithoutIndex(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>Welcome to the hotel</html>"))
+	}))
+	defer portal.Close()
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"files":[`))
+	}))
+	defer broken.Close()
 	for _, c := range []struct {
 		index string
 		code  int
 		text  string
-	}{{closed.URL + "/simple/", 5, "index_unreachable"}, {"ftp://x/", 2, "bad_index"}} {
+	}{{closed.URL + "/simple/", 5, "index_unreachable"}, {portal.URL, 5, "index_unreachable"}, {broken.URL, 5, "index_unreachable"}, {"ftp://x/", 2, "bad_index"}} {
 		code, stdout, _ := catalogWorld(t, c.index)("catalog", "check", "--json")
 		if code != c.code || !strings.Contains(stdout, c.text) {
 			t.Errorf("%s: %d %s", c.index, code, stdout)

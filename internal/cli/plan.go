@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -206,6 +207,9 @@ func (o *planOptions) notePlace(r solve.Request, plans []solve.Stack) {
 	}
 }
 
+// offersWithin is how long a plan waits for a provider's offers, its retries included. They take a second or two.
+const offersWithin = 25 * time.Second
+
 // offers asks the target what there is. Without a key RunPod's cards come from the catalog, with no prices.
 func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) error {
 	r.Target = o.on
@@ -226,8 +230,14 @@ func (o *planOptions) offers(ctx context.Context, w *World, r *solve.Request) er
 			}
 			return err
 		}
-		all, err := t.provider.Offers(ctx)
-		if err != nil {
+		asking, done := context.WithTimeout(ctx, offersWithin)
+		all, err := t.provider.Offers(asking)
+		done()
+		switch {
+		case err != nil && ctx.Err() == nil && asking.Err() != nil:
+			return problem.New(problem.ExitCapacity, "unreachable", "no answer: offers of runpod").Because("none came within %s", offersWithin).
+				Try("look at what is in the way", "justright doctor").Try("plan without the provider, on the catalog's cards", "RUNPOD_API_KEY= "+w.without())
+		case err != nil:
 			return providerProblem(err, "offers of runpod")
 		}
 		p := planner{wish: wish{Cloud: o.cloud, DataCenters: o.dataCenters}}

@@ -12,27 +12,11 @@ import (
 
 // wrapped breaks text at blanks so that no line is longer than the terminal is wide, with every line but the first
 // hung below hang columns; the first begins at column at. Without a terminal there is one line: programs read lines.
-func (w *World) wrapped(at, hang int, text string) string {
-	if w.Width < hang+20 || at+len([]rune(text)) <= w.Width && !strings.Contains(text, "\n") {
-		return text
+func (w *World) wrapped(at, hang int, words string) string {
+	if w.Width < hang+20 || at+len([]rune(words)) <= w.Width && !strings.Contains(words, "\n") {
+		return words
 	}
-	var b strings.Builder
-	col := at
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case col+1+n > w.Width:
-			b.WriteString("\n" + strings.Repeat(" ", hang))
-			col = hang
-		default:
-			b.WriteByte(' ')
-			col++
-		}
-		b.WriteString(word)
-		col += n
-	}
-	return b.String()
+	return text.Wrap(words, at, hang, w.Width)
 }
 
 // labelWidth is the column where text begins after a word such as "refused".

@@ -72,12 +72,15 @@ type Quantiles struct {
 	N   int     `json:"n"`
 }
 
+// firstLook is how long the list of models may take, which no engine computes.
+const firstLook = 20 * time.Second
+
 // RunBench measures. An error means that nothing could be measured; errors of single requests are counted in their
 // level. When ctx ends, the levels finished so far are returned with its error.
 func RunBench(ctx context.Context, e Endpoint, o BenchOptions) (Bench, error) {
 	b := Bench{Schema: BenchSchema, BaseURL: e.BaseURL, At: e.Now().UTC().Truncate(time.Second), PromptTokens: o.PromptTokens,
 		MaxTokens: o.MaxTokens, PricePerHour: o.Price, Levels: []Level{}}
-	list, err := e.models(ctx, e.Key, o.Limit)
+	list, err := e.models(ctx, e.Key, min(o.Limit, firstLook))
 	switch s := status(err); {
 	case s == 401 || s == 403:
 		return b, fmt.Errorf("%w: %s/v1/models says %s", ErrKeyRefused, e.BaseURL, words(err))

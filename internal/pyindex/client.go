@@ -29,6 +29,9 @@ const (
 // ErrNotFound says that no index has the project.
 var ErrNotFound = errors.New("no such project on the index")
 
+// ErrNoIndex: the address answers, but not as a package index does.
+var ErrNoIndex = errors.New("is it a package index?")
+
 // Client asks indexes in order; the first that has a project answers for it, as uv does. It is safe for concurrent
 // use.
 type Client struct {
@@ -94,6 +97,7 @@ func Normalise(name string) string { return strings.ToLower(runs.ReplaceAllStrin
 // Project reads the page of a project from the first index that has it.
 func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 	name = Normalise(name)
+	var nothing error
 	for _, index := range c.indexes {
 		page := index.JoinPath(name + "/")
 		res, err := c.http.Do(ctx, httpclient.Request{URL: page.String(), Header: http.Header{
@@ -105,11 +109,19 @@ func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 		if err != nil {
 			return Project{}, fmt.Errorf("read the page of %s: %w", name, err)
 		}
-		files, err := parsePage(page, res.Header.Get("Content-Type"), res.Body)
+		kind := res.Header.Get("Content-Type")
+		files, err := parsePage(page, kind, res.Body)
 		if err != nil {
-			return Project{}, fmt.Errorf("the page of %s on %s: %w", name, httpclient.RedactURL(index.String()), err)
+			return Project{}, fmt.Errorf("the page of %s on %s: %w: %w", name, httpclient.RedactURL(index.String()), err, ErrNoIndex)
+		}
+		if len(files) == 0 && !strings.Contains(kind, "json") { // a page for people: of a proxy, a portal, a login
+			nothing = fmt.Errorf("%s answers with a page that names no file of %s: %w", httpclient.RedactURL(index.String()), name, ErrNoIndex)
+			continue
 		}
 		return Project{Name: name, Index: httpclient.RedactURL(index.String()), Files: files}, nil
+	}
+	if nothing != nil {
+		return Project{}, nothing
 	}
 	return Project{}, fmt.Errorf("%s: %w", name, ErrNotFound)
 }

@@ -24,22 +24,26 @@ func Hang(line string, width int) string {
 			hang, at = col, i
 		}
 	}
+	return line[:at] + Wrap(line[at:], columnsOf(line[:at]), hang, width)
+}
+
+// Wrap breaks words at blanks so that no line is wider than width columns: the first begins at column at, the others hang
+// below column hang. A word that is wider alone stays whole.
+func Wrap(words string, at, hang, width int) string {
 	var b strings.Builder
-	b.WriteString(line[:at])
-	col := columnsOf(line[:at])
-	for i, word := range strings.Fields(line[at:]) {
+	for i, word := range strings.Fields(words) {
 		n := columnsOf(word)
 		switch {
 		case i == 0:
-		case col+1+n > width:
+		case at+1+n > width:
 			b.WriteString("\n" + strings.Repeat(" ", hang))
-			col = hang
+			at = hang
 		default:
 			b.WriteByte(' ')
-			col++
+			at++
 		}
 		b.WriteString(word)
-		col += n
+		at += n
 	}
 	return b.String()
 }
