@@ -61,8 +61,9 @@ func levelAt(raw, lower []byte, col int) logLevel {
 	return nearest
 }
 
-// saidInPassing introduces errors that a program catches and goes on after: SGLang tries to import every model it has.
-const saidInPassing = "ignore import error|skipping import of|skip loading plugin"
+// saidInPassing introduces errors that a program catches and goes on after: SGLang tries to import every model it has,
+// vLLM 0.31 an extension that its builds for a CPU lack.
+const saidInPassing = "failed to import the |ignore import error|skipping import of|skip loading plugin"
 
 // lastWords begin what a program says at its end, whatever it said before in the same line.
 const lastWords = "usage: |fatal python error|terminate called|]:[e"

@@ -66,8 +66,8 @@ func refusedSetting(h *hit) (Code, tier) {
 
 // refusedByCheck reads an exception raised by code that checks settings: its frame is the last one.
 func refusedByCheck(h *hit) (Code, tier) {
-	if bytes.HasPrefix(h.lower, []byte("e   ")) {
-		return "", 0 // pytest's mark: a test's error
+	if bytes.HasPrefix(h.lower, []byte("e   ")) || bytes.HasPrefix(h.lower, []byte("failed ")) && hasAny(h.lower[:h.col], "::") {
+		return "", 0 // pytest's marks: a test's error
 	}
 	before := h.lower[:h.col]
 	i := bytes.LastIndex(before, []byte(`file "`))
