@@ -39,7 +39,7 @@ func newDiagnoseCommand(w *World) *cobra.Command {
 		Use:   "diagnose [FILE|-]",
 		Short: "Read a launch log and name the cause, the evidence and the remedy",
 		Long: `diagnose reads any launch log, of vLLM, SGLang, pip, Docker, RunPod or a shell, from a file or from standard
-input, and says whether the launch failed, is still starting, is ready or was stopped on purpose. Of a failure it names
+input, packed by gzip or not, and says whether the launch failed, is still starting, is ready or was stopped on purpose. Of a failure it names
 the cause beneath the wrappers, up to three lines of evidence, the remedy, and what the resolver would do next. Where
 the log does not decide it says unknown: a wrong cause costs more than none.
 
@@ -105,7 +105,7 @@ func (w *World) printCauses(asJSON bool) error {
 			stage = i.Stage
 			fmt.Fprintf(w.Stdout, "%s\n", stage)
 		}
-		fmt.Fprintf(w.Stdout, "  %-30s %s\n", i.Code, i.Text)
+		fmt.Fprint(w.Stdout, w.fitted(fmt.Sprintf("  %-30s  %s\n", i.Code, i.Text)))
 	}
 	return nil
 }
@@ -136,33 +136,34 @@ func (w *World) diagnoseFile(name string, asJSON bool) error {
 	}
 	defer in.Close()
 	r := diagnose.NewReader(diagnose.Options{})
-	if _, err := io.Copy(r, in); err != nil {
+	if err := readLog(r, in); err != nil {
 		return problem.New(problem.ExitUsage, "unreadable_file", "cannot read %s", name).Wrap(err)
 	}
 	res := r.Result()
 	if asJSON {
 		return w.printJSON(asDiagnosis("", res))
 	}
-	return printDiagnosis(w.Stdout, res)
+	_, err = io.WriteString(w.Stdout, w.fitted(diagnosisText(res)))
+	return err
 }
 
-// printDiagnosis writes the answer for a person.
-func printDiagnosis(out io.Writer, r diagnose.Result) error {
+// diagnosisText is the answer for a person.
+func diagnosisText(r diagnose.Result) string {
 	var b strings.Builder
 	switch r.Outcome {
 	case diagnose.Failure:
-		fmt.Fprintf(&b, "failure    %s (%s)\n", r.Cause, orDash(string(r.Stage)))
+		fmt.Fprintf(&b, "failure     %s (%s)\n", r.Cause, orDash(string(r.Stage)))
 	case diagnose.Ready:
-		b.WriteString("ready      the server answers requests\n")
+		b.WriteString("ready       the server answers requests\n")
 	case diagnose.InProgress:
-		fmt.Fprintf(&b, "starting   %s\n", orDash(string(r.Stage)))
+		fmt.Fprintf(&b, "starting    %s\n", orDash(string(r.Stage)))
 	case diagnose.Stopped:
-		b.WriteString("stopped    from outside; nothing is broken\n")
+		b.WriteString("stopped     from outside; nothing is broken\n")
 	default:
 		if len(r.Evidence) == 0 && r.Remedy != nil {
-			b.WriteString("unknown    " + r.Remedy.Text + "\n")
+			b.WriteString("unknown     " + r.Remedy.Text + "\n")
 		} else {
-			b.WriteString("unknown    this log does not say; more of it may\n")
+			b.WriteString("unknown     this log does not say; more of it may\n")
 		}
 	}
 	for i, e := range r.Evidence {
@@ -170,19 +171,18 @@ func printDiagnosis(out io.Writer, r diagnose.Result) error {
 		if i > 0 {
 			label = ""
 		}
-		fmt.Fprintf(&b, "%-10s line %d: %s\n", label, e.Line, e.Text)
+		fmt.Fprintf(&b, "%-10s  line %d: %s\n", label, e.Line, e.Text)
 	}
 	if r.Remedy != nil && r.Outcome == diagnose.Failure {
-		fmt.Fprintf(&b, "remedy     %s (%s)\n", r.Remedy.Text, r.Remedy.Kind)
+		fmt.Fprintf(&b, "remedy      %s (%s)\n", r.Remedy.Text, r.Remedy.Kind)
 	}
 	if s := nextInWords(r); s != "" {
-		fmt.Fprintf(&b, "next       %s\n", s)
+		fmt.Fprintf(&b, "next        %s\n", s)
 	}
 	if r.Restarts > 0 {
-		fmt.Fprintf(&b, "restarts   the engine was started %d times in this log\n", r.Restarts+1)
+		fmt.Fprintf(&b, "restarts    the engine was started %d times in this log\n", r.Restarts+1)
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }
 
 func orDash(s string) string {

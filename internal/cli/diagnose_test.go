@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"os"
@@ -52,6 +53,27 @@ func TestDiagnoseForAPerson(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+}
+
+// TestDiagnosePacked reads what log rotation has packed, whole and cut off, and refuses what only looks like it.
+func TestDiagnosePacked(t *testing.T) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write([]byte("docker: Error response from daemon: could not select device driver\n" + strings.Repeat("noise of a log that is longer than its packing\n", 9)))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range map[string]string{"whole": packed.String(), "cut off": packed.String()[:packed.Len()-6]} {
+		if status, out, errs := diagnoseWith(t, in, "-"); status != 0 || !strings.Contains(out, "docker_no_gpu_runtime") {
+			t.Errorf("%s: status %d\n%s%s", name, status, out, errs)
+		}
+	}
+	if status, _, errs := diagnoseWith(t, "\x1f\x8bno gzip after all", "-"); status != 2 || errs == "" {
+		t.Errorf("no gzip: status %d, %q", status, errs)
+	}
+	if _, out, _ := diagnoseWith(t, "", "-"); !strings.Contains(out, "empty") {
+		t.Errorf("an empty log:\n%s", out)
 	}
 }
 
