@@ -87,7 +87,8 @@ endpoint is on this machine's loopback through a tunnel, or with --expose at the
 key is set, else local when this machine can hold the model.
 
 A second up of a model that runs attaches to it, unless its flags ask for something else; one that broke off goes on where it
-died. --name OTHER starts a second one.
+died. --name OTHER starts a second one. A rehearsal is meant only by --on rehearsal or its name. A LOCKFILE (plan --lock) is
+started on the target it was made for, unless --on names another.
 
 Exit status: 0 proven endpoint; 2 usage or unknown model; 3 nothing can serve it; 4 credentials or gated model; 5 no capacity,
 balance or reachability; 6 launched but not proven; 7 budget, ttl, not confirmed or unguarded; 130 interrupted or detached.`,
