@@ -85,15 +85,17 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 	if err != nil {
 		return err
 	}
-	// The wish is committed for all before anything else: whatever happens to this program, no create follows.
-	for _, t := range tasks {
-		if err := journal.WantGone(ctx, t.State.ID, launch.CauseDown); err != nil {
+	states, failed := w.takeAllDown(ctx, journal, tasks, f.timeout, asJSON)
+	if unheard != nil && failed == nil { // what did not answer before may do so now
+		again, still, err := w.downTasks(ctx, journal, names, f.all)
+		if err != nil {
 			return err
 		}
-	}
-	states, failed := w.takeAllDown(ctx, journal, tasks, f.timeout, asJSON)
-	if failed == nil {
-		failed = unheard
+		late := slices.DeleteFunc(again, func(t store.Task) bool {
+			return slices.ContainsFunc(tasks, func(o store.Task) bool { return o.State.ID == t.State.ID })
+		})
+		more, err := w.takeAllDown(ctx, journal, late, f.timeout, asJSON)
+		states, failed = append(states, more...), cmp.Or(err, still)
 	}
 	doc := receiptOf(states, w.Now())
 	switch {
@@ -111,6 +113,12 @@ func (w *World) down(ctx context.Context, names []string, f downFlags, asJSON bo
 // takeAllDown ends launches side by side: one machine that will not go keeps no other one running. The states are in the order of
 // the tasks; the error is that of the first task that has one.
 func (w *World) takeAllDown(ctx context.Context, journal *store.Journal, tasks []store.Task, timeout time.Duration, quiet bool) ([]launch.State, error) {
+	// The wish is committed for all before anything else: whatever happens to this program, no create follows.
+	for _, t := range tasks {
+		if err := journal.WantGone(ctx, t.State.ID, launch.CauseDown); err != nil {
+			return nil, err
+		}
+	}
 	const most = 8
 	states, errs := make([]launch.State, len(tasks)), make([]error, len(tasks))
 	slots := make(chan struct{}, most)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -179,6 +180,32 @@ func TestAnotherAccountSettlesNothing(t *testing.T) {
 	}
 	p.env["RUNPOD_API_KEY"] = ours
 	p.answers(0, "down", "--all")
+}
+
+// An account that did not answer when down began is asked again when it is through: what was lost is found, and all is well.
+func TestDownAsksAgainForWhatDidNotAnswer(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.answers(0, "up", tryModel, "--yes")
+	p.loseJournal()
+	p.answers(0, "up", tryModel, "--yes", "--name", "known")
+	p.sim.AddFault(runpodsim.Fault{Kind: runpodsim.ErrorBefore, Op: "listPods", Status: 503, Count: 4})
+	if out := p.answers(0, "down", "--all", "--json"); !strings.Contains(out, `"launch": "known"`) || !strings.Contains(out, `"launch": "orphan-`) {
+		t.Errorf("down says\n%s", out)
+	}
+	if p.sim.Ledger().Billing != 0 {
+		t.Error("it bills on")
+	}
+}
+
+// loseJournal removes it, as a person may.
+func (p place) loseJournal() {
+	p.t.Helper()
+	for _, f := range []string{"journal.db", "journal.db-wal", "journal.db-shm"} {
+		if err := os.Remove(filepath.Join(p.env["JUSTRIGHT_STATE_DIR"], f)); err != nil && !os.IsNotExist(err) {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 // A signal to an up that drives nothing, since it looks on or has only begun, ends it as one that was interrupted, with --json

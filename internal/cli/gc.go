@@ -43,7 +43,7 @@ func newGCCommand(w *World) *cobra.Command {
 		Short: "Compare journal and provider: name, adopt or remove what nobody owns",
 		Long: `gc lists what the provider has and compares it with the journal. Machines that carry this journal's mark and stand in no launch are
 adopted: they get a launch of their own, so that ps shows and down ends them; --remove ends them at once. Launches whose
-machines have ended are settled, creates that were never answered are looked for again, duplicates are deleted. Network
+machines have ended or were stopped are settled, creates that were never answered are looked for again, duplicates are deleted. Network
 volumes and the disks of stopped pods bill on: they are named with their cost. What carries another mark is never touched.
 
 Exit status: 0; 2 an unreadable journal; 4 the provider does not let this key ask; 5 the provider is out of reach, or a machine

@@ -350,11 +350,7 @@ func TestWhatCannotBeAskedIsNotGone(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.answers(0, "up", tryModel, "--yes")
-	for _, f := range []string{"journal.db", "journal.db-wal", "journal.db-shm"} {
-		if err := os.Remove(filepath.Join(p.env["JUSTRIGHT_STATE_DIR"], f)); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-	}
+	p.loseJournal()
 	url := p.env["RUNPOD_API_BASE_URL"]
 	p.env["RUNPOD_API_BASE_URL"] = "http://127.0.0.1:1"
 	for _, args := range [][]string{{"down", "--all"}, {"down", "--all", "--json"}, {"gc"}, {"gc", "--json"}} {
