@@ -49,9 +49,6 @@ func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 	if missing != "" {
 		return runner.Proof{}, errors.New(missing)
 	}
-	if copies != "" {
-		tell(report.Event{Check: &report.Check{Name: "copies", Passed: true, Detail: copies, Applies: true}})
-	}
 	x := promised(p.model, p.name, a)
 	if log, err := engineSaid(ctx, p.journal, a.ID); err == nil { // without it a check does not apply, which fails nothing
 		log.into(&x)
@@ -64,6 +61,9 @@ func (p prover) Prove(ctx context.Context, a launch.Attempt, base string, tell f
 	}})
 	if err != nil && !errors.Is(err, probe.ErrKeyRefused) {
 		return runner.Proof{}, err
+	}
+	if copies != "" { // once the address has answered
+		tell(report.Event{Check: &report.Check{Name: "copies", Passed: true, Detail: copies, Applies: true}})
 	}
 	price := a.Price
 	if price > 0 {

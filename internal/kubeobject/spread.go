@@ -43,7 +43,7 @@ func (m Machine) spread(j *batchv1.Job) {
 	each := perCopy
 	j.Spec.BackoffLimit, j.Spec.BackoffLimitPerIndex = nil, &each
 	// Without it a copy that still starts would be sent requests.
-	pod.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: healthOf(m.Port), PeriodSeconds: 5, TimeoutSeconds: 5}
+	pod.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: healthOf(m.Port), PeriodSeconds: 10, TimeoutSeconds: 5}
 	pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname,
 		WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: selectorOf(map[string]string{nameLabel: m.Name})}}
 }
