@@ -304,6 +304,20 @@ func (failing) Start(c *runpodsim.Container) func() {
 	return nil
 }
 
+// What another controller of a shared journal has begun, whose key is there, is neither rented a second time nor waited for.
+func TestServeWithoutTheKey(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.answers(problem.ExitOK, "up", tryModel, "--yes")
+	if err := os.Remove(filepath.Join(p.env["JUSTRIGHT_STATE_DIR"], "keys", p.tasks()[0].State.ID)); err != nil {
+		t.Fatal(err)
+	}
+	g := p.serve(tryModel, "--yes")
+	if code, body := g.ask(tryModel); code != http.StatusServiceUnavailable || !strings.Contains(body, "key_elsewhere") || p.creates() != 1 {
+		t.Errorf("%d %s after %d creates", code, body, p.creates())
+	}
+}
+
 // The daily budget bounds what wakes reserve, by the journal: also what other processes began today.
 func TestTheDailyBudget(t *testing.T) {
 	t.Parallel()

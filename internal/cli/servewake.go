@@ -103,6 +103,12 @@ func (s *server) accompanyTask(ctx context.Context, task string) error {
 		if s.serving(task) || t.State.Over() || t.Wanted == launch.WantGone || t.State.NoNext && t.State.Current() == nil {
 			return nil
 		}
+		if c := t.State.Current(); c != nil && c.Phase == launch.Ready {
+			if _, ok := s.knownTask(ctx, task, t.State.Model); !ok {
+				return &gateway.Refusal{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "key_elsewhere", Final: true,
+					Message: t.State.Name + " serves the model, and its key is not here but with the controller that began it: ask that one's gateway"}
+			}
+		}
 		if !s.driving(task) && s.undriven(ctx, task) {
 			if err := s.take(ctx, t); err != nil {
 				return err
