@@ -176,7 +176,10 @@ func (w *World) psLine(ctx context.Context, journal store.Store, t store.Task, s
 		line.PricePerHour = nil // a cluster tells no price
 	}
 	if t.Wanted == launch.WantGone && !s.Over() {
-		line.Note = strings.TrimSpace(line.Note + " wanted gone (" + t.WantedWhy + "), not yet proven: justright down " + s.Name)
+		if line.Note != "" {
+			line.Note += "; "
+		}
+		line.Note += "wanted gone (" + t.WantedWhy + "), not yet proven: justright down " + s.Name
 	}
 	return line
 }
@@ -208,11 +211,11 @@ func (w *World) printPs(doc psDocument) {
 	}
 	for _, l := range doc.Launches {
 		if l.Note != "" {
-			fmt.Fprintf(w.Stderr, "%s: %s\n", l.Name, l.Note)
+			w.note(l.Name + ": " + l.Note)
 		}
 	}
 	for _, n := range doc.Notes {
-		fmt.Fprintf(w.Stderr, "note: %s\n", n)
+		w.note("note: " + n)
 	}
 }
 
