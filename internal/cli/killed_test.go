@@ -138,7 +138,7 @@ func killAndClean(t *testing.T, at string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, self, "up", "openai/gpt-oss-20b", "--on", "runpod", "--yes", "--json")
 	c.Env = append(os.Environ(), killVariable+"="+at, swiftEnd)

@@ -57,7 +57,7 @@ func (p place) serve(args ...string) *served {
 	w := realWorld(append([]string{"serve", "--listen", "127.0.0.1:0", "--json", "--drain", "5s"}, args...), nil, nil, p.env)
 	w.Stdout, w.Stderr = g.out, g.log
 	go func() { g.ended <- Main(ctx, w) }()
-	for range 1000 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		var hello serveDocument
 		for line := range strings.Lines(g.out.String()) {
 			if json.Unmarshal([]byte(line), &hello) == nil && hello.Schema == "justright/serve/1" {
@@ -95,7 +95,7 @@ func (g *served) end() {
 		c := readContract(g.t)
 		c.document(g.t, "the first line of serve", hello)
 		c.lines(g.t, "an event of serve", "event", events)
-	case <-time.After(60 * time.Second):
+	case <-time.After(2 * time.Minute):
 		g.t.Fatalf("serve does not end:\n%s", g.out)
 	}
 }
@@ -151,11 +151,10 @@ func (p place) tasks() []store.Task {
 // eventually waits for something that a loop of the gateway does.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for range 600 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if f() {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("never: %s", what)
 }
