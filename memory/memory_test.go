@@ -56,6 +56,8 @@ func TestMeasured(t *testing.T) {
 		{"RedHatAI/Qwen3.6-35B-A3B-NVFP4", on("0.25.1", "GB10", "--speculative-config", `{"method":"mtp","num_speculative_tokens":2}`), 23.45, 23676, "sostrowsk/dgx-spark-local-llm"},
 		{"Qwen3.6-35B-A3B NVFP4 (local copy)", on("0.24.0", "RTX 5090", "--kv-cache-dtype", "fp8", "--max-model-len", "131072"), 0, 11305, "noonghunna/club-3090 issue 612"},
 		{"google/gemma-4-31B-it", on("0.25.1", "H200"), 0, 110774, "redhat-performance/configiq issue 112"},
+		{"Qwen/Qwen3-VL-Embedding-2B", on("0.11.0", "T4", "--enforce-eager", "--limit-mm-per-prompt", `{"image":0,"video":0}`), 3.4554, 114688, "zjpzhao/vllm-qwen3vl-cu118-t4"},
+		{"Qwen/Qwen3-VL-2B-Instruct", on("0.32.0", "", "--max-model-len", "8192"), 4.0317, 114688, "vLLM 0.32's own classes"},
 		{"Qwen/Qwen2.5-14B-Instruct-AWQ", on("0.13.0", ""), 9.3795, 196633, "kumaxxp/duo-talk"},
 		{"meta-llama/Meta-Llama-3-8B-Instruct", on("0.13.0", "", "-tp=4"), 3.7418, 32767, "emocat17/GraphRAG"},
 	}

@@ -33,6 +33,7 @@ type rules struct {
 	flatAbsMax    bool    // bitsandbytes' scales are unpacked to single precision while loading
 	inFlight      int     // batches whose tokens a window layer must hold at once
 	packedBlocks  bool    // a block is as large as its widest group, whatever sizes its pages have
+	shortTables   bool    // Qwen3-VL's and Qwen3.5's positions stay below the number of tokens: tables of one length
 	blockShare    bool    // a request's concurrency counts the blocks it holds, whatever their group's size
 }
 
@@ -57,6 +58,7 @@ var (
 	v0_20_1 = version.MustParsePEP440("0.20.1.dev0")
 	v0_23_1 = version.MustParsePEP440("0.23.1.dev0")
 	v0_26   = version.MustParsePEP440("0.26.0.dev0")
+	v0_32   = version.MustParsePEP440("0.32.0.dev0")
 	v0_29   = version.MustParsePEP440("0.29.0.dev0")
 	v0_27   = version.MustParsePEP440("0.27.0.dev0")
 )
@@ -71,7 +73,7 @@ func rulesFor(v version.PEP440) rules {
 		firstEngine: !from(v0_8), latentCache: from(v0_7_1), hybridManager: from(v0_9_2), checkpointKV: from(v0_11_1),
 		manySeqs: from(v0_9), largeByMemory: from(v0_9), sortSampler: !from(v0_16), ncclInside: !from(v0_11_1),
 		alignState: from(v0_20), alignAsked: from(v0_15), ownStateType: from(v0_17), mmPrefixGrows: from(v0_19), sharedIndex: from(v0_23_1), crossCache: from(v0_11_1), countsOthers: !from(v0_6_5) || from(v0_8) && !from(v0_9_1), flatAbsMax: from(v0_6_5),
-		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), packedBlocks: from(v0_29),
+		tokensByNeed: from(v0_20_1), blockShare: from(v0_27), shortTables: from(v0_32), packedBlocks: from(v0_29),
 	}
 	switch {
 	case from(v0_18):

@@ -26,7 +26,7 @@ func weigh(p *model.Profile, u Use, r rules) weighed {
 	case complete:
 		return weighShape(p, parts, u, r)
 	case len(p.Tensors) > 0 || p.WeightsBytes > 0:
-		return weighFiles(p, u)
+		return weighFiles(p, u, r)
 	}
 	return weighed{why: "neither the shape nor the size of the files is known"}
 }
@@ -197,7 +197,7 @@ func weighShape(p *model.Profile, parts []model.Part, u Use, r rules) weighed {
 	if p.VisionTower != nil && !u.TextOnly && rank > 0 && p.WeightsBytes == 0 { // a tower's shape is known roughly
 		spread += math.Min(0.1, 0.3*2*float64(p.VisionTower.Parameters)/float64(max(1, u.TensorParallel))/rank)
 	}
-	return finishWeights(p, rank, spread, formula, u)
+	return finishWeights(p, rank, spread, formula, u, r)
 }
 
 // elementSize is the size of one element that no quantiser packs: 16 bit, unless --dtype says single precision.
@@ -346,10 +346,10 @@ func weighTensors(p *model.Profile, parts []model.Part, u Use, r rules) weighed 
 		made.add("table", b)
 		rank += b
 	}
-	return finishWeights(p, rank, 0.01, "by the files' headers "+made.String(), u)
+	return finishWeights(p, rank, 0.01, "by the files' headers "+made.String(), u, r)
 }
 
-func weighFiles(p *model.Profile, u Use) weighed {
+func weighFiles(p *model.Profile, u Use, r rules) weighed {
 	bytes := float64(p.WeightsBytes)
 	if len(p.Tensors) > 0 {
 		bytes = 0
@@ -365,7 +365,7 @@ func weighFiles(p *model.Profile, u Use) weighed {
 		}
 	}
 	n := float64(max(1, u.TensorParallel) * max(1, u.PipelineParallel))
-	return finishWeights(p, bytes/n, 0.05, "size of the files over the ranks", u)
+	return finishWeights(p, bytes/n, 0.05, "size of the files over the ranks", u, r)
 }
 
 // leftByLoading is what stays on the card beside tensors: 6 MiB in published starts of models of 0.1 to 0.5 GiB.
@@ -373,7 +373,7 @@ const leftByLoading = 6 << 20
 
 // finishWeights adds what loading leaves beside the weights: rotary tables (one table for a model, float32 in old
 // releases) and the kernels' workspaces.
-func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use) weighed {
+func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use, r rules) weighed {
 	tp := max(1, u.TensorParallel) * max(1, u.PipelineParallel)
 	if tp > 1 {
 		formula += fmt.Sprintf(", one of %d ranks", tp)
@@ -386,9 +386,10 @@ func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use
 	if rank < 0 {
 		rank = 0
 	}
-	rank += float64(p.RotaryBytes)
-	if p.RotaryBytes > GiB/200 {
-		formula += fmt.Sprintf(", + position tables %.2f", float64(p.RotaryBytes)/GiB)
+	tables := positionTables(p, r)
+	rank += tables
+	if tables > GiB/200 {
+		formula += fmt.Sprintf(", + position tables %.2f", tables/GiB)
 	}
 	if u.LoRAs > 0 {
 		rank += lora(p, u)
@@ -396,6 +397,14 @@ func finishWeights(p *model.Profile, rank, spread float64, formula string, u Use
 	}
 	rank += leftByLoading
 	return weighed{bytes: rank, low: math.Max(0, rank-unsure), high: rank + unsure + 0.1*GiB, formula: formula}
+}
+
+// positionTables is what an engine computes of rotary positions and keeps, whole on every rank.
+func positionTables(p *model.Profile, r rules) float64 {
+	if r.shortTables && p.ThreeAxes && (strings.HasPrefix(p.ModelType, "qwen3_vl") || strings.HasPrefix(p.ModelType, "qwen3_5")) {
+		return float64(p.RotaryBytes) / 4
+	}
+	return float64(p.RotaryBytes)
 }
 
 // lora is the size of the adapter slots: two low-rank matrices beside every linear of a layer.

@@ -52,6 +52,7 @@ type Profile struct {
 	AttentionBias bool
 	WidthSum      int   // feed-forward widths of all layers, where each states its own (Nemotron NAS); 0 they are alike
 	TwinBlocks    bool  // each layer has two attentions and two dense blocks (LongCat Flash)
+	ThreeAxes     bool  // positions of time, height and width: tables four times as long
 	RotaryBytes   int64 // tables of rotary positions, which an engine computes and keeps; 0 none or unknown
 	Compress      []int // tokens that share one stored state, layer by layer (DeepSeek V4); 0 and 1 keep a window only
 

@@ -59,6 +59,7 @@ func (r *reader) rotary(p *Profile) {
 		}
 		rows := r.rotaryRows(o, positions)
 		if r.threefold(o, p) {
+			p.ThreeAxes = true
 			rows *= 4 // video counts in seconds: MRotaryEmbedding's table is four times as long
 		}
 		key := shorten(rotaryKey(o, rows, dim))
