@@ -1,9 +1,13 @@
 package boot_test
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -47,6 +51,31 @@ func TestGuardOfAJob(t *testing.T) {
 				t.Errorf("exit status %d, want %d", code, c.code)
 			}
 		})
+	}
+}
+
+// TestJobTakenAway: the end that the kubelet brings, with its node, is no success: another pod is to be made. The engine ends in order all the same.
+func TestJobTakenAway(t *testing.T) {
+	t.Parallel()
+	env := world(outside(t, 200))
+	env["JUSTRIGHT_GUARD"] = "job"
+	m := start(t, container(t), render(t, gpuSpec(t)), env)
+	m.await("justright phase=ready status=ok")
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", m.cmd.Process.Pid))
+	first, cerr := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil || cerr != nil {
+		t.Fatal(err, cerr)
+	}
+	if err := syscall.Kill(first, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-m.done:
+	case <-time.After(patience):
+		t.Fatal("the container goes on")
+	}
+	if code := m.cmd.ProcessState.ExitCode(); code != 143 || !strings.Contains(m.said(), "stopped=1") {
+		t.Errorf("exit status %d, want 143: %s", code, m.said())
 	}
 }
 

@@ -257,7 +257,7 @@ end_by() {
 # end_group ends the engine by way of the main shell, then whatever is left of its process group. In a job the main shell is
 # process 1, and "-1" is every process but that one and this shell: left alone, it ends, and the container with it.
 end_group() {
-  kill -TERM "$JR_MAIN" 2>/dev/null
+  if [ "$JR_GUARD" = job ]; then kill -USR1 "$JR_MAIN" 2>/dev/null; else kill -TERM "$JR_MAIN" 2>/dev/null; fi
   I=0
   while [ $I -lt 30 ] && alive "$JR_MAIN"; do
     sleep 1

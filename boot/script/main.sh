@@ -2,7 +2,7 @@
 # why it failed, because a provider starts an exited container again, for ever, and bills it.
 
 stop_all() {
-  trap '' TERM INT
+  trap '' TERM INT USR1
   for P in "${JR_ENGINE_PID:-}" "${JR_ENV_PID:-}" "${JR_WEIGHTS_PID:-}"; do
     [ -z "$P" ] || kill -TERM "$P" 2>/dev/null
   done
@@ -16,6 +16,13 @@ stop_all() {
     rm -rf "$JR_RUN"
   fi
   exit "${JR_EXIT:-0}"
+}
+
+# taken_away is the end that comes from outside, with the node of a job's pod: no success, so that another pod is made. The guard's own end
+# is one.
+taken_away() {
+  [ "${JR_GUARD:-}" != job ] || JR_EXIT=143
+  stop_all
 }
 
 # hold keeps the logs readable for a bounded time, then ends the machine.
@@ -64,7 +71,8 @@ main() {
   export UV_CACHE_DIR="$JR_ROOT/uv" UV_NO_PROGRESS=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-60}"
   export VLLM_CACHE_ROOT="$JR_ROOT/vllm" TRITON_CACHE_DIR="$JR_ROOT/triton" TORCHINDUCTOR_CACHE_DIR="$JR_ROOT/inductor"
   export VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 HF_HUB_DISABLE_TELEMETRY=1
-  trap stop_all TERM INT
+  trap stop_all INT USR1
+  trap taken_away TERM
   trap '' HUP
   find_python3
   pick_http

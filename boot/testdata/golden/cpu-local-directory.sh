@@ -917,7 +917,7 @@ end_by() {
   esac
 }
 end_group() {
-  kill -TERM "$JR_MAIN" 2>/dev/null
+  if [ "$JR_GUARD" = job ]; then kill -USR1 "$JR_MAIN" 2>/dev/null; else kill -TERM "$JR_MAIN" 2>/dev/null; fi
   I=0
   while [ $I -lt 30 ] && alive "$JR_MAIN"; do
     sleep 1
@@ -1376,7 +1376,7 @@ set -- python "$JR_RUN/door/justright_start.py" vllm.entrypoints.openai.api_serv
 exec "$JR_PY3" -c "$JR_POD" engine "$@"
 }
 stop_all() {
-  trap '' TERM INT
+  trap '' TERM INT USR1
   for P in "${JR_ENGINE_PID:-}" "${JR_ENV_PID:-}" "${JR_WEIGHTS_PID:-}"; do
     [ -z "$P" ] || kill -TERM "$P" 2>/dev/null
   done
@@ -1390,6 +1390,10 @@ stop_all() {
     rm -rf "$JR_RUN"
   fi
   exit "${JR_EXIT:-0}"
+}
+taken_away() {
+  [ "${JR_GUARD:-}" != job ] || JR_EXIT=143
+  stop_all
 }
 hold() {
   for P in "${JR_ENV_PID:-}" "${JR_WEIGHTS_PID:-}"; do
@@ -1434,7 +1438,8 @@ main() {
   export UV_CACHE_DIR="$JR_ROOT/uv" UV_NO_PROGRESS=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-60}"
   export VLLM_CACHE_ROOT="$JR_ROOT/vllm" TRITON_CACHE_DIR="$JR_ROOT/triton" TORCHINDUCTOR_CACHE_DIR="$JR_ROOT/inductor"
   export VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 HF_HUB_DISABLE_TELEMETRY=1
-  trap stop_all TERM INT
+  trap stop_all INT USR1
+  trap taken_away TERM
   trap '' HUP
   find_python3
   pick_http
