@@ -35,6 +35,7 @@ func TestSaidInPassing(t *testing.T) {
 	}{
 		{"SGLang tries every model", "[2026-01-10 02:51:01 TP0] Init torch distributed begin.\n[2026-01-10 02:51:02 TP0] Ignore import error when loading sglang.srt.models.glm_ocr: No module named 'transformers.models.glm_ocr'\n[2026-01-10 02:51:02 TP0] Ignore import error when loading sglang.srt.models.midashenglm: No module named 'torchaudio'\n[2026-01-10 02:51:03 TP0] Init torch distributed ends. mem usage=0.00 GB", InProgress},
 		{"vLLM 0.31 on a CPU", "Triton is installed, but `triton.backends` could not be imported. Disabling Triton.\nFailed to import the DeepSelect extension (vllm._deepselect_C): No module named 'vllm._deepselect_C'\n(APIServer pid=5) INFO 11-26 01:04:10 [api_utils.py:286] non-default args: {'port': 8163}", InProgress},
+		{"an import that is told of", "Could not load the fused sampler (acme): No module named 'vllm.acme'\nINFO 11-26 01:04:10 [api_server.py:1896] vLLM API server version 0.16.0\n", InProgress},
 		{"a platform probe", "(APIServer pid=5) INFO 09-27 11:31:41 [__init__.py:1815] Using max model len 8192 (APIServer pid=5) WARNING 09-27 11:31:41 [_ipex_ops.py:16] Import error msg: No module named 'intel_extension_for_pytorch'", InProgress},
 		{"a retracted request", healthy + "[2025-02-03 22:28:08 TP12] Decode out of memory happened. #retracted_reqs: 3, #new_token_ratio: 0.0980 -> 1.0000\n", Ready},
 		{"a download that is over", "(EngineCore pid=2) INFO 06-18 09:26:05 [weight_utils.py:603] Time spent downloading weights for Qwen/Qwen3-8B: 576.1 seconds\n" + healthy, Ready},

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 )
@@ -139,6 +140,25 @@ func moduleAttribute(h *hit) (Code, tier) {
 // moduleMissing tells a forgotten package from an engine that is installed halfway and from one that is too new or
 // too old for the other.
 func moduleMissing(h *hit) (Code, tier) {
+	code, t := missingModule(h)
+	if t == root && toldOf(h.lower[:h.col]) {
+		t = hint // what an import said, told by a program that goes on after it
+	}
+	return code, t
+}
+
+// toldOf reports whether a sentence leads up to an exception's words, not its name or a program's.
+func toldOf(before []byte) bool {
+	rest, ok := bytes.CutSuffix(before, []byte(": "))
+	sentence := bytes.Fields(rest[bytes.LastIndexByte(rest, ':')+1:])
+	if !ok || len(sentence) < 2 {
+		return false
+	}
+	last := sentence[len(sentence)-1]
+	return !bytes.HasSuffix(last, []byte("error")) && !bytes.HasSuffix(last, []byte("exception")) && !bytes.Contains(last, []byte("python"))
+}
+
+func missingModule(h *hit) (Code, tier) {
 	m := moduleName.FindSubmatch(h.lower[h.col:])
 	if m == nil {
 		return "", 0
