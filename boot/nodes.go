@@ -44,9 +44,13 @@ func OverNodes(s Spec, cards, nodes int) (Spec, error) {
 		if s.EngineEnv == nil {
 			s.EngineEnv = map[string]string{}
 		}
-		// It would count all nodes' processes against this node's memory banks.
-		if s.EngineEnv["VLLM_CPU_OMP_THREADS_BIND"] == "" {
-			s.EngineEnv["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+		for k, v := range map[string]string{
+			"VLLM_CPU_OMP_THREADS_BIND": "nobind", // it would count all nodes' processes against this node's memory banks
+			"TORCHDYNAMO_DISABLE":       "1",      // a part that tensor parallel adds is compiled in eager mode too, by a compiler that images lack
+		} {
+			if s.EngineEnv[k] == "" {
+				s.EngineEnv[k] = v
+			}
 		}
 	}
 	// Who does not serve is known to `vllm serve` alone.
