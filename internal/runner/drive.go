@@ -369,7 +369,11 @@ func Problem(s launch.State) *problem.Problem {
 		case a.Phase == launch.Open:
 			p = p.Try("a create was never answered; look again for what came of it", "justright gc")
 		case a.Phase.Billing():
-			p = p.Try(fmt.Sprintf("machine %s may bill $%s/h", a.PodID, a.Hourly().Cents()), "justright down "+s.Name)
+			words := fmt.Sprintf("machine %s may bill $%s/h", a.PodID, a.Hourly().Cents())
+			if a.Hourly() == 0 { // a machine of one's own, or of a cluster that tells no price
+				words = "machine " + a.PodID + " goes on"
+			}
+			p = p.Try(words, "justright down "+s.Name)
 		}
 	}
 	return p

@@ -279,7 +279,11 @@ func (s *Sink) end(e *report.End, at time.Time) {
 		s.line("")
 		s.line("  stop it    justright down %s", e.Name)
 	default:
-		s.line("%s   %s after %s, spent $%s", s.bold(e.Outcome), Clean(e.Name), clock(at.Sub(s.began)), e.Spent.Cents())
+		spent := ""
+		if !s.free {
+			spent = ", spent $" + e.Spent.Cents()
+		}
+		s.line("%s   %s after %s%s", s.bold(e.Outcome), Clean(e.Name), clock(at.Sub(s.began)), spent)
 		s.learned(e)
 	}
 }
