@@ -338,6 +338,12 @@ func TestInterrupts(t *testing.T) {
 	if s.Wanted != WantGone || !slices.Contains(kinds(es), "save-logs") {
 		t.Errorf("before arming Ctrl-C must tear down: %s %v", s.Wanted, kinds(es))
 	}
+	if s, _ = run(s, Interrupted{At: at(6)}); s.End != nil {
+		t.Errorf("twice, before arming, must wait for the proof: %+v", s.End)
+	}
+	if s, _ = run(s, Interrupted{At: at(7)}); s.End == nil || s.End.Code != CodeNotGone {
+		t.Errorf("three times, before arming: %+v", s.End)
+	}
 	armed, _ := run(booting(), Listed{at(3), []Instance{instance("p", "a")}}, GuardSaid{at(4), "a", "armed", ""})
 	s, es = run(armed, Interrupted{At: at(5)})
 	expectKinds(t, es)

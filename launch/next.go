@@ -215,7 +215,10 @@ func unlearned(reason string) bool {
 func (m *saga) resume() {
 	s := m.s
 	s.Planning, s.Polling, s.End, s.DetachAt = false, false, nil, time.Time{}
-	s.ListUnsure, s.PollFails = "", 0
+	s.ListUnsure, s.PollFails, s.Presses = "", 0, 0
+	if s.Wanted == WantGone { // a command that only waits for the proof
+		s.Presses = 2
+	}
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
 		a.Busy, a.Following, a.Unsure = "", false, ""
@@ -268,7 +271,12 @@ func (m *saga) fail(a *Attempt, cause, detail string, fatal bool) {
 
 func (m *saga) interrupted(e Interrupted) {
 	a := m.current()
+	if !e.Hard {
+		m.s.Presses++
+	}
 	switch {
+	case m.s.Wanted == WantGone && !e.Hard && m.s.WantedWhy == CauseInterrupt && m.s.Presses <= 2:
+		// Two presses tear down and wait for the proof, also before a guard is armed, where one would have done.
 	case m.s.Wanted == WantGone && !e.Hard: // whoever asks for the end may stop waiting for the proof of it
 		m.stop(Stop{"cancelled", problem.ExitInterrupted, CodeNotGone, "interrupted before the provider agreed that everything is gone"})
 	case m.s.Wanted == WantGone: // a terminal that goes away stops no removal

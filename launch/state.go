@@ -117,6 +117,7 @@ type State struct {
 	ListUnsure string `json:"list_unsure,omitempty"`
 
 	// What is in flight in the process that holds the lease; forgotten by Resume.
+	Presses  int  `json:"presses,omitempty"` // of Ctrl-C
 	Planning bool `json:"planning"`
 	Polling  bool `json:"polling"`
 
