@@ -352,6 +352,9 @@ func Problem(s launch.State) *problem.Problem {
 		"cancelled": "interrupted: " + s.Name + " is torn down",
 		"detached":  "detached from " + s.Name,
 	}[s.End.Outcome]
+	if s.End.Code == launch.CodeNotGone {
+		what = "interrupted: " + s.Name + " is not proven gone"
+	}
 	p := problem.New(s.End.Exit, problem.Code(s.End.Code), "%s", what)
 	if s.End.Reason != "" {
 		p = p.Because("%s", s.End.Reason)
