@@ -30,6 +30,7 @@ type cluster struct {
 	server   string
 	http     *http.Client
 	programs []*exec.Cmd // in the order of their start
+	cleanup  *exec.Cmd   // takes away what services have put into the kernel
 	token    string
 }
 
@@ -63,7 +64,7 @@ func start(ctx context.Context, dir string, p parts) (*cluster, error) {
 			c.stop()
 		}
 	}()
-	ports, err := freePorts(ctx, 8)
+	ports, err := freePorts(ctx, 9)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +106,10 @@ func start(ctx context.Context, dir string, p parts) (*cluster, error) {
 		"--cert-dir", c.file("certs"), "--service-account-private-key-file", c.file("sa.key"), "--root-ca-file", c.file("certs/apiserver.crt")); err != nil {
 		return nil, err
 	}
+	// What pods find each other by.
+	if err := c.run("dns", bin("coredns"), "-conf", c.file("Corefile")); err != nil {
+		return nil, err
+	}
 	for _, img := range p.images {
 		if err := c.importImage(ctx, img); err != nil {
 			return nil, err
@@ -117,6 +122,12 @@ func start(ctx context.Context, dir string, p parts) (*cluster, error) {
 	if err := c.nodeReady(ctx); err != nil {
 		return nil, err
 	}
+	// What services are reached by. It ends itself when its node's address changes, which it does when the node comes.
+	if err := c.run("proxy", bin("kube-proxy"), "--kubeconfig", c.kubeconfig(), "--proxy-mode", "iptables", "--cluster-cidr", podNet, "--hostname-override", nodeName,
+		"--healthz-bind-address", "127.0.0.1:"+ports[7], "--metrics-bind-address", "127.0.0.1:"+ports[8], "--conntrack-max-per-core", "0"); err != nil {
+		return nil, err
+	}
+	c.cleanup = exec.CommandContext(context.Background(), bin("kube-proxy"), "--cleanup")
 	ok = true
 	return c, nil
 }
@@ -178,7 +189,10 @@ imageGCLowThresholdPercent: 99
 resolvConf: /etc/resolv.conf
 nodeStatusUpdateFrequency: 5s
 podLogsDir: %s
-`, c.file("containerd.sock"), nodeAddr, ports[5], ports[6], c.file("podlogs")),
+clusterDNS: [%s]
+clusterDomain: cluster.local
+`, c.file("containerd.sock"), nodeAddr, ports[5], ports[6], c.file("podlogs"), nodeAddr),
+		"Corefile": fmt.Sprintf(".:53 {\n bind %s\n errors\n kubernetes cluster.local {\n kubeconfig %s\n }\n forward . /etc/resolv.conf\n}\n", nodeAddr, c.kubeconfig()),
 		"containerd.toml": fmt.Sprintf(`version = 2
 root = %q
 state = %q
@@ -238,6 +252,9 @@ func (c *cluster) stop() {
 			_ = cmd.Process.Kill()
 			<-done
 		}
+	}
+	if c.cleanup != nil {
+		_ = c.cleanup.Run()
 	}
 	for _, b := range []string{nodeBridge, podBridge} {
 		_ = exec.CommandContext(context.Background(), "ip", "link", "del", b).Run() // it may never have been made

@@ -22,7 +22,7 @@ const release = "v1.37.2"
 
 // parts is what a cluster is made of.
 type parts struct {
-	bin    string // kube-apiserver, kube-controller-manager, kube-scheduler, kubelet
+	bin    string // kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy; coredns
 	images []string
 }
 
@@ -38,6 +38,9 @@ func gather(ctx context.Context, cache string) (parts, error) {
 		return p, err
 	}
 	if err := build(ctx, filepath.Join(cache, release)); err != nil {
+		return p, err
+	}
+	if err := buildDNS(ctx, filepath.Join(cache, release)); err != nil {
 		return p, err
 	}
 	pause, base := filepath.Join(cache, "pause.tar"), filepath.Join(cache, "base.tar")
@@ -73,13 +76,13 @@ var staging = regexp.MustCompile(`(?m)^\s*(?:replace )?(k8s\.io/[a-z0-9-]+) => \
 // build makes the control plane and the kubelet from the modules they are published as, in a module of their own: its replaces do
 // not belong into ours.
 func build(ctx context.Context, dir string) error {
-	programs := []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"}
-	done := true
-	for _, p := range programs {
-		_, err := os.Stat(filepath.Join(dir, "bin", p))
-		done = done && err == nil
+	var programs []string
+	for _, p := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"} {
+		if _, err := os.Stat(filepath.Join(dir, "bin", p)); err != nil {
+			programs = append(programs, p)
+		}
 	}
-	if done {
+	if len(programs) == 0 {
 		return nil
 	}
 	fmt.Fprintf(os.Stderr, "kubernetes: building %s, once; a quarter of an hour\n", release)
@@ -116,6 +119,44 @@ func build(ctx context.Context, dir string) error {
 		args = append(args, "k8s.io/kubernetes/cmd/"+p)
 	}
 	c := exec.CommandContext(ctx, "go", args...)
+	c.Dir, c.Env = src, append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	return loud(c)
+}
+
+// dnsRelease is the name server that clusters have, with the few plugins that are used here: all of them bring every cloud's client.
+const (
+	dnsRelease = "v1.14.6"
+	dnsProgram = `package main
+
+import (
+	"github.com/coredns/coredns/coremain"
+
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+)
+
+func main() { coremain.Run() }
+`
+)
+
+// buildDNS makes the cluster's name server.
+func buildDNS(ctx context.Context, dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "bin", "coredns")); err == nil {
+		return nil
+	}
+	src := filepath.Join(dir, "coredns")
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"main.go": dnsProgram, "go.mod": "module dns\n\ngo 1.26.0\n\nrequire github.com/coredns/coredns " + dnsRelease + "\n"} {
+		if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "kubernetes: building CoreDNS %s, once\n", dnsRelease)
+	c := exec.CommandContext(ctx, "go", "build", "-mod=mod", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin", "coredns"), ".")
 	c.Dir, c.Env = src, append(os.Environ(), "GOFLAGS=-buildvcs=false")
 	return loud(c)
 }
