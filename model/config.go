@@ -450,7 +450,7 @@ func (r *reader) experts(p *Profile) {
 	if d := r.dim(maxDimension, "intermediate_size_mlp"); d > 0 { // Llama 4
 		m.DenseIntermediate, m.SharedExperts, m.SharedIntermediate = d, 1, p.Intermediate
 	}
-	m.LatentSize = r.dim(maxDimension, "moe_latent_size")
+	m.LatentSize = r.dim(maxDimension, "moe_latent_size", "routed_expert_hidden_size") // Nemotron 3, Kimi K3
 	m.BesideDense = strings.HasPrefix(p.text(), "gemma4") || p.TwinBlocks
 	m.EverySteps = max(1, r.dim(maxLayers, "decoder_sparse_step", "interleave_moe_layer_step", "expert_layer_period", "moe_layer_interval"))
 	m.Layers = r.expertLayers(p, m)

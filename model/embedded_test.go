@@ -28,3 +28,25 @@ func TestEmbeddedModels(t *testing.T) {
 		}
 	}
 }
+
+// What a record publishes of its size stands in where the shape does not tell all, and experts of a latent width are counted so.
+func TestSizesOfRecords(t *testing.T) {
+	want := map[string][2]int64{"MiniMaxAI/MiniMax-M3": {427e9, 854e9}, "stepfun-ai/Step-3.7-Flash": {198e9, 396e9}, "moonshotai/Kimi-K3": {2772e9, 0}}
+	for _, m := range catalog.Models() {
+		w, ok := want[m.ID]
+		if !ok {
+			continue
+		}
+		delete(want, m.ID)
+		p, err := FromRecord(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := p.Parameters - w[0]; d > 1e9 || d < -1e9 || w[1] > 0 && p.WeightsBytes != w[1] {
+			t.Errorf("%s: %d parameters, %d bytes; want about %d and %d", m.ID, p.Parameters, p.WeightsBytes, w[0], w[1])
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no record of %v", want)
+	}
+}

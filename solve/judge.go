@@ -46,6 +46,8 @@ type finding struct {
 	early   bool // before what depends on the model: the card runs nothing of the build
 	assumed bool // it rests on a default that a flag may have changed: after what the build lacks
 	weak    bool // it rests on a guess of the release, so that anything certain comes first
+	built   bool // met when the layers are built, after the attention was chosen
+	runs    bool // met when the cache is there and the first kernels run
 	reason  string
 	facts   []catalog.Fact
 	hints   []problem.Hint
@@ -177,7 +179,9 @@ func codeRank(f finding) int {
 	switch {
 	case f.weak:
 		return len(order)*2 + 1 + i
-	case f.assumed:
+	case f.runs:
+		return slices.Index(order, CodeKV)*2 + 1
+	case f.assumed, f.built:
 		return slices.Index(order, CodeCapability)*2 + 1
 	case f.early && f.code != CodeCapability:
 		return -1

@@ -30,8 +30,13 @@ func (s *subject) modelProfile() *model.Profile {
 	if s.named.Quant == "gguf" || s.named.Quant == "" && bits == 16 && strings.Contains(strings.ToLower(s.named.Name), "gguf") {
 		return nil
 	}
-	return &model.Profile{ID: s.named.Name, Architecture: s.named.Architecture, ModelType: s.named.ModelType, DType: "bfloat16",
+	return &model.Profile{ID: s.named.Name, Architecture: s.named.Architecture, ModelType: s.named.ModelType, DType: "bfloat16", Vision: seesPictures(s.named.Architecture),
 		Parameters: s.named.Parameters, WeightsBytes: int64(float64(s.named.Parameters) * bits / 8)}
+}
+
+// seesPictures reports whether a class by its name has an encoder of pictures.
+func seesPictures(class string) bool {
+	return strings.Contains(class, "VL") || strings.Contains(class, "Vision") || strings.Contains(class, "Llava")
 }
 
 // profileOfShape makes a config from a shape and reads it as any other, so that one piece of code knows what it means.

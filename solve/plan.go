@@ -103,6 +103,11 @@ func (s *search) pinTransformers(st *Stack, c engineChoice) {
 			}
 		}
 	}
+	if c.install == "wheels" {
+		if sound := s.j.unbroken(c.release, s.r.Model.Architecture, pin); !sound.IsZero() && sound.Compare(floor) >= 0 {
+			pin = sound
+		}
+	}
 	if !pin.IsZero() {
 		st.Engine.Transformers = pin.String()
 	} else {

@@ -60,6 +60,11 @@ func ruleDivisible(s *subject) []finding {
 		}
 		return []finding{f}
 	}
+	inLayers := func(what string, n int, reason string) []finding {
+		out := refuse(what, n, reason)
+		out[0].built = true
+		return out
+	}
 	if heads == 0 && s.c.Closed && s.modelProfile() == nil && tp&(tp-1) != 0 {
 		if divide, of := catalog.ShapesDividing(tp); of > 0 && divide*10 <= of {
 			return []finding{{code: CodeTP, at: at, reason: fmt.Sprintf("whichever model it is, its heads hardly divide by the tensor parallel size %d", tp),
@@ -84,14 +89,14 @@ func ruleDivisible(s *subject) []finding {
 		return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the block of 128 that fp8_per_block quantises in", expert, tp, expert/tp))
 	}
 	if w := s.sharedExpert(); w > 0 && s.blockFP8() && (w/tp)%128 != 0 {
-		return refuse("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
+		return inLayers("units in the shared expert", w, fmt.Sprintf("shared expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", w, tp, w/tp))
 	}
 	if s.blockFP8() && !s.flags.Has("enable-expert-parallel") && (s.engine == catalog.SGLang || s.before("0.20.0") || expert == 0) {
 		if expert > 0 && (expert/tp)%128 != 0 {
-			return refuse("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", expert, tp, expert/tp))
+			return inLayers("units in an expert", expert, fmt.Sprintf("expert width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", expert, tp, expert/tp))
 		}
 		if expert == 0 && inter > 0 && (inter/tp)%128 != 0 {
-			return refuse("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", inter, tp, inter/tp))
+			return inLayers("units in an MLP", inter, fmt.Sprintf("MLP width %d over %d ranks is %d, no multiple of the FP8 quantisation block of 128", inter, tp, inter/tp))
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ var flagSpans = map[string]flagSpan{
 	"enable-bf16x3-router-gemm": {gone: "0.30.0"}, "enable-mamba-fine-grained-prefix-cache": {from: "0.30.0", gone: "0.31.0"},
 	"tool-parser-plugin": {from: "0.6.3"}, "generation-config": {from: "0.6.6"}, "kv-cache-memory-bytes": {from: "0.10.2"}, "safetensors-load-strategy": {from: "0.10.2"},
 	"enable-log-requests": {from: "0.10.1"}, "structured-outputs-config": {from: "0.11.0"}, "kv-offloading-size": {from: "0.11.1"}, "moe-backend": {from: "0.17.0"},
-	"language-model-only": {from: "0.17.0"}, "performance-mode": {from: "0.17.0"}, "grpc": {from: "0.18.0"}, "numa-bind": {from: "0.20.0"}, "linear-backend": {from: "0.22.0"},
+	"enable-auto-tool-choice": {from: "0.6.0"}, "tool-call-parser": {from: "0.6.0"}, "language-model-only": {from: "0.17.0"}, "performance-mode": {from: "0.17.0"}, "grpc": {from: "0.18.0"}, "numa-bind": {from: "0.20.0"}, "linear-backend": {from: "0.22.0"},
 	"spec-method": {from: "0.22.0"}, "spec-model": {from: "0.22.0"}, "spec-tokens": {from: "0.22.0"}, "device-ids": {from: "0.24.0"}, "max-num-queued-reqs": {from: "0.29.0"},
 	"sse-keep-alive-interval": {from: "0.29.0"}, "watermark-config": {from: "0.30.0"}, "enable-scale-out": {from: "0.30.0"}, "max-num-active-seqs": {from: "0.31.0"},
 	"device-memory-utilization": {from: "0.31.0"}, "tool-strict-level": {from: "0.31.0"},
@@ -121,6 +121,8 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 	n, known := s.j.s.Named(catalog.FlagNames, "--"+f.Name)
 	if known {
 		switch {
+		case n.Releases.At(v) == catalog.Uncertain: // the first release that was read has it, and it may be older
+			return s.flagBySpan(f, at)
 		case n.Releases.At(v) != catalog.Absent || s.dev && n.Releases.At(v.Base()) == catalog.Present:
 			return finding{}, false
 		case n.Releases.First().Compare(v) > 0:
@@ -135,10 +137,19 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 		}
 		return g, true
 	}
-	sp, ok := flagSpans[f.Name]
-	if !ok {
+	if _, ok := flagSpans[f.Name]; !ok {
 		return s.neverAFlag(f, at)
 	}
+	return s.flagBySpan(f, at)
+}
+
+// flagBySpan judges a flag by what flagSpans knows of it.
+func (s *subject) flagBySpan(f Flag, at string) (finding, bool) {
+	sp, ok := flagSpans[f.Name]
+	if !ok {
+		return finding{}, false
+	}
+	v := s.version.Public()
 	fact := reported("vllm/flags/"+f.Name, spanStatement(f.Name, sp), "vllm wheels: vllm/engine/arg_utils.py, vllm/entrypoints/openai/cli_args.py", "2026-11-25")
 	if sp.gone != "" && !s.before(sp.gone) {
 		g := finding{code: CodeFlagRemoved, at: at, facts: []catalog.Fact{fact}, reason: fmt.Sprintf("%s no longer takes %s", s.label(), f.Given)}
@@ -154,10 +165,10 @@ func (s *subject) flagFinding(f Flag, at string) (finding, bool) {
 }
 
 // soonAfter reports whether the release in use is but a guess from a day, and a release came within three weeks of it: whoever used what that
-// one brought had a build from the branch.
+// one brought had a build from the branch, unless it says that a package was installed.
 func (s *subject) soonAfter(first version.PEP440) bool {
 	r := s.j.find(s.engine, first)
-	return s.c.Closed && s.c.Engine.Moving && r != nil && r.Released > s.day && daysBetween(s.day, r.Released) <= 21
+	return s.c.Closed && s.c.Engine.Moving && !s.wheels && r != nil && r.Released > s.day && daysBetween(s.day, r.Released) <= 21
 }
 
 // neverAFlag: no release that was read has the flag, nor one that begins with it (argparse takes abbreviations).

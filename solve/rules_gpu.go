@@ -275,6 +275,7 @@ func ruleAttention(s *subject) []finding {
 		case old && s.headDim() >= 256 && s.since("0.11.0"):
 			add(fmt.Sprintf("attention heads of %d need more shared memory than the 64 KiB of %s", s.headDim(), s.cardName()),
 				reported("vllm/triton-attention/64k", "the Triton attention kernel asks for 80 KiB of shared memory at head size 256 and 96 KiB at 512; compute capability 7.x has 64 KiB", "https://github.com/vllm-project/vllm/issues/36802, https://github.com/vllm-project/vllm/issues/57712", "2026-09-19"))
+			out[len(out)-1].runs = s.c.Closed // who reports it met what the account of memory tells before; who plans is told first what no flag mends
 		}
 		if s.modelType == "gpt_oss" && s.sinksMissing() {
 			add("gpt-oss needs attention sinks, which this image has in FlashAttention 3 (9.0) and the TRT-LLM kernels (10.0) unless Triton is chosen",

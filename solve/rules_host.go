@@ -192,12 +192,14 @@ func (s *subject) compatEnabled(version.CUDA) bool {
 }
 
 // backendIs reports whether the attention backend is forced to a name.
-func (s *subject) backendIs(name string) bool {
-	v, _ := s.flags.Get("attention-backend")
-	if v == "" {
-		v = s.flags.Env["VLLM_ATTENTION_BACKEND"]
+func (s *subject) backendIs(name string) bool { return strings.EqualFold(s.backendChosen(), name) }
+
+// backendChosen is the attention backend the user asked for, or "".
+func (s *subject) backendChosen() string {
+	if v, _ := s.flags.Get("attention-backend"); v != "" {
+		return v
 	}
-	return strings.EqualFold(v, name)
+	return s.flags.Env["VLLM_ATTENTION_BACKEND"]
 }
 
 // ruleDisk: room for image, environment and weights.

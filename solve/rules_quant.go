@@ -234,6 +234,9 @@ func ruleQuantGPU(s *subject) []finding {
 	if c.IsZero() {
 		return nil
 	}
+	if f, ok := s.cacheNVFP4(); ok && !s.fork {
+		return []finding{f}
+	}
 	if f, ok := s.cacheFP8(); ok && !s.fork {
 		return []finding{f}
 	}
@@ -328,16 +331,57 @@ func (s *subject) nvfp4Experts(m string) (finding, bool) {
 			"https://github.com/vllm-project/vllm/pull/29242, https://github.com/vllm-project/vllm/issues/30855, https://github.com/vllm-project/vllm/issues/33416", "2026-01-30")), true
 }
 
-// cacheFP8: an FP8 cache on cards whose Triton has no e4m3.
+// cacheFP8: an FP8 cache on cards whose Triton has no e4m3. FlashInfer keeps one on older cards; from 0.11.1 on vLLM depends on
+// it and chooses it by itself where FlashAttention cannot hold the cache.
 func (s *subject) cacheFP8() (finding, bool) {
 	kv, _ := s.flags.Get("kv-cache-dtype")
 	c := s.gpu.capability
-	if s.engine != catalog.VLLM || kv != "fp8" && kv != "fp8_e4m3" || c.Compare(capOf(8, 9)) >= 0 || s.release == nil || s.before("0.9.0") || s.backendIs("FLASHINFER") || s.sparseMLA() {
+	if s.engine != catalog.VLLM || kv != "fp8" && kv != "fp8_e4m3" || c.Compare(capOf(8, 9)) >= 0 || s.release == nil || s.before("0.9.0") || s.sparseMLA() {
 		return finding{}, false
 	}
+	facts := []catalog.Fact{reported("vllm/kv-fp8/8.9", "the V1 engine keeps an FP8 (e4m3) cache from compute capability 8.9 on: Triton has no fp8e4nv below it", "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html", "2026-11-25")}
+	floor := capOf(7, 5)
+	if !s.before("0.24.0") {
+		floor = capOf(8, 0)
+	}
+	switch chosen := s.backendChosen(); {
+	case strings.EqualFold(chosen, "FLASHINFER") && (s.before("0.24.0") || c.Compare(floor) >= 0):
+		return finding{}, false
+	case chosen == "" && !s.before("0.11.1") && c.Compare(floor) >= 0 && s.flashInferHolds():
+		return finding{}, false
+	case c.Major == 7 && c.Compare(floor) < 0 && !s.before("0.24.0"):
+		facts = append(facts, reported("vllm/flashinfer/sm80", "FlashInfer, which keeps an FP8 cache on older cards, is not offered below compute capability 8.0 from 0.24.0 on (7.5 before)",
+			"https://github.com/vllm-project/vllm/pull/45375, https://github.com/vllm-project/vllm/issues/47549", "2026-07-08"))
+	}
 	return finding{code: CodeQuantGPU, at: "--kv-cache-dtype " + kv, reason: fmt.Sprintf("an e4m3 cache needs compute capability 8.9, %s has less", s.cardName()),
-		facts: []catalog.Fact{reported("vllm/kv-fp8/8.9", "the V1 engine keeps an FP8 (e4m3) cache from compute capability 8.9 on: Triton has no fp8e4nv below it", "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html", "2026-11-25"), s.cardFact()},
-		hints: []problem.Hint{{Text: "--kv-cache-dtype fp8_e5m2, or none"}}}, true
+		facts: append(facts, s.cardFact()), hints: []problem.Hint{{Text: "--kv-cache-dtype fp8_e5m2, or none"}}}, true
+}
+
+// cacheNVFP4: a cache in NVFP4 is kept by TensorRT-LLM's kernels, which are built for data-centre Blackwell only.
+func (s *subject) cacheNVFP4() (finding, bool) {
+	kv, _ := s.flags.Get("kv-cache-dtype")
+	if c := s.gpu.capability; s.engine != catalog.VLLM || !strings.HasPrefix(kv, "nvfp4") || c.IsZero() || c.Major == 10 || s.release == nil || !s.before("0.30.0") {
+		return finding{}, false
+	}
+	return finding{code: CodeQuantGPU, at: "--kv-cache-dtype " + kv, reason: fmt.Sprintf("a cache in NVFP4 needs a card of compute capability 10.x, %s is another", s.cardName()),
+		facts: []catalog.Fact{reported("vllm/kv-nvfp4/10", "up to 0.29.0 vLLM's FlashInfer backend takes a cache in NVFP4 on cards of the family 10.x only: 12.0 and 8.9 are turned away though kernels for 12.0 are there",
+			"https://github.com/vllm-project/vllm/issues/47790, https://github.com/vllm-project/vllm/issues/49011, https://github.com/vllm-project/vllm/issues/47684", "2026-09-20"), s.cardFact()},
+		hints: []problem.Hint{{Text: "--kv-cache-dtype fp8, or none"}}}, true
+}
+
+// flashInferHolds reports whether FlashInfer may serve the model's attention below compute capability 10.0: no latent attention,
+// no sinks, and heads it is built for. A model nobody described may.
+func (s *subject) flashInferHolds() bool {
+	if s.modelType == "gpt_oss" || s.architecture == "GptOssForCausalLM" || s.profile != nil && s.profile.MLA != nil {
+		return false
+	}
+	switch d := s.headDim(); d {
+	case 0, 64, 128, 256:
+		return true
+	case 512:
+		return !s.before("0.24.0")
+	}
+	return false
 }
 
 func (s *subject) isMoE() bool {
