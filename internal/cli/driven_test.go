@@ -40,7 +40,7 @@ func TestWhoDrives(t *testing.T) {
 
 func TestDriven(t *testing.T) {
 	t.Parallel()
-	sleeper := exec.Command("sleep", "60")
+	sleeper := exec.CommandContext(t.Context(), "sleep", "60")
 	if err := sleeper.Start(); err != nil {
 		t.Skip("no sleep(1)")
 	}
