@@ -36,10 +36,12 @@ func TestMain(m *testing.M) {
 	if at := os.Getenv(killVariable); at != "" {
 		os.Exit(Main(context.Background(), killedWorld(at)))
 	}
-	// These tests wait for launches, clocks and processes: more of them than there are cores may run beside each other. -parallel
-	// overrides.
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		panic(err)
+	// These tests wait for launches, clocks and processes: more of them than there are cores may run beside each other, but not under
+	// the race detector, where they compute more than they wait. -parallel overrides.
+	if !raced {
+		if err := flag.Set("test.parallel", "4"); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
