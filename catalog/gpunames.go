@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 
 	"justright/version"
@@ -67,13 +68,34 @@ var cards = []Card{
 	{"980", sm(5, 2), 4, true, false, false}, {"970", sm(5, 2), 4, true, false, false},
 }
 
+// NamesCard reports whether a text names a card and nothing else: beside the name only what makers and data sheets write around it.
+func NamesCard(text string) bool {
+	c, ok := FindCard(text)
+	if !ok || strings.Contains(text, "/") {
+		return false
+	}
+	around := append(strings.Fields("nvidia geforce quadro tesla titan jetson agx rtx gtx gpu card laptop mobile max q workstation server edition "+
+		"blackwell ada generation super ti d pcie pcie4 pcie5 sxm sxm2 sxm3 sxm4 sxm5 sxm6 nvl hbm2 hbm2e hbm3 hbm3e gb gib tensor core memory vram"), strings.Fields(c.Name)...)
+	for _, w := range words(text) {
+		number := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(w, "rtx"), "gtx"), "gib"), "gb"), "g")
+		if !slices.Contains(around, w) && !slices.Contains(around, number) && strings.Trim(number, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func words(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
+	})
+}
+
 // FindCard reads a GPU's name as people and tools write it: "NVIDIA GeForce RTX 5090", "Tesla V100-SXM2-32GB",
 // "A100-PCIE-40GB", "B300/GB300", "Quadro RTX 6000". A size in the name wins over the table's. ok is false for a name
 // that says nothing, and for one that fits different capabilities ("RTX 6000").
 func FindCard(text string) (Card, bool) {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
-	})
+	words := words(text)
 	spaced := " " + strings.Join(words, " ") + " "
 	for _, prefix := range []string{"rtx", "gtx"} { // "rtx4090"
 		spaced = strings.ReplaceAll(spaced, " "+prefix+" ", " "+prefix+" ")

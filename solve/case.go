@@ -23,6 +23,7 @@ type Case struct {
 	NominalGiB  int    // memory of one card as its name states it: tells the 16 GB from the 32 GB variant of a card
 	Provider    string // where the host is: "GKE", "RunPod serverless"
 	ARM         bool   // the host's CPU is aarch64
+	AMX         *bool  // the host's CPU has AMX tiles; nil not known
 	Concurrency int    // requests wanted at once; 0: 1
 
 	// ImageCommand are the words before the first flag that a container is started with on top of the image's own

@@ -59,7 +59,7 @@ type finding struct {
 var order = []string{
 	CodeRemoved, CodeTransformersUnknown, CodeEngineUnknown, CodeTransformersBound, CodeLesson, CodeVariantMissing, CodePython, CodeGlibc,
 	CodeTorchABI, CodeFlagRemoved, CodeFlagUnknown, CodeContext, CodeCardDriver, CodeImageGate, CodeCompatShadow, CodeForwardCompat, CodeDriverMajor, CodeDriverTooOld,
-	CodeQuantEngine, CodeDType, CodeQuantGPU, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
+	CodeQuantEngine, CodeDType, CodeQuantGPU, CodeTooFewGPUs, CodeTP, CodeCapability, CodeWeights, CodeKV, CodeDisk, CodeOther,
 }
 
 type rule func(*subject) []finding
@@ -67,15 +67,15 @@ type rule func(*subject) []finding
 // rules, cheapest first.
 var rules = []rule{
 	ruleArchitecture, ruleTransformersBound, rulePython, ruleVariant, ruleGlibc, ruleTorch, ruleEntrypoint, ruleFlags, ruleParsers, ruleStatedParts, ruleStatedValues, rulePlainImage,
-	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleStoredMethod, ruleQuantGPU,
-	ruleDType, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
+	ruleContext, ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleVendor), basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantEngine, ruleStoredMethod, ruleQuantGPU,
+	ruleDType, ruleProcessor, ruleRanks, ruleDivisible, ruleMemory, ruleDisk, ruleEmbedding,
 	ruleSGLangNames, ruleSGLangWheel, basic(ruleSGLangCapability), ruleSGLangAttention, ruleSGLangQuant,
 }
 
 // machineRules are those that a card, its number or its host decide; the others do not change with the machine.
 var machineRules = []rule{
-	ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantGPU,
-	ruleDType, ruleDivisible, ruleMemory, ruleDisk,
+	ruleCardDriver, ruleImageGate, ruleCompat, ruleDriver, basic(ruleVendor), basic(ruleCapability), basic(ruleTorchCapability), ruleAttention, ruleQuantGPU,
+	ruleDType, ruleProcessor, ruleRanks, ruleDivisible, ruleMemory, ruleDisk,
 }
 
 // onMachine judges a software choice that is already judged on one machine: the first reason, or nil.

@@ -131,6 +131,9 @@ func (p *Pasted) python(base string, words []string) (bool, error) {
 			continue
 		}
 		module, rest := words[i+1], words[i+2:]
+		if v := strings.TrimPrefix(base, "python"); strings.Contains(v, ".") {
+			p.Case.Python = v
+		}
 		switch {
 		case strings.HasPrefix(module, "vllm.entrypoints"):
 			p.Kind = "python -m vllm"
@@ -141,9 +144,6 @@ func (p *Pasted) python(base string, words []string) (bool, error) {
 			p.engine("sglang", rest, false)
 			return true, nil
 		case module == "pip" && len(rest) > 0 && rest[0] == "install":
-			if v := strings.TrimPrefix(base, "python"); strings.Contains(v, ".") {
-				p.Case.Python = v
-			}
 			p.install(rest[1:], "pip")
 			return true, nil
 		}

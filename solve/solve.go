@@ -46,6 +46,7 @@ type Request struct {
 	AllowUnguarded bool
 	HostMemory     int64 // bytes of the machine's own memory, for engines that run on its CPU; 0 not known
 	HostFree       int64 // bytes of it that programs can still have; 0 not known
+	HostAMX        *bool // that CPU has AMX tiles; nil not known
 	All            bool  // every plan, not the best few
 }
 

@@ -294,7 +294,7 @@ func (s *search) offerFact(p place) catalog.Fact {
 
 // caseFor is the stack of a choice on a machine, as Judge wants it. Without a place it is the software alone.
 func (s *search) caseFor(c engineChoice, p *place, n int, host version.CUDA) Case {
-	k := Case{Pins: s.r.Pins, Profile: &s.r.Model, ModelName: s.r.Model.ID, Concurrency: s.r.Concurrency}
+	k := Case{Pins: s.r.Pins, Profile: &s.r.Model, ModelName: s.r.Model.ID, Concurrency: s.r.Concurrency, AMX: s.r.HostAMX}
 	k.Pins.Engine = ""
 	k.Engine = EngineRef{Name: c.engine, Text: c.release.Version.String(), Exact: c.release.Version}
 	k.HostCUDA = host

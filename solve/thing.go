@@ -2,6 +2,7 @@ package solve
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"justright/catalog"
@@ -39,12 +40,10 @@ func PutThing(s *catalog.Snapshot, c *Case, thing string) bool {
 			return true
 		}
 	}
-	if g, ok := s.FindGPU(t); ok {
-		c.GPU = g.ID
-		return true
-	}
-	if _, ok := catalog.FindCard(t); ok && !strings.Contains(t, "/") {
-		c.GPU = t
+	if n, card := cutCount(t); putCard(s, c, card) {
+		if n > 0 {
+			c.GPUs = n
+		}
 		return true
 	}
 	if strings.Contains(t, "/") || strings.Contains(t, ":") {
@@ -65,6 +64,32 @@ func PutThing(s *catalog.Snapshot, c *Case, thing string) bool {
 		return err == nil
 	}
 	c.Pins.Engine = catalog.VLLM + "==" + v.String()
+	return true
+}
+
+// cutCount cuts the number off "2x RTX 4090" and "4 × A100"; 0 when there is none.
+func cutCount(text string) (int, string) {
+	digits := strings.TrimLeft(text, "0123456789")
+	rest := strings.TrimLeft(digits, " ")
+	n, err := strconv.Atoi(text[:len(text)-len(digits)])
+	for _, times := range []string{"x", "X", "×", "*"} {
+		if card, ok := strings.CutPrefix(rest, times); ok && err == nil && n > 0 {
+			return n, strings.TrimSpace(card)
+		}
+	}
+	return 0, text
+}
+
+// putCard takes a card that the whole text names: one of the catalog, or one that its name alone tells of.
+func putCard(s *catalog.Snapshot, c *Case, text string) bool {
+	if g, ok := s.FindGPU(text); ok {
+		c.GPU = g.ID
+		return true
+	}
+	if !catalog.NamesCard(text) {
+		return false
+	}
+	c.GPU = text
 	return true
 }
 

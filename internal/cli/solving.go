@@ -16,6 +16,7 @@ func (w *World) solve(r solve.Request) (solve.Result, error) {
 	}
 	if r.Target == onLocal && r.HostMemory == 0 {
 		r.HostMemory, r.HostFree = machineMemory()
+		r.HostAMX = processorAMX()
 	}
 	return solve.Solve(s, r), nil
 }
@@ -38,4 +39,14 @@ func machineMemory() (total, free int64) {
 		}
 	}
 	return total, free
+}
+
+// processorAMX reports whether this machine's processor has AMX tiles, as Linux tells it; nil where it does not.
+func processorAMX() *bool {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return nil
+	}
+	has := strings.Contains(string(b), " amx_tile")
+	return &has
 }

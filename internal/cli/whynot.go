@@ -57,7 +57,7 @@ func runWhyNot(ctx context.Context, w *World, flags *pinFlags, ref, thing string
 		return err
 	}
 	v := solve.Judge(s, c)
-	if v.Outcome == solve.Works && (c.GPU != "" || !c.HostCUDA.IsZero() || !c.Driver.IsZero()) && c.Pins.Engine == "" && c.Image == "" && c.Profile != nil {
+	if v.Outcome != solve.Refused && (c.GPU != "" || !c.HostCUDA.IsZero() || !c.Driver.IsZero()) && c.Pins.Engine == "" && c.Image == "" && c.Profile != nil {
 		v = solve.JudgeCard(s, c)
 	}
 	return w.answerVerdict(v, asJSON)
