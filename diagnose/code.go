@@ -1,7 +1,5 @@
 package diagnose
 
-import "sort"
-
 // Code names a cause. The words are stable: lessons, events and scripts keep them.
 type Code string
 
@@ -295,14 +293,4 @@ func Of(c Code) (info Info, ok bool) {
 		}
 	}
 	return Info{}, false
-}
-
-// CauseNames lists the words of all causes in alphabetic order.
-func CauseNames() []string {
-	names := make([]string, len(infos))
-	for i := range infos {
-		names[i] = string(infos[i].Code)
-	}
-	sort.Strings(names)
-	return names
 }

@@ -255,9 +255,3 @@ func (b *Breakdown) judge(p *model.Profile, u Use, r rules, w weighed, l layout,
 		b.Reason = fmt.Sprintf("too close to say: %.2f to %.2f GiB of cache are left, %.2f are needed", gib(math.Max(0, j.budget.low)), gib(j.budget.high), gib(j.need.at))
 	}
 }
-
-// Fit is Estimate's answer alone.
-func Fit(p model.Profile, u Use) (fits *bool, reason string) {
-	b := Estimate(p, u)
-	return b.Fits, b.Reason
-}

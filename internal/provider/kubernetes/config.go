@@ -87,12 +87,6 @@ func Load(env func(string) string, w Where) (Config, error) {
 	return of(*raw, w)
 }
 
-// Known reports whether a cluster is configured at all, without asking it.
-func Known(env func(string) string) bool {
-	raw, err := rulesOf(env).Load()
-	return err == nil && len(raw.Contexts) > 0 || env("KUBERNETES_SERVICE_HOST") != ""
-}
-
 func rulesOf(env func(string) string) *clientcmd.ClientConfigLoadingRules {
 	r := &clientcmd.ClientConfigLoadingRules{}
 	if list := env("KUBECONFIG"); list != "" {
