@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"justright/internal/ui/text"
 	"justright/money"
 	"justright/report"
 )
@@ -72,7 +73,7 @@ func eventLine(e report.Event) string {
 		if e.Plan.PricePerHour != nil {
 			price = e.Plan.PricePerHour.Cents()
 		}
-		return fmt.Sprintf("attempt %d: %s at $%s/h, ready in %d-%d min", e.Plan.Attempt, e.Plan.Summary, price, (e.Plan.ReadySeconds[0]+30)/60, (e.Plan.ReadySeconds[1]+59)/60)
+		return fmt.Sprintf("attempt %d: %s at $%s/h, ready in %s", e.Plan.Attempt, e.Plan.Summary, price, text.Interval(e.Plan.ReadySeconds))
 	case e.State != nil:
 		return strings.TrimSpace(fmt.Sprintf("%s %s %s ($%s)", e.State.State, e.State.ID, e.State.Detail, e.State.Spent.Cents()))
 	case e.Phase != nil && e.Phase.Status != "start":
