@@ -45,7 +45,9 @@ type World struct {
 
 	// For tests of this package: how patient the saga is, and where a run is killed. nil: as shipped.
 	timing *launch.Timing
-	trap   func(runner.Point, launch.Effect) bool
+	// swift is how many times sooner what goes round in serve comes again; 0 is 1.
+	swift time.Duration
+	trap  func(runner.Point, launch.Effect) bool
 
 	// What facts returned first: a command sees one state of the facts. once is a pointer since a World is copied.
 	once        *sync.Once

@@ -29,6 +29,9 @@ var everyKill = flag.Bool("kill-everywhere", false, "kill -9 up at each point of
 // and "POINT:delete" at the first such effect's.
 const killVariable = "JUSTRIGHT_TEST_KILL"
 
+// swiftRounds is how many times sooner than shipped serve looks around here.
+const swiftRounds = 5
+
 // swiftEnd has a process of the race detector's end without the second it would sleep.
 const swiftEnd = "GORACE=atexit_sleep_ms=0"
 
@@ -62,14 +65,14 @@ func realWorld(args []string, stdout, stderr *bytes.Buffer, env map[string]strin
 	}
 	return World{
 		Args: args, Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr, Env: get, Environ: os.Environ, Now: time.Now, Dir: "/",
-		timing: quickTiming(),
+		timing: quickTiming(), swift: swiftRounds,
 	}
 }
 
 func killedWorld(at string) World {
 	w := World{
 		Args: os.Args[1:], Stdin: strings.NewReader(""), Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Getenv, Environ: os.Environ, Now: time.Now,
-		Dir: "/", timing: quickTiming(),
+		Dir: "/", timing: quickTiming(), swift: swiftRounds,
 	}
 	point, which, _ := strings.Cut(at, ":")
 	n := 0
@@ -110,6 +113,7 @@ func simulated(t *testing.T, set ...func(*runpodsim.Options)) (*runpodsim.Server
 // TestKilledUpLeavesNothingBilling kills up -9 with a real signal in a real process, then asks ps and down --all of the same
 // journal what is left: nothing may bill.
 func TestKilledUpLeavesNothingBilling(t *testing.T) {
+	t.Parallel()
 	points := []string{
 		"after-commit:create", "after-call:create", "after-act:create", "after-commit:14",
 	}

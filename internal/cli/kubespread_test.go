@@ -11,6 +11,7 @@ import (
 // TestReplicasOnACluster: copies are planned by the room there is, cost as many times as much, are proven when all of them are ready, are
 // one launch, and are gone together.
 func TestReplicasOnACluster(t *testing.T) {
+	t.Parallel()
 	if raced {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}
@@ -54,6 +55,7 @@ func TestReplicasOnACluster(t *testing.T) {
 
 // TestNodesOnACluster: one engine over two nodes is a plan of their cards together, and starts by ranks.
 func TestNodesOnACluster(t *testing.T) {
+	t.Parallel()
 	if raced {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}

@@ -208,6 +208,7 @@ func playedCluster(t *testing.T, cards ...string) (w World, cluster *kubesim.Clu
 // TestUpOnACluster walks the whole road in a cluster of one node with a card: planned by its labels, made, proven at the service's
 // address, listed and taken down; nothing is left.
 func TestUpOnACluster(t *testing.T) {
+	t.Parallel()
 	if raced {
 		t.Skip("a minute under the race detector; the adapter's own tests run there")
 	}

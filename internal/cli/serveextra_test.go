@@ -107,7 +107,7 @@ func TestServeKeepsSeveralMachines(t *testing.T) {
 		t.Errorf("the second alone: %d %s", code, body)
 	}
 	p.answers(problem.ExitOK, "down", "gpt-oss-20b-2")
-	time.Sleep(2 * extraEvery)
+	time.Sleep(2 * extraEvery / swiftRounds)
 	if p.creates() != 2 {
 		t.Errorf("down did not win: %d creates", p.creates())
 	}

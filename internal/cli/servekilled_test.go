@@ -72,6 +72,7 @@ func (p place) wantGone(task, why string) {
 // However serve is killed while it wakes a model or removes an idle machine, the next one goes on: everything that bills is known, nothing
 // is rented twice, and nothing bills in the end.
 func TestServeKilled(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		at   string
 		idle bool // it is idle once it has answered
@@ -146,7 +147,7 @@ func TestTwoGatewaysWakeOnce(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	time.Sleep(3 * extraEvery) // each tries for a second machine meanwhile
+	time.Sleep(3 * extraEvery / swiftRounds) // each tries for a second machine meanwhile
 	eventually(t, "both stand", func() bool { return p.sim.Ledger().Billing == 2 })
 	if n := p.creates(); n != 2 {
 		t.Errorf("%d machines were made, want the two that are to stand", n)

@@ -153,7 +153,7 @@ func (s *server) begin(ctx context.Context) {
 
 // every calls f now and then, at once when it is nudged, until the context ends.
 func (s *server) every(ctx context.Context, d time.Duration, sooner <-chan struct{}, f func(context.Context)) {
-	t := time.NewTicker(d)
+	t := time.NewTicker(d / max(1, s.w.swift))
 	defer t.Stop()
 	for {
 		f(ctx)
