@@ -72,7 +72,15 @@ func (sqliteDialect) serialize(context.Context, *sql.Tx, string) error { return 
 
 func (sqliteDialect) storable(text string) string { return text }
 
+// migrateSQLite makes the first connection, and brings the schema up to date. Two processes may open a new journal at once: the
+// second waits here until the first is done, since the change to WAL that the first connection makes fails at once, whatever the
+// busy timeout, while another one makes it.
 func migrateSQLite(ctx context.Context, db *sql.DB, dir string) error {
+	unlock, err := LockFile(filepath.Join(dir, "journal.lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var v int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
 		return err
@@ -87,12 +95,6 @@ func migrateSQLite(ctx context.Context, db *sql.DB, dir string) error {
 	if err != nil {
 		return err
 	}
-	// Two processes may open a new journal at once: the second waits here until the first is done.
-	unlock, err := LockFile(filepath.Join(dir, "journal.lock"))
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub)
 	if err != nil {
 		return err
