@@ -114,10 +114,16 @@ func (w *World) drive(ctx context.Context, journal store.Store, t target, p *pla
 	if err != nil {
 		return w.waitedOn(ctx, journal, task, sink)
 	}
+	onlooker := ctx
 	ctx = wheel
 	s, err := runner.Run(ctx, cfg, task, false)
 	switch {
 	case errors.Is(err, store.ErrLost), errors.Is(err, store.ErrMoved):
+		if x, terr := journal.Task(ctx, task); terr == nil && x.Wanted != launch.WantGone { // by another up, which goes the same way
+			stop()
+			giveWheel(onlooker)
+			return w.accompany(onlooker, journal, t, p, task, sink, clock)
+		}
 		return w.takenOver(ctx, journal, task, sink)
 	case err != nil:
 		return w.brokenOff(ctx, s, err, sink)

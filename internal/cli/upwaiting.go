@@ -43,6 +43,13 @@ func takeWheel(ctx context.Context) (context.Context, error) {
 	return u.parent, nil
 }
 
+// giveWheel is the end of driving where another process drives on: a signal ends the looking on again. ctx is what takeWheel was given.
+func giveWheel(ctx context.Context) {
+	if u, ok := ctx.Value(waitingKey{}).(*waiting); ok {
+		u.driving.Store(false)
+	}
+}
+
 // ended reports whether a signal came while nothing was driven.
 func (u *waiting) ended(ctx context.Context) bool {
 	return ctx.Err() != nil && u.parent.Err() == nil && !u.driving.Load()
