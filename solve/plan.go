@@ -27,7 +27,6 @@ func (s *search) plan(p place, c engineChoice, n int) Stack {
 	}
 	st.Unknowns = append(st.Unknowns, c.unknown...)
 	s.pinTransformers(&st, c)
-	st.Unknowns = append(st.Unknowns, s.scratch.miss...) // what the machine was judged without
 	s.setContext(&st, p, c, n)
 	s.setMachine(&st, p, c)
 	s.setPrice(&st, p, n)
